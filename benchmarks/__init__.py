@@ -1,0 +1,1 @@
+"""Measurements of the desk: ratios and counts taken in one run, each with its goal."""

@@ -1,0 +1,69 @@
+"""`make bench`: take every figure in one run, print it beside its goal, and say the verdict."""
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import desk
+from benchmarks.result import Figure, table
+
+RESULTS = Path(__file__).resolve().parent / "results.md"
+
+
+def main() -> int:
+    """Measure; exit code 1 when a figure misses its goal."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", help="figures to take, e.g. 1,4,12", default="")
+    parser.add_argument("--quick", action="store_true", help="shorter rounds, for a first look")
+    parser.add_argument("--write", action="store_true", help="keep the table in results.md")
+    options = parser.parse_args()
+    wanted = {int(part) for part in options.only.split(",") if part}
+    begun = time.perf_counter()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with desk.servers(Path(folder)):
+            import django
+
+            django.setup()
+            from django.core.management import call_command
+            from django.db import connection
+
+            call_command("migrate", run_syncdb=True, verbosity=0)
+            from benchmarks import counted, ingest, live, work
+
+            takers: list[tuple[set[int], Callable[[bool], list[Figure]]]] = [
+                ({4}, counted.receiving),
+                ({12}, counted.storing),
+                ({10}, counted.pages),
+                ({1, 2}, ingest.throughput),
+                ({8}, work.sessions),
+                ({6}, live.seen),
+            ]
+            for numbers, take in takers:
+                if wanted and not numbers & wanted:
+                    continue
+                print(f"… figure {', '.join(map(str, sorted(numbers)))}", file=sys.stderr)
+                figures += take(options.quick)
+            connection.close_pool()
+    figures.sort(key=lambda figure: figure.number)
+    took = time.perf_counter() - begun
+    text = table(figures)
+    print(text)
+    print(f"\nTaken in {took:.0f} s.")
+    if options.write:
+        RESULTS.write_text(
+            f"# Figures\n\n{text}\n\nTaken in {took:.0f} s on {platform.machine()}, Python "
+            f"{platform.python_version()}, Django {version('django')}, Celery {version('celery')}, "
+            f"granian {version('granian')}. Compare ratios, never absolute numbers.\n"
+        )
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

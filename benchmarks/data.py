@@ -1,0 +1,63 @@
+"""Orders as Sinch would describe them, of any size; people and numbers invented."""
+
+from datetime import date, timedelta
+from typing import Any
+
+CARRIERS = ("Lumen", "Comcast Business", "T-Mobile")
+
+
+def phone(order: int, position: int) -> str:
+    """Return the number at a position of an order; unique over both."""
+    serial = order * 500 + position
+    area, exchange = 200 + serial // 1_000_000 % 700, 200 + serial // 10_000 % 100
+    return f"+1{area:03d}{exchange:03d}{serial % 10_000:04d}"
+
+
+def order(number: int, quantity: int, *, status: str = "PENDING") -> dict[str, Any]:
+    """Return a port-in order with as many numbers, in Sinch's JSON."""
+    wanted = (date.today() + timedelta(days=10)).isoformat()
+    return {
+        "id": 40_000_000 + number,
+        "status": status,
+        "customerOrderReference": f"BENCH-{number:07d}",
+        "createdDate": date.today().isoformat(),
+        "onDemandActivation": False,
+        "desiredPortSchedule": {
+            "desiredPortDate": wanted,
+            "desiredPortTime": "09:00:00",
+            "desiredPortTimeZone": "US/Eastern",
+        },
+        "phoneNumbers": [
+            {
+                "phoneNumber": phone(number, position),
+                "status": "PENDING",
+                "countryCode": "US",
+                "phoneNumberGroup": f"GW {CARRIERS[position % 3]} Grp1",
+                "endUser": {
+                    "name": f"Bench Company {number} LLC",
+                    "streetNum": "410",
+                    "streetName": "Harbor",
+                    "city": "Baltimore",
+                    "state": "MD",
+                    "zipCode": "21201",
+                    "typeOfService": "B",
+                },
+                "portOutInfo": {
+                    "accountPhoneNumber": phone(number, 0),
+                    "authorizingName": "Dana Holt",
+                },
+            }
+            for position in range(quantity)
+        ],
+        "notes": [],
+        "documents": [],
+    }
+
+
+def webhook(number: int, quantity: int) -> dict[str, Any]:
+    """Return an ORDER_UPDATED event about such an order; about 125 kB with 500 numbers."""
+    return {
+        "type": "ORDER_UPDATED",
+        "orderId": str(40_000_000 + number),
+        "order": order(number, quantity),
+    }

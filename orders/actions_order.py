@@ -1,0 +1,425 @@
+"""What staff can do with an order that Sinch has: one verb for each.
+
+Every write checks the rules under a lock of the order, and stores operation and timeline entry in
+one transaction. What cannot be done is raised as NotPossible, with the reason in words.
+"""
+
+import datetime
+import re
+import uuid
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders import sync
+from orders.documents import MOST_DOCUMENTS, CheckedDocument
+from orders.models import OrderDocument, OrderNote, PortInOrder
+from portal import words
+from portal.accounts.models import User
+from portal.operations import readings
+from portal.operations.actions import submit
+from portal.operations.models import Operation
+from portal.work import items
+from portal.work.models import TimelineEntry
+
+READER = "port_in_order"
+LONGEST_NOTE = 4000
+# An accepted activation becomes visible within the hour; until then it is not offered again.
+ACTIVATION_HOUR = datetime.timedelta(hours=1)
+
+SECRETS = {
+    "pin": ("existingPortOutPin", "the port-out PIN"),
+    "account": ("accountNum", "the account number"),
+    "new_pin": ("newPortOutPin", "the PIN these numbers get at Sinch"),
+}
+
+_SPELLED_PIN = re.compile(
+    r"\b(?:pin|passcode|pass code|password|security code|ssn)\b\D{0,25}\d(?:[ -]?\d){3,11}\b", re.I
+)
+
+
+class NotPossible(Exception):
+    """Raised when the order does not allow it now; its text is the reason for staff."""
+
+
+class NotSendable(Exception):
+    """Raised for what was typed or chosen; its text says what to do about it."""
+
+
+# --- Why not --------------------------------------------------------------------------------
+
+
+def _gone(order: PortInOrder) -> str:
+    return "Sinch does not know this order any more." if order.gone_at else ""
+
+
+def why_no_change(order: PortInOrder) -> str:
+    """Return why the order cannot be changed or canceled now; "" when it can."""
+    status = PortInOrder.Status
+    reasons = {
+        status.CONFIRMED: (
+            "Locked: the losing carrier confirmed it. Ask Sinch by note to change it."
+        ),
+        status.COMPLETED: "The port is finished.",
+        status.PENDING_CANCELATION: "Canceling is under way.",
+        status.CANCELED: "This order has ended.",
+    }
+    if order.gone_at or order.is_editable:
+        return _gone(order)
+    known = reasons.get(PortInOrder.Status(order.status)) if order.status in status else ""
+    return known or f"Sinch reports {order.status}; only a pending order can be changed."
+
+
+def why_no_message(order: PortInOrder) -> str:
+    """Return why no note or document can be sent now; "" when it can."""
+    return _gone(order)
+
+
+def why_no_activation(order: PortInOrder) -> str:
+    """Return why nothing of the order can be activated now; "" when a group may be ready."""
+    if order.gone_at:
+        return _gone(order)
+    if not order.on_demand_activation:
+        return "Not on-demand: numbers go live by themselves on the FOC date."
+    if order.status == PortInOrder.Status.COMPLETED:
+        return "The port is finished."
+    if order.status != PortInOrder.Status.CONFIRMED:
+        return "Possible once Sinch has confirmed the order."
+    if not order.offered_groups:
+        return "Sinch offers no group yet; it does so from the FOC date on."
+    return ""
+
+
+def today_there(order: PortInOrder) -> datetime.date:
+    """Return today's date in the order's zone, else in the default of its project."""
+    name = order.desired_port_time_zone or order.project.default_port_time_zone
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, ValueError):  # a zone Sinch added and this machine does not know
+        zone = ZoneInfo("US/Eastern")
+    return timezone.now().astimezone(zone).date()
+
+
+def group_date(group: dict[str, Any]) -> datetime.date | None:
+    """Return the FOC date of an offered group; None when Sinch gave none that can be read."""
+    try:
+        return datetime.date.fromisoformat(str(group.get("focDate") or "")[:10])
+    except ValueError:
+        return None
+
+
+def activations(order: PortInOrder) -> list[Operation]:
+    """Return the activations under way or accepted within the hour, newest first."""
+    since = timezone.now() - ACTIVATION_HOUR
+    found = Operation.objects.filter(target=order.target, kind="port_in.activate").order_by("-pk")
+    return [
+        operation
+        for operation in found[:20]
+        if operation.is_under_way
+        or (
+            operation.state == Operation.State.SUCCEEDED
+            and operation.finished_at
+            and operation.finished_at > since
+        )
+    ]
+
+
+def taken_groups(order: PortInOrder, running: list[Operation]) -> set[str]:
+    """Return the keys of the offered groups that these activations cover."""
+    keys: set[str] = set()
+    for operation in running:
+        groups = operation.payload.get("groups") or order.offered_groups
+        keys |= {str(group["key"]) for group in groups}
+    return keys
+
+
+# --- Verbs ----------------------------------------------------------------------------------
+
+
+def _locked(order: PortInOrder) -> PortInOrder:
+    # Two people at one order take turns; the payload is not needed to decide.
+    return (
+        PortInOrder.objects.select_for_update(of=("self",))
+        .select_related("item", "project")
+        .defer("payload")
+        .get(pk=order.pk)
+    )
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def new_key() -> str:
+    """Return a key for a form: the same form sent twice carries the same one."""
+    return uuid.uuid4().hex
+
+
+def refuse_secrets(order: PortInOrder, text: str) -> None:
+    """Raise NotSendable when a text holds a PIN or an account number of this order."""
+    if _SPELLED_PIN.search(text):
+        raise NotSendable(
+            "This looks like a PIN. Put it into the PIN field, where it is kept encrypted."
+        )
+    digits = re.sub(r"[^0-9A-Za-z\n]+", "", text).lower()
+    numbers = {number[-10:] for number in order.secrets}
+    for kept in order.secrets.values():
+        for value in kept.values():
+            bare = re.sub(r"[^0-9A-Za-z]+", "", str(value)).lower()
+            # A number that moves may be the account number too; it is no secret then.
+            if len(bare) >= 4 and bare[-10:] not in numbers and bare in digits:
+                raise NotSendable(
+                    "This holds a PIN or an account number of the order. Sinch gets it with the "
+                    "order itself; leave it out of the text."
+                )
+
+
+def check_note(order: PortInOrder, text: str) -> str:
+    """Return the note as it would be sent. Raises NotSendable with what is wrong with it."""
+    text = text.strip()
+    if not text:
+        raise NotSendable("Write what Sinch should read.")
+    if len(text) > LONGEST_NOTE:
+        raise NotSendable(f"{len(text):,} characters; at most {LONGEST_NOTE:,} fit.")
+    refuse_secrets(order, text)
+    return text
+
+
+def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Operation:
+    """Send a note to Sinch. The same `key` never sends a second one.
+
+    Raises NotSendable for the text, NotPossible for the order.
+    """
+    text = check_note(order, text)
+    with transaction.atomic():
+        order = _locked(order)
+        if why := why_no_message(order):
+            raise NotPossible(why)
+        # How many alike the order has already: a lost answer is told from an older twin by it.
+        alike = sum(
+            _collapsed(note) == _collapsed(text)
+            for note in OrderNote.objects.filter(order=order).values_list("text", flat=True)
+        )
+        short = text if len(text) <= 40 else f"{text[:40].rstrip()}…"
+        operation, new = submit(
+            order.project,
+            "port_in.note",
+            target=order.target,
+            payload={"text": text, "alike_before": alike},
+            by=by,
+            subject=f"Your note “{short}”",
+            marker=f"{order.target}:note:{key or new_key()}",
+        )
+        if new:
+            shown = text if len(text) <= 300 else f"{text[:300].rstrip()}…"
+            items.tell_staff_action(
+                order.item, operation, f"Note to Sinch: “{shown}”", glyph="note"
+            )
+    return operation
+
+
+def upload_document(
+    order: PortInOrder,
+    document: CheckedDocument,
+    *,
+    kind: str,
+    description: str = "",
+    by: User,
+    key: str = "",
+) -> Operation:
+    """Keep a document and send it to Sinch. The same `key` never sends a second one.
+
+    Raises NotSendable for the document, NotPossible for the order.
+    """
+    if description:
+        refuse_secrets(order, description)
+    with transaction.atomic():
+        order = _locked(order)
+        if why := why_no_message(order):
+            raise NotPossible(why)
+        marker = f"{order.target}:document:{key or new_key()}"
+        if sent := Operation.objects.filter(marker=marker).first():
+            return sent
+        if order.documents.count() >= MOST_DOCUMENTS:
+            raise NotSendable(f"This order has {MOST_DOCUMENTS} documents; no more fit.")
+        row = OrderDocument.objects.create(
+            order=order,
+            name=document.name,
+            description=description[:300],
+            kind=kind,
+            content=document.content,
+            content_type=document.content_type,
+            size=len(document.content),
+            uploaded_by=by,
+        )
+        alike = order.documents.filter(name=document.name).exclude(sinch_id="").count()
+        operation, _ = submit(
+            order.project,
+            "port_in.document",
+            target=order.target,
+            payload={"document_pk": row.pk, "alike_before": alike},
+            by=by,
+            subject=f"“{document.name}”",
+            marker=marker,
+        )
+        row.operation = operation
+        row.save(update_fields=["operation"])
+        items.tell_staff_action(
+            order.item,
+            operation,
+            f"{row.get_kind_display() if row.kind != 'other' else 'Document'} “{row.name}” added",
+            glyph="edit",
+        )
+    return operation
+
+
+def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
+    """Ask Sinch to cancel the whole order; a second click while it is under way adds nothing.
+
+    Raises NotPossible when the order is not pending, NotSendable for the reason given.
+    """
+    why = why.strip()
+    if not why:
+        raise NotSendable("Say why, in a few words; it goes into the timeline.")
+    refuse_secrets(order, why)
+    with transaction.atomic():
+        order = _locked(order)
+        under_way = Operation.objects.filter(
+            target=order.target, kind="port_in.cancel", state__in=Operation.UNDER_WAY
+        ).first()
+        if under_way:
+            return under_way
+        if reason := why_no_change(order):
+            raise NotPossible(reason)
+        operation, _ = submit(
+            order.project,
+            "port_in.cancel",
+            target=order.target,
+            payload={"why": why[:500]},
+            by=by,
+            subject="The cancelation",
+        )
+        items.tell_staff_action(
+            order.item, operation, f"Canceling asked for: {why[:300]}", glyph="ended"
+        )
+    return operation
+
+
+def activate_groups(order: PortInOrder, keys: list[str], *, by: User, key: str = "") -> Operation:
+    """Ask Sinch to activate the chosen carrier groups. The same `key` never asks twice.
+
+    Raises NotPossible when one of them is not ready, NotSendable when none was chosen.
+    """
+    if not keys:
+        raise NotSendable("Choose a carrier group first.")
+    with transaction.atomic():
+        order = _locked(order)
+        marker = f"{order.target}:activate:{key or new_key()}"
+        if sent := Operation.objects.filter(marker=marker).first():
+            return sent
+        if why := why_no_activation(order):
+            raise NotPossible(why)
+        offered = {str(group["key"]): group for group in order.offered_groups}
+        today, taken = today_there(order), taken_groups(order, activations(order))
+        chosen = []
+        for wanted in dict.fromkeys(keys):
+            group = offered.get(wanted)
+            if group is None:
+                raise NotPossible("Sinch does not offer this group any more. Ask Sinch again.")
+            foc = group_date(group)
+            if foc and foc > today:
+                raise NotPossible(f"Its FOC date is {words.day_text(foc)}; not before.")
+            if wanted in taken:
+                raise NotPossible("An activation of this group is under way already.")
+            chosen.append({name: group.get(name) for name in ("key", "shape", "numbers")})
+        count = sum(len(group["numbers"] or ()) for group in chosen)
+        told = (
+            words.count_text(count, "number") if count else words.count_text(len(chosen), "group")
+        )
+        operation, _ = submit(
+            order.project,
+            "port_in.activate",
+            target=order.target,
+            payload={"groups": chosen},
+            by=by,
+            subject=f"The activation of {told}",
+            marker=marker,
+        )
+        items.tell_staff_action(
+            order.item, operation, f"Activation of {told} asked for", glyph="ready"
+        )
+        # What is under way is not offered once more.
+        sync.recompute(order)
+    return operation
+
+
+def check_now(order: PortInOrder) -> None:
+    """Have the order read again from Sinch, before anything nobody waits for."""
+    readings.want_one(order.project_id, READER, order.sinch_id, "staff")
+
+
+def take_over(order: PortInOrder, *, by: User) -> None:
+    """Make somebody the owner of an order by their own wish."""
+    _own(order, by, f"{by.short_name} took this order", by)
+
+
+def hand_over(order: PortInOrder, *, to: User | None, line: str, by: User) -> None:
+    """Give an order to a colleague, or to nobody, with a line about it. Raises NotSendable."""
+    line = line.strip()
+    if not line:
+        raise NotSendable("Leave a line for whoever goes on with it.")
+    refuse_secrets(order, line)
+    name = to.short_name if to else "nobody"
+    _own(order, to, f"Handed over to {name}: {line[:300]}", by)
+
+
+def _own(order: PortInOrder, to: User | None, told: str, by: User) -> None:
+    with transaction.atomic():
+        item = _locked(order).item
+        if item.assignee_id == (to.pk if to else None):
+            return
+        items.save_item(item, {"assignee": to})
+        items.tell(
+            item,
+            [
+                items.Event(
+                    text=told,
+                    fact=("owner", item.pk, item.version, timezone.now()),
+                    glyph="dot",
+                    source=TimelineEntry.Source.STAFF,
+                    by=by,
+                )
+            ],
+        )
+
+
+def reveal(order: PortInOrder, name: str, *, by: User) -> str:
+    """Return a secret of the order in plain text, and tell the timeline who looked.
+
+    `name` is a key of SECRETS, KeyError for another. Several values are told with how many
+    numbers each is for.
+    """
+    field, what = SECRETS[name]
+    with transaction.atomic():
+        items.tell(
+            order.item,
+            [
+                items.Event(
+                    text=f"Looked at {what}",
+                    fact=("reveal", order.pk, name, by.pk, timezone.now()),
+                    glyph="dot",
+                    source=TimelineEntry.Source.STAFF,
+                    by=by,
+                )
+            ],
+        )
+        # No touch: the page would be swapped within seconds and hide what was just asked for.
+    counts: dict[str, int] = {}
+    for kept in order.secrets.values():
+        if value := kept.get(field):
+            counts[str(value)] = counts.get(str(value), 0) + 1
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{v} ({words.count_text(n, 'number')})" for v, n in counts.items())

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class OrdersConfig(AppConfig):
+    """Port-in orders."""
+
+    name = "orders"
+    verbose_name = "Port-in orders"
+
+    def ready(self) -> None:
+        """Tell the engine and the search how port-in orders are written, read and found."""
+        from orders import handlers
+
+        handlers.register()

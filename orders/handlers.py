@@ -1,0 +1,737 @@
+"""How each write about port-in orders is sent, looked up after a lost answer, and settled.
+
+HTTP happens in `send` and `find_out` only, never inside a transaction. What Sinch said is kept in
+this thread until the operation is settled, so that the page shows it before the order has been
+read again.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from django.utils import timezone
+
+from orders import buckets, sync, wire
+from orders.models import (
+    OrderDocument,
+    PortabilityResult,
+    PortInDraft,
+    PortInNumber,
+    PortInOrder,
+)
+from portal import words
+from portal.accounts import clients
+from portal.operations import readings, runner
+from portal.operations.models import Operation, Reading
+from portal.operations.runner import Found, Handler, Refused
+from portal.sinch.errors import SinchError, SinchNotFound, SinchUnexpectedReply
+from portal.sinch.porting import ActivationGroup, PortingClient
+from portal.work import items, search
+from portal.work.items import Event
+from portal.work.models import TimelineEntry, WorkItem
+
+log = logging.getLogger(__name__)
+
+JITTER = 0.1  # of the pause between two readings, so that they spread
+# Sinch's clock may be behind ours, and its dates may be plain days.
+CREATED_SLACK = timedelta(days=2)
+
+
+# --- Reading ------------------------------------------------------------------------------------
+
+
+class OrderReader(readings.Reader):
+    """Reads one port-in order, and what it offers for activation when its day has come."""
+
+    kind = sync.READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read the order and store it; return when to look again. Raises SinchError."""
+        client = clients.porting_client(reading.project)
+        cause = reading.cause or readings.SWEEP
+        said = self._in_words(reading, cause, started_at)
+        try:
+            payload = client.get_order_details(reading.resource_id)
+        except SinchNotFound:
+            sync.mark_gone(reading.project, reading.resource_id, started_at, said)
+            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            return None
+        stored = sync.store_reading(reading.project, payload, started_at, cause=said)
+        if cause == readings.SWEEP and stored.told and not stored.is_new:
+            readings.count_missed(reading.pk)
+        facts = sync.facts_of(stored.order)
+        pause = buckets.pause_before_reading(facts, timezone.now())
+        if buckets.wants_offers(facts, timezone.now()):
+            pause = self._read_offers(client, stored.order) or pause
+        return None if pause is None else pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+
+    @staticmethod
+    def _in_words(reading: Reading, cause: str, started_at: datetime) -> str:
+        if cause == readings.WEBHOOK:
+            seconds = max(0, round((started_at - reading.requested_at).total_seconds()))
+            return f"webhook, read {seconds} s later"
+        return "sweep: no webhook came" if cause == readings.SWEEP else "read on request"
+
+    @staticmethod
+    def _read_offers(client: PortingClient, order: PortInOrder) -> timedelta | None:
+        """Read what can be activated; a failure costs a minute, not the reading of the order."""
+        asked_at = timezone.now()
+        try:
+            groups = client.get_port_in_available_activation(order.sinch_id)
+        except SinchNotFound:
+            groups = []
+        except SinchError as error:
+            log.warning("What order %s offers could not be read: %s", order.pk, error)
+            return timedelta(seconds=max(60.0, error.retry_after or 0.0))
+        sync.store_offers(order, groups, asked_at)
+        return None
+
+
+# --- What the handlers share --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What Sinch said in the course of an operation, until it is settled."""
+
+    operation_pk: int
+    payload: Mapping[str, Any]
+    at: datetime
+
+
+class _Ear(threading.local):
+    """Sending and settling happen in one thread, one operation after the other."""
+
+    heard: _Heard | None = None
+
+
+_ear = _Ear()
+
+
+def _remember(operation: Operation, payload: Mapping[str, Any], at: datetime) -> None:
+    _ear.heard = _Heard(operation.pk, payload, at)
+
+
+def _recall(operation: Operation) -> _Heard | None:
+    heard, _ear.heard = _ear.heard, None
+    return heard if heard and heard.operation_pk == operation.pk else None
+
+
+def _client(operation: Operation) -> PortingClient:
+    return clients.porting_client(operation.project)
+
+
+def _after_sending(operation: Operation) -> str:
+    """Return how long the answer took, for the timeline."""
+    if operation.uncertain_since:
+        return "looked up after a lost answer"
+    if not operation.sent_at:
+        return ""
+    return f"{(timezone.now() - operation.sent_at).total_seconds():.1f} s after sending"
+
+
+class OrderHandler(Handler):
+    """What all writes about an order have in common; `what` is how the timeline names it."""
+
+    what: ClassVar[str]
+
+    def order(self, operation: Operation) -> PortInOrder:
+        """Return the order it is about. Raises Refused when there is none."""
+        order = self._order_or_none(operation)
+        if order is None:
+            raise Refused("This order is not in the desk any more.")
+        return order
+
+    def name(self, operation: Operation) -> str:
+        """Return how the timeline names what was sent."""
+        return self.what
+
+    def accepted(self, operation: Operation) -> str:
+        """Return the sentence that tells a success."""
+        return f"{self.name(operation)} accepted by Sinch"
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Do the write at Sinch; see the kinds."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look for the write at Sinch; see the kinds."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def read(self, operation: Operation, order: PortInOrder) -> dict[str, Any]:
+        """Read the order at Sinch to look for a trace, and keep it for settling."""
+        at = timezone.now()
+        payload: dict[str, Any] = dict(_client(operation).get_order_details(order.sinch_id))
+        _remember(operation, payload, at)
+        return payload
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store what Sinch said, tell it, and ask for a reading."""
+        order = self.order(operation)
+        self.store(operation, order, answer, _recall(operation))
+        self._tell(operation, order, self.accepted(operation), "done", "done")
+        sync.recompute(order)
+        readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
+
+    def store(
+        self,
+        operation: Operation,
+        order: PortInOrder,
+        answer: dict[str, Any],
+        heard: _Heard | None,
+    ) -> None:
+        """Make use of what Sinch said at once, as far as it says anything."""
+        if heard and heard.payload.get("id") == order.sinch_id and heard.payload.get("status"):
+            sync.store_reading(operation.project, heard.payload, heard.at)
+
+    def failed(self, operation: Operation) -> None:
+        """Tell the refusal, and have the order read: Sinch may know more than the mirror."""
+        _recall(operation)
+        order = self._order_or_none(operation)
+        if order is None:
+            return
+        name, status = self.name(operation), operation.answer.get("status")
+        if operation.state == Operation.State.DEAD:
+            self._tell(operation, order, f"{name} stopped: {operation.staff_message}", "bad", "out")
+        elif status:
+            said = _words_of_refusal(operation)
+            self._tell(operation, order, f"{name} refused by Sinch{said}", "bad", "bad")
+        else:
+            self._tell(
+                operation, order, f"{name} not sent: {operation.staff_message}", "bad", "bad"
+            )
+        sync.recompute(order)
+        readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
+
+    def uncertain(self, operation: Operation) -> None:
+        """Tell that the answer was lost."""
+        order = self._order_or_none(operation)
+        if order:
+            text = f"{self.name(operation)}: Sinch did not answer; looking it up"
+            self._tell(operation, order, text, "us", "unknown")
+            sync.recompute(order)
+
+    def taken_up(self, operation: Operation) -> None:
+        """Work out the bucket anew: the stopped write is on its way again."""
+        if order := self._order_or_none(operation):
+            sync.recompute(order)
+
+    @staticmethod
+    def _order_or_none(operation: Operation) -> PortInOrder | None:
+        return PortInOrder.objects.filter(pk=operation.target.removeprefix("port_in:")).first()
+
+    def _tell(
+        self, operation: Operation, order: PortInOrder, text: str, tone: str, glyph: str
+    ) -> None:
+        is_ours = tone == "us" or operation.state == Operation.State.DEAD
+        sync.tell(
+            order,
+            [
+                Event(
+                    text,
+                    ("operation", operation.pk, operation.state, glyph, operation.sent_at),
+                    tone=tone,
+                    glyph=glyph,
+                    source=TimelineEntry.Source.DESK if is_ours else TimelineEntry.Source.SINCH,
+                    cause=_after_sending(operation) if tone == "done" else "",
+                    operation=operation,
+                )
+            ],
+        )
+
+
+def _words_of_refusal(operation: Operation) -> str:
+    said = [f"{v['field']}: {v['description']}" for v in operation.answer.get("violations") or []]
+    message = operation.answer.get("message") or ""
+    found = "; ".join(said[:3]) or message or operation.staff_message
+    return f": “{found}”" if found else ""
+
+
+# --- Portability check --------------------------------------------------------------------------
+
+
+class CheckHandler(Handler):
+    """Asks Sinch which numbers of a draft can move; changes nothing there."""
+
+    kind = "port_in.check"
+    how_found_out = "A portability check changes nothing at Sinch; it is asked again."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Ask, and keep the verdicts for settling."""
+        at = timezone.now()
+        numbers = operation.payload["numbers"]
+        verdicts = _client(operation).check_porting_availability(numbers)
+        _remember(operation, {"verdicts": verdicts}, at)
+        return {"checked": len(verdicts)}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Ask again: nothing can have been done twice."""
+        return Found(self.send(operation))
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store the verdicts, one row for each number of the project."""
+        heard = _recall(operation)
+        if heard is None:
+            return
+        PortabilityResult.objects.bulk_create(
+            [
+                PortabilityResult(
+                    project=operation.project,
+                    phone_number=verdict["phoneNumber"],
+                    portable=verdict["portable"],
+                    carrier=wire.text(verdict.get("carrier"), 120),
+                    reason=wire.text(verdict.get("reason"), 500),
+                    checked_at=heard.at,
+                )
+                for verdict in heard.payload["verdicts"]
+            ],
+            update_conflicts=True,
+            unique_fields=["project", "phone_number"],
+            update_fields=["portable", "carrier", "reason", "checked_at"],
+        )
+
+
+# --- Create -------------------------------------------------------------------------------------
+
+
+class CreateHandler(Handler):
+    """Makes an order of a draft. Sinch knows no idempotency key: it is sent once."""
+
+    kind = "port_in.create"
+    how_found_out = (
+        "Orders at Sinch are looked up by our reference; one with the same numbers is ours."
+    )
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Create the order; when the answer does not say its id, look it up by reference."""
+        at = timezone.now()
+        order: dict[str, Any] = dict(_client(operation).order_port_in(operation.payload["body"]))
+        if not order.get("id"):
+            found = self.find_out(operation)
+            if found is None:
+                raise SinchUnexpectedReply(
+                    "the answer names no order", method="POST", outcome_unknown=True
+                )
+            return found.answer
+        _remember(operation, order, at)
+        return {"id": order["id"]}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look for an order with our reference and exactly our numbers."""
+        client, body = _client(operation), operation.payload["body"]
+        reference = body.get("customerOrderReference") or ""
+        if not reference:
+            raise Refused(
+                "This order went without a reference, so it cannot be looked up. "
+                "Look for it in Sinch’s dashboard before sending it again."
+            )
+        since = operation.created_at - CREATED_SLACK
+        for item in client.find_orders_by_reference(reference, created_from=since):
+            at = timezone.now()
+            order: dict[str, Any] = dict(client.get_order_details(item["id"]))
+            if wire.same_numbers(order, wire.numbers_of(body)):
+                _remember(operation, order, at)
+                return Found({"id": item["id"]})
+        return None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store the order, hand it to who sent it, and close the draft."""
+        heard = _recall(operation)
+        body = operation.payload["body"]
+        sinch_id = str(answer["id"])
+        read: dict[str, Any] = {"id": sinch_id, "status": PortInOrder.Status.PENDING}
+        order = sync.store_reading(
+            operation.project,
+            read | dict(heard.payload) if heard else read,
+            heard.at if heard else operation.sent_at or operation.created_at,
+            secrets=wire.order_secrets(body),
+            sent=body,
+        ).order
+        item = WorkItem.objects.get(pk=order.item_id)
+        if item.assignee_id is None and operation.by_id is not None:
+            items.save_item(item, {"assignee_id": operation.by_id})
+        PortInDraft.objects.filter(pk=operation.payload["draft"]).update(
+            state=PortInDraft.State.SENT, order=order, updated_at=timezone.now()
+        )
+        items.adopt(item, operation)
+        sync.tell(
+            order,
+            [
+                Event(
+                    f"Order accepted by Sinch as {sinch_id}",
+                    ("operation", operation.pk, "accepted"),
+                    tone="done",
+                    glyph="done",
+                    cause=_after_sending(operation),
+                    operation=operation,
+                )
+            ],
+        )
+        readings.want_one(operation.project, sync.READER, sinch_id, "staff")
+
+    def failed(self, operation: Operation) -> None:
+        """Open the draft again, unless the order may have been made all the same.
+
+        Then the draft stays locked: sent anew it could become a second order. Trying the
+        operation again looks it up first.
+        """
+        _recall(operation)
+        may_exist = (
+            operation.state == Operation.State.DEAD and operation.uncertain_since is not None
+        )
+        if not may_exist:
+            PortInDraft.objects.filter(
+                pk=operation.payload["draft"], state=PortInDraft.State.SENDING
+            ).update(state=PortInDraft.State.OPEN, updated_at=timezone.now())
+        if operation.state == Operation.State.DEAD:
+            text = f"Order stopped: {operation.staff_message}"
+        elif operation.answer.get("status"):
+            text = f"Order refused by Sinch{_words_of_refusal(operation)}"
+        else:
+            text = f"Order not sent: {operation.staff_message}"
+        self._wait(operation, text, "bad", "bad")
+
+    def taken_up(self, operation: Operation) -> None:
+        """Lock the draft again, so that it cannot be sent beside the order that goes on.
+
+        Raises Refused for a draft that was sent or thrown away meanwhile.
+        """
+        state = PortInDraft.State
+        locked = PortInDraft.objects.filter(
+            pk=operation.payload["draft"], state__in=(state.OPEN, state.SENDING)
+        ).update(state=state.SENDING, updated_at=timezone.now())
+        if not locked:
+            raise Refused("The draft was sent or thrown away meanwhile.")
+
+    def uncertain(self, operation: Operation) -> None:
+        """Tell that the answer was lost; told again only when it was sent again."""
+        reference = operation.payload["body"].get("customerOrderReference", "")
+        text = f"Sinch did not answer our order; looking it up by reference {reference}"
+        told = TimelineEntry.objects.filter(operation=operation, item=None, text=text)
+        if not told.filter(at__gte=operation.sent_at or operation.created_at).exists():
+            self._wait(operation, text, "us", "unknown")
+
+    def _wait(self, operation: Operation, text: str, tone: str, glyph: str) -> None:
+        """Leave an entry on the operation; there is no order yet that it could belong to."""
+        items.tell(
+            None,
+            [
+                Event(
+                    text,
+                    ("operation", operation.pk, operation.state, glyph, operation.sent_at),
+                    tone=tone,
+                    glyph=glyph,
+                    source=TimelineEntry.Source.DESK
+                    if tone == "us"
+                    else TimelineEntry.Source.SINCH,
+                    operation=operation,
+                )
+            ],
+        )
+
+
+# --- Update -------------------------------------------------------------------------------------
+
+
+class UpdateHandler(OrderHandler):
+    """Replaces a PENDING order in full. Sent twice it does the same, so no harm is done."""
+
+    kind = "port_in.update"
+    what = "Changes"
+    how_found_out = (
+        "The order is read and compared with what was sent; if it is neither that nor what the "
+        "edit started from, somebody else has changed it and a person decides."
+    )
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the replacement, unless the mirror shows a change that it would undo."""
+        order = self.order(operation)
+        base, body = operation.payload.get("base"), operation.payload["body"]
+        if base and wire.digest(order) != base and wire.differences(body, order.payload):
+            raise Refused(
+                "Somebody else changed this order at Sinch since you opened it. "
+                "Look at it as it is now, then change it again."
+            )
+        at = timezone.now()
+        answer = _client(operation).update_port_in_order(order.sinch_id, body)
+        _remember(operation, answer, at)
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Compare the order with what was sent and with what the edit started from."""
+        order = self.order(operation)
+        base, body = operation.payload.get("base"), operation.payload["body"]
+        seen = self.read(operation, order)
+        now = wire.merge_reading(order.payload, wire.redact(seen))
+        if wire.differences(body, seen):
+            if base and wire.digest(now) != base:
+                raise Refused(
+                    "The order at Sinch is neither as it was nor as we sent it: somebody else "
+                    "changed it. Look at it as it is now, then change it again."
+                )
+            if wire.read_status(seen.get("status")) != PortInOrder.Status.PENDING:
+                raise Refused("The order was locked before our change arrived.")
+            return None
+        is_visible = base != wire.digest(body) if base else True
+        differ = wire.echoed_secrets_differ(body, seen)
+        # Where only secrets were changed and Sinch does not show them, the carrier's taking the
+        # refused numbers up again is the trace. Without one it is sent again, which does no harm.
+        if differ or (
+            differ is None and not is_visible and not self._went_on(operation, order, seen)
+        ):
+            return None
+        return Found({})
+
+    @staticmethod
+    def _went_on(operation: Operation, order: PortInOrder, seen: Mapping[str, Any]) -> bool:
+        """Tell whether refused numbers are pending again since this was sent."""
+        pending = [n.phone_number for n in wire.read_order(seen).numbers if n.status == "PENDING"]
+        rows = PortInNumber.objects.filter(order=order, phone_number__in=pending)
+        return rows.filter(
+            Q(status=PortInNumber.Status.REJECTED)
+            | Q(status_since__gte=operation.sent_at or operation.created_at)
+        ).exists()
+
+    def store(
+        self,
+        operation: Operation,
+        order: PortInOrder,
+        answer: dict[str, Any],
+        heard: _Heard | None,
+    ) -> None:
+        """Take over what was sent, its PINs included, and what Sinch answered."""
+        body = operation.payload["body"]
+        # An answer with nothing in it still stands for what was sent.
+        said = {**(heard.payload if heard else {}), "id": order.sinch_id}
+        at = heard.at if heard else operation.sent_at or operation.created_at
+        sync.store_reading(
+            operation.project,
+            said,
+            at,
+            secrets={**{key: {} for key in wire.numbers_of(body)}, **wire.order_secrets(body)},
+            sent=body,
+            replaces=True,
+        )
+
+
+# --- Cancel -------------------------------------------------------------------------------------
+
+
+class CancelHandler(OrderHandler):
+    """Asks Sinch to cancel a PENDING order."""
+
+    kind = "port_in.cancel"
+    what = "Cancelation"
+    how_found_out = "The order is read: one that is canceling, canceled or gone was reached."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Ask for the cancelation."""
+        order, at = self.order(operation), timezone.now()
+        _remember(operation, _client(operation).delete_order(order.sinch_id), at)
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Tell by the status."""
+        try:
+            seen = self.read(operation, self.order(operation))
+        except SinchNotFound:
+            return Found({})
+        status = wire.read_status(seen.get("status"))
+        if status in (PortInOrder.Status.PENDING_CANCELATION, PortInOrder.Status.CANCELED):
+            return Found({})
+        if status in (PortInOrder.Status.CONFIRMED, PortInOrder.Status.COMPLETED):
+            label = words.chip("order", status).label.lower()
+            raise Refused(f"The order is {label} by now and cannot be canceled any more.")
+        return None
+
+
+# --- Note ---------------------------------------------------------------------------------------
+
+
+class NoteHandler(OrderHandler):
+    """Adds a note to the conversation with Sinch."""
+
+    kind = "port_in.note"
+    stands_alone = True
+    what = "Our note"
+    how_found_out = "The order’s notes are read: one more with this text than before is ours."
+
+    def accepted(self, operation: Operation) -> str:
+        """Return the sentence that tells a success."""
+        return "Our note arrived at Sinch"
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Add the note."""
+        order = self.order(operation)
+        note = _client(operation).add_order_note(order.sinch_id, operation.payload["text"])
+        return {"id": note["id"]} if note.get("id") else {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Count the notes with this text."""
+        note = operation.payload["text"]
+        seen = wire.count_notes(self.read(operation, self.order(operation)), note)
+        twins = sum(
+            wire.collapsed(twin.payload.get("text", "")) == wire.collapsed(note)
+            for twin in _settled_since(operation)
+        )
+        return Found({}) if seen > operation.payload.get("alike_before", 0) + twins else None
+
+
+def _settled_since(operation: Operation) -> list[Operation]:
+    """Return writes of the same kind that succeeded after this one was decided on."""
+    return list(
+        Operation.objects.filter(
+            kind=operation.kind,
+            target=operation.target,
+            state=Operation.State.SUCCEEDED,
+            finished_at__gte=operation.created_at,
+        ).exclude(pk=operation.pk)
+    )
+
+
+# --- Document -----------------------------------------------------------------------------------
+
+
+class DocumentHandler(OrderHandler):
+    """Sends a document of ours to Sinch."""
+
+    kind = "port_in.document"
+    stands_alone = True
+    what = "Document"
+    how_found_out = "The order’s documents are read: one more with this name than before is ours."
+
+    def name(self, operation: Operation) -> str:
+        """Return it with its name."""
+        row = OrderDocument.objects.filter(pk=operation.payload.get("document_pk")).first()
+        return f"Document “{row.name}”" if row else self.what
+
+    def accepted(self, operation: Operation) -> str:
+        """Return the sentence that tells a success."""
+        return f"{self.name(operation)} arrived at Sinch"
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the document with its content."""
+        order, row = self.order(operation), self._row(operation)
+        meta = _client(operation).add_order_documents(
+            order.sinch_id, row.name, row.description, row.content or b""
+        )
+        return {"id": meta["id"]} if meta.get("id") else {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Count the documents with this name; the newest one that no row of ours has is it."""
+        order, row = self.order(operation), self._row(operation)
+        alike = wire.documents_named(self.read(operation, order), row.name)
+        twins = OrderDocument.objects.filter(
+            name=row.name, operation__in=[twin.pk for twin in _settled_since(operation)]
+        ).count()
+        if len(alike) <= operation.payload.get("alike_before", 0) + twins:
+            return None
+        taken = set(
+            OrderDocument.objects.filter(order=order, operation__isnull=False)
+            .exclude(pk=row.pk)
+            .values_list("sinch_id", flat=True)
+        )
+        free = [found.sinch_id for found in alike if found.sinch_id and found.sinch_id not in taken]
+        return Found({"id": free[-1]} if free else {})
+
+    def store(
+        self,
+        operation: Operation,
+        order: PortInOrder,
+        answer: dict[str, Any],
+        heard: _Heard | None,
+    ) -> None:
+        """Give our row Sinch's id; a reading that was faster may have made another row for it."""
+        if sinch_id := answer.get("id"):
+            pk = operation.payload["document_pk"]
+            twins = OrderDocument.objects.filter(order=order, sinch_id=sinch_id).exclude(pk=pk)
+            twins.filter(operation=None).delete()
+            OrderDocument.objects.filter(pk=pk).update(sinch_id=sinch_id)
+        super().store(operation, order, answer, heard)
+
+    @staticmethod
+    def _row(operation: Operation) -> OrderDocument:
+        row = OrderDocument.objects.filter(pk=operation.payload["document_pk"]).first()
+        if row is None or not row.content:
+            raise Refused("The document is not in the desk any more.")
+        return row
+
+
+# --- Activate -----------------------------------------------------------------------------------
+
+
+class ActivateHandler(OrderHandler):
+    """Activates carrier groups of an on-demand order; never sent twice for one group."""
+
+    kind = "port_in.activate"
+    what = "Activation"
+    how_found_out = (
+        "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
+        "live, was activated."
+    )
+
+    def name(self, operation: Operation) -> str:
+        """Return it with how many numbers it is about."""
+        numbers = {n for group in self._groups(operation) for n in group.numbers}
+        return f"Activation of {words.count_text(len(numbers), 'number')}" if numbers else self.what
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Ask for the activation of the chosen groups, or of the whole order."""
+        groups = self._groups(operation)
+        answer = _client(operation).activate_port_in(self.order(operation).sinch_id, groups or None)
+        return {"groups": answer.get("phoneNumberGroups") or []}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look at the numbers first, then at what is still offered."""
+        order = self.order(operation)
+        facts = wire.read_order(self.read(operation, order))
+        if facts.status == PortInOrder.Status.CANCELED:
+            raise Refused("The order was canceled before it could be activated.")
+        groups = self._groups(operation)
+        ours = {n for group in groups for n in group.numbers}
+        waiting = [
+            n
+            for n in facts.numbers
+            if n.status == buckets.CONFIRMED and (not ours or n.phone_number in ours)
+        ]
+        if not waiting:
+            return Found({"groups": []})
+        offered = _client(operation).get_port_in_available_activation(order.sinch_id)
+        keys = {group.key for group in groups}
+        still = [group for group in offered if not keys or group.key in keys]
+        return None if still else Found({"groups": []})
+
+    @staticmethod
+    def _groups(operation: Operation) -> list[ActivationGroup]:
+        return [
+            ActivationGroup(
+                key=str(group["key"]),
+                numbers=tuple(group.get("numbers") or ()),
+                shape=group.get("shape") or "phoneNumberGroups",
+            )
+            for group in operation.payload.get("groups") or []
+        ]
+
+
+# --- Project settings ---------------------------------------------------------------------------
+
+
+def register() -> None:
+    """Make port-in orders known to the engine and to the search."""
+    for handler in (
+        CheckHandler(),
+        CreateHandler(),
+        UpdateHandler(),
+        CancelHandler(),
+        NoteHandler(),
+        DocumentHandler(),
+        ActivateHandler(),
+    ):
+        runner.register(handler)
+    readings.register(OrderReader())
+    search.register_numbers(sync.items_with_number)

@@ -1,0 +1,43 @@
+"""Background work on port-in orders that nobody waits for; each may run twice or side by side."""
+
+import logging
+import time
+
+from celery import shared_task
+from django.utils import timezone
+
+from orders import sync
+from portal.accounts.models import SinchProject
+from portal.sinch.errors import SinchError
+
+log = logging.getLogger(__name__)
+
+LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
+
+
+@shared_task
+def discover() -> int:
+    """Walk the lists of all active projects; return how many readings were asked for.
+
+    A project that cannot be reached does not keep the others waiting; the next beat tries again.
+    """
+    wished = 0
+    for project in SinchProject.objects.filter(is_active=True):
+        try:
+            sync.read_configuration(project, older_than=sync.CONFIGURATION_AGE)
+            wished += len(sync.discover(project))
+        except SinchError as error:
+            log.warning("The orders of %s could not be listed: %s", project.name, error)
+    return wished
+
+
+@shared_task
+def recompute_due() -> int:
+    """Work out the buckets that time alone has moved; return how many were looked at."""
+    looked_at, until = 0, time.monotonic() + LONGEST_RUN
+    while time.monotonic() < until:
+        found = sync.recompute_due(timezone.now())
+        looked_at += found
+        if not found:
+            break
+    return looked_at

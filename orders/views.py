@@ -1,0 +1,570 @@
+"""Pages of the intake: a draft from pasted numbers to a sent order, and the edit of an order."""
+
+import uuid
+import zlib
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import CharField, F, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
+
+from orders import actions, edits, wire
+from orders.actions import (
+    ChangedElsewhere,
+    NotEditable,
+    NotSendable,
+    Typed,
+)
+from orders.forms import SECRET_FIELDS
+from orders.models import PortInDraft, PortInOrder
+from orders.review import Reason, Review, is_sending, review
+from portal.accounts.models import SinchProject, User
+from portal.accounts.sessions import signed_in_user
+from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.operations.models import Operation
+
+MAY_SEND: Final = "accounts.send_to_sinch"
+NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
+
+View = Callable[..., HttpResponse]
+
+
+def agents_only(view: View) -> View:
+    """Guard a view: signed in, and allowed to send to Sinch; 403 with the reason otherwise."""
+
+    @wraps(view)
+    def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.has_perm(MAY_SEND):
+            raise PermissionDenied(NO_RIGHT)
+        return view(request, *args, **kwargs)
+
+    return login_required(guarded)
+
+
+def _person(request: HtmxHttpRequest) -> User:
+    assert isinstance(request.user, User)  # the guard of every view has let nobody else in
+    return request.user
+
+
+# --- A new order, and going on with a draft -----------------------------------------------------
+
+
+@never_cache
+@agents_only
+@require_http_methods(["GET", "POST"])
+def create(request: HtmxHttpRequest) -> HttpResponse:
+    """Show an empty draft; what is first posted makes it, under the id the page came with."""
+    project = actions.project_for_new_orders()
+    if project is None:
+        return render(request, "orders/draft.html", {"no_project": True})
+    if request.method == "POST":
+        return _typed_into(request, _posted_id(request.POST), project)
+    draft = PortInDraft(
+        project=project, by=_person(request), data=actions.default_fields(project), version=0
+    )
+    return _draft_page(request, draft, drafts=actions.open_drafts(_person(request)), is_new=True)
+
+
+@never_cache
+@agents_only
+@require_http_methods(["GET", "POST"])
+def draft(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show a draft, or what becomes of it; on POST, save what was typed and do what was pressed."""
+    found = _draft_or_404(pk)
+    if request.method == "POST":
+        return _typed_into(request, pk, found.project)
+    if found.order is not None:
+        return go_to(request, found.order)
+    if found.state == PortInDraft.State.THROWN_AWAY:
+        messages.info(request, "That draft was thrown away.")
+        return redirect("orders:create")
+    return _draft_page(request, found)
+
+
+def _draft_or_404(pk: uuid.UUID) -> PortInDraft:
+    return get_object_or_404(
+        PortInDraft.objects.select_related(
+            "project", "by", "operation", "check_operation", "order"
+        ).defer("order__payload"),
+        pk=pk,
+    )
+
+
+def _posted_id(post: QueryDict) -> uuid.UUID:
+    try:
+        return uuid.UUID(post.get("draft", ""))
+    except ValueError:
+        return uuid.uuid4()
+
+
+# What changes while a page is open: the state of the draft and how far its two operations are.
+_LIVE = Concat(
+    F("state"),
+    Value("."),
+    Coalesce(Cast("check_operation_id", CharField()), Value("")),
+    Coalesce(F("check_operation__state"), Value("")),
+    Value("."),
+    Coalesce(Cast("operation_id", CharField()), Value("")),
+    Coalesce(F("operation__state"), Value("")),
+    Coalesce(Cast("operation__attempts", CharField()), Value("")),
+    output_field=CharField(),
+)
+
+
+def _live_token(pk: uuid.UUID) -> str:
+    return PortInDraft.objects.filter(pk=pk).values_list(_LIVE, flat=True).first() or ""
+
+
+@never_cache
+@require_GET
+def draft_live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Answer an open page of a draft: 204 while nothing has changed, else what has."""
+    rows = PortInDraft.objects.filter(pk=pk)
+    user: Any = signed_in_user(request, live=Subquery(rows.values(live=_LIVE)[:1]))
+    if user is None:
+        return redirect_to_login(request.get_full_path())
+    if not user.has_perm(MAY_SEND):
+        raise PermissionDenied(NO_RIGHT)
+    if user.live is None:
+        raise Http404("No such draft")
+    if user.live == request.GET.get("seen"):
+        return HttpResponse(status=204)
+    found = _draft_or_404(pk)
+    was_sending = request.GET.get("page") == "sending"
+    if found.order is not None:
+        return HttpResponseClientRedirect(found.order.get_absolute_url())
+    if was_sending and not _shows_sending(found):
+        return HttpResponseClientRedirect(found.get_absolute_url())
+    if was_sending:
+        return render(request, "orders/_draft_sending.html", _sending_context(found))
+    context = _draft_context(request, found) | {"parts": {"checks"}}
+    if _shows_sending(found):
+        context["notice"] = _notice(
+            "This draft is on its way to Sinch", "It can be changed again if Sinch refuses it."
+        )
+    return render(request, "orders/_draft_answer.html", context)
+
+
+# --- What a draft's page shows ------------------------------------------------------------------
+
+
+def _shows_sending(draft: PortInDraft) -> bool:
+    return draft.state in (PortInDraft.State.SENDING, PortInDraft.State.SENT) or (is_sending(draft))
+
+
+def _sending_context(draft: PortInDraft) -> dict[str, Any]:
+    return {
+        "draft": draft,
+        "operation": draft.operation,
+        "under_way": draft.operation is not None and draft.operation.is_under_way,
+        "reference": draft.field("reference"),
+        "live": _live_token(draft.pk),
+        "found": review(draft),
+    }
+
+
+def _notice(title: str, text: str = "", tone: str = "us", shape: str = "us") -> dict[str, str]:
+    return {"title": title, "text": text, "tone": tone, "shape": shape}
+
+
+def _mark(*parts: object) -> str:
+    """Return a short key that tells whether a part of the page has to be sent again."""
+    return f"{zlib.crc32(repr(parts).encode()):08x}"
+
+
+def _draft_context(
+    request: HtmxHttpRequest, draft: PortInDraft, *, complete: bool = False, **more: Any
+) -> dict[str, Any]:
+    found = review(draft, complete=complete)
+    saved = draft.version > 0
+    refused = _unseen_refusal(draft)
+    if refused:
+        found.form.add_refusal(refused, lambda name: _as_sent(draft, name))
+    stopped = draft.operation if draft.operation and not draft.operation.is_under_way else None
+    return {
+        "draft": draft,
+        "project": draft.project,
+        "found": found,
+        "form": found.form,
+        "saved": saved,
+        "operation": stopped if stopped and stopped.seen_at is None else None,
+        "refused": refused,
+        "is_blamed": complete or refused is not None,
+        "forms": [found.form, *found.form.overrides],
+        "rows": _rows(found, every="all" in request.GET),
+        "shows_all": "all" in request.GET,
+        "live": _live_token(draft.pk) if saved else "",
+        "version": draft.version,
+        "tab": request.POST.get("tab") or actions.new_key(),
+        "attempt": actions.attempt_of(draft),
+        "lines_mark": _mark(found.text, sorted(found.places)),
+        "checks_mark": _mark(found.checks, found.is_checking, draft.field("left_out", [])),
+        "post_to": draft.get_absolute_url() if saved else reverse("orders:create"),
+        "parts": set(),
+    } | more
+
+
+def _unseen_refusal(draft: PortInDraft) -> Operation | None:
+    operation = draft.operation
+    if operation is None or operation.state != Operation.State.REFUSED or operation.seen_at:
+        return None
+    return operation
+
+
+def _as_sent(draft: PortInDraft, name: str) -> bool:
+    sent = draft.field("sent", {}) or {}
+    return name not in sent or sent[name] == draft.field(name)
+
+
+def _rows(found: Review, *, every: bool) -> list[dict[str, Any]]:
+    """Return the rows of the table of what was read: the ones with something to say, or all."""
+    return [
+        {"line": line, "place": found.places.get(line.number or "")}
+        for line in found.lines
+        if every or line.problem or found.remark_of(line)
+    ]
+
+
+def _draft_page(
+    request: HtmxHttpRequest, draft: PortInDraft, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    if _shows_sending(draft):
+        return render(request, "orders/draft.html", _sending_context(draft) | {"sending": True})
+    complete = bool(more.pop("complete", False))
+    context = _draft_context(request, draft, complete=complete, **more)
+    return render(request, "orders/draft.html", context, status=status)
+
+
+# --- What was typed and pressed -----------------------------------------------------------------
+
+
+def _typed(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
+    fields: dict[str, Any] = {name: post[name] for name in actions.TEXT_FIELDS if name in post}
+    if "port_date" in post:
+        fields["on_demand"] = "on_demand" in post
+    secrets = {name: post.get(name, "") or sealed.get(name, "") for name in SECRET_FIELDS}
+    overrides = _typed_overrides(post) if "has_overrides" in post else None
+    version = post.get("version", "")
+    return Typed(
+        fields=fields,
+        overrides=overrides,
+        secrets={name: value for name, value in secrets.items() if value},
+        dropped_secrets=[name for name in SECRET_FIELDS if post.get(f"{name}_remove")],
+        version=int(version) if version.isdecimal() else 0,
+        tab=post.get("tab", "")[:40],
+        overwrite=post.get("action") == "overwrite",
+    )
+
+
+def _typed_overrides(post: QueryDict) -> list[dict[str, Any]]:
+    entries = []
+    for key in dict.fromkeys(post.getlist("override")):
+        names = (*actions.OVERRIDE_FIELDS, *SECRET_FIELDS)
+        entry: dict[str, Any] = {name: post.get(f"{key}-{name}", "") for name in names}
+        entry["dropped_secrets"] = [
+            name for name in SECRET_FIELDS if post.get(f"{key}-{name}_remove")
+        ]
+        entries.append({"key": key[:40], **entry})
+    return entries
+
+
+def _corrections(post: QueryDict) -> dict[str, tuple[str, str]]:
+    keys = [name.removeprefix("fix-") for name in post if name.startswith("fix-")]
+    found = {key: (post.get(f"was-{key}", ""), post.get(f"fix-{key}", "")) for key in keys}
+    verb, _, key = post.get("action", "").partition(":")
+    if verb == "leave_out":
+        found[key] = (post.get(f"was-{key}", ""), "")
+    return found
+
+
+def _typed_into(request: HtmxHttpRequest, pk: uuid.UUID, project: SinchProject) -> HttpResponse:
+    """Save what was typed, then do what was pressed; autosave presses nothing."""
+    post, by = request.POST, _person(request)
+    verb, _, what = post.get("action", "").partition(":")
+    if verb == "throw_away":
+        return _throw_away(request, pk)
+    if verb == "send" and (gone := _sent_already(pk, post.get("attempt", ""))):
+        return redirect(gone)
+    typed = _typed(post, actions.unsealed(post.get("sealed", ""), by))
+    try:
+        draft = actions.save_draft(pk, project, typed, by=by)
+        draft = actions.correct_lines(draft, _corrections(post))
+        if verb == "send":
+            return _send(request, draft)
+        draft = _press(draft, verb, what, by)
+    except ChangedElsewhere as conflict:
+        return _conflict(request, conflict.draft, typed)
+    except NotEditable as locked:
+        return _locked(request, pk, str(locked))
+    except NotSendable as refusal:
+        return _refused(request, _draft_or_404(pk), refusal.reasons)
+    return _saved(request, draft, verb)
+
+
+def _press(draft: PortInDraft, verb: str, what: str, by: User) -> PortInDraft:
+    """Do what a button says; a word no button has only saves."""
+    if verb == "check":
+        actions.check_portability(draft, by=by)
+    elif verb == "keep_portable":
+        return actions.continue_with_portable(draft)
+    elif verb == "add_override":
+        return actions.add_override(draft)
+    elif verb == "remove_override":
+        return actions.remove_override(draft, what)
+    return draft
+
+
+# Where a page without script goes on after a button.
+_ANCHORS: Final = {
+    "check": "#s2",
+    "keep_portable": "#s2",
+    "leave_out": "#s1",
+    "show_all": "#s1",
+    "add_override": "#overrides",
+    "remove_override": "#overrides",
+}
+
+
+def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpResponse:
+    draft = _draft_or_404(draft.pk)
+    if not wants_fragment(request):
+        every = "?all=1" if verb == "show_all" else ""
+        return redirect(f"{draft.get_absolute_url()}{every}{_ANCHORS.get(verb, '')}")
+    context = _draft_context(request, draft)
+    post = request.POST
+    parts = {"always"}
+    if str(draft.field("numbers")) != post.get("numbers", "").replace("\0", ""):
+        parts.add("numbers")
+    if context["lines_mark"] != post.get("lines_mark"):
+        parts.add("lines")
+    if context["checks_mark"] != post.get("checks_mark"):
+        parts.add("checks")
+    if verb in {"add_override", "remove_override"}:
+        parts.add("overrides")
+    if post.get("version") == "0":
+        parts.add("actions")
+    context |= {"parts": parts, "opened": verb == "add_override"}
+    answer = render(request, "orders/_draft_answer.html", context)
+    answer["HX-Replace-Url"] = draft.get_absolute_url()
+    return answer
+
+
+def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> HttpResponse:
+    """Say that the draft was saved elsewhere; what was typed stays on the page and is not saved."""
+    who = draft.field("saved_by") or draft.by.short_name
+    context: dict[str, Any] = {
+        "conflict": {"who": who, "at": draft.updated_at, "url": draft.get_absolute_url()}
+    }
+    if wants_fragment(request):
+        return render(
+            request, "orders/_draft_answer.html", context | {"parts": {"conflict"}}, status=409
+        )
+    shown = _draft_or_404(draft.pk)
+    shown.data = actions.merged(shown.data, typed)
+    secrets = {name: value for name, value in typed.secrets.items() if value}
+    context |= {
+        "version": typed.version,
+        "sealed": actions.sealed(secrets, _person(request)) if secrets else "",
+    }
+    return _draft_page(request, shown, status=409, **context)
+
+
+def _locked(request: HtmxHttpRequest, pk: uuid.UUID, why: str) -> HttpResponse:
+    draft = _draft_or_404(pk)
+    if wants_fragment(request):
+        notice = _notice(why, "What you typed since then is not saved.")
+        context = {"parts": {"notice"}, "notice": notice, "draft": draft}
+        return render(request, "orders/_draft_answer.html", context, status=409)
+    if not _shows_sending(draft):
+        messages.warning(request, why)
+    return redirect(draft)
+
+
+def _refused(request: HtmxHttpRequest, draft: PortInDraft, reasons: list[Reason]) -> HttpResponse:
+    said = [
+        r.text if not r.is_open else f"{r.text[:1].upper()}{r.text[1:]} are open." for r in reasons
+    ]
+    notice = _notice(f"Not yet: {said[0]}", " ".join(said[1:]))
+    if wants_fragment(request):
+        context = _draft_context(request, draft) | {"parts": {"always", "notice"}, "notice": notice}
+        return render(request, "orders/_draft_answer.html", context, status=422)
+    return _draft_page(request, draft, status=422, notice=notice)
+
+
+def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
+    """Return the draft when this page's attempt to send it has been made before."""
+    draft = PortInDraft.objects.filter(pk=pk).first()
+    if draft is None or not attempt.isdecimal():
+        return None
+    marker = actions.create_marker(draft, int(attempt))
+    return draft if Operation.objects.filter(marker=marker).exists() else None
+
+
+def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
+    attempt = request.POST.get("attempt", "")
+    number = int(attempt) if attempt.isdecimal() else actions.attempt_of(draft)
+    try:
+        actions.submit_port_in_order(draft, attempt=number, by=_person(request))
+    except NotSendable as refusal:
+        said = [reason.text for reason in refusal.reasons if not reason.is_open]
+        return _draft_page(
+            request,
+            _draft_or_404(draft.pk),
+            status=422,
+            complete=True,
+            notice=_notice("Nothing was sent", " ".join(said)) if said else None,
+        )
+    return go_to(request, draft)
+
+
+def _throw_away(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
+    found = PortInDraft.objects.filter(pk=pk).first()
+    if found is not None:
+        try:
+            actions.throw_draft_away(found)
+        except NotEditable as locked:
+            return _locked(request, pk, str(locked))
+    messages.success(request, "The draft was thrown away. Nothing reached Sinch.")
+    return redirect("orders:create")
+
+
+# --- Editing an order Sinch has -----------------------------------------------------------------
+
+
+@never_cache
+@agents_only
+@require_http_methods(["GET", "POST"])
+def edit(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Show the fields of a pending order; on POST, what they change, and at last send it."""
+    try:
+        order = actions.order_to_edit(pk)
+    except PortInOrder.DoesNotExist as missing:
+        raise Http404("No such order") from missing
+    if why := actions.why_no_edit(order):
+        status = 409 if request.method == "POST" else 200
+        return render(request, "orders/edit.html", {"order": order, "why": why}, status=status)
+    if request.method == "GET":
+        return _edit_form(request, order, refused=actions.refused_update(order))
+    return _edited(request, order)
+
+
+def _numbers_in(order: PortInOrder) -> list[str]:
+    return [fact.phone_number for fact in wire.read_order(order.payload).numbers]
+
+
+def _edit_form(
+    request: HtmxHttpRequest,
+    order: PortInOrder,
+    typed: dict[str, Any] | None = None,
+    *,
+    refused: Operation | None = None,
+    complete: bool = False,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    """Show the first step: the fields, as they are at Sinch or as they were typed."""
+    if typed is None and refused is not None:
+        typed = refused.payload.get("form")
+    is_fresh = typed is None
+    start = edits.fields_of(order, order.secrets)
+    found = actions.edit_of(order, start if typed is None else typed, complete=complete)
+    if refused is not None:
+        found.form.add_refusal(refused)
+    context = {
+        "order": order,
+        "project": order.project,
+        "form": found.form,
+        "refused": refused,
+        "is_blamed": complete or refused is not None,
+        "numbers": found.numbers,
+        "base": request.POST.get("base") or wire.digest(order),
+        "key": request.POST.get("key") or actions.new_key(),
+        "sealed": "" if is_fresh else actions.sealed(found.typed, _person(request)),
+        "post_to": reverse("orders:edit", args=[order.pk]),
+        "plain": True,
+    }
+    return render(request, "orders/edit.html", context | more, status=status)
+
+
+def _edited(request: HtmxHttpRequest, order: PortInOrder) -> HttpResponse:
+    """Take what was typed over what the page began with, and do what was pressed."""
+    post, by = request.POST, _person(request)
+    verb, _, what = post.get("action", "").partition(":")
+    before = actions.unsealed(post.get("sealed", ""), by)
+    if not before and "name" not in post:
+        # A page left open for longer than a working day: nothing of it can be trusted.
+        notice = _notice("This page is too old", "Here is the order as it is now.")
+        return _edit_form(request, order, status=409, notice=notice)
+    start = before or edits.fields_of(order, order.secrets)
+    typed = actions.merged(start, _typed(post, {}))
+    if verb == "add_override":
+        taken = {entry.get("number") for entry in typed["overrides"]}
+        free = next((n for n in _numbers_in(order) if n not in taken), "")
+        typed["overrides"] = [*typed["overrides"], {"key": actions.new_key(), "number": free}]
+    elif verb == "remove_override":
+        typed["overrides"] = [e for e in typed["overrides"] if e.get("key") != what]
+    if verb in {"add_override", "remove_override", "edit"}:
+        return _edit_form(request, order, typed)
+    if verb == "send":
+        return _send_edit(request, order, typed)
+    return _edit_check(request, order, typed)
+
+
+def _edit_check(
+    request: HtmxHttpRequest, order: PortInOrder, typed: dict[str, Any], **more: Any
+) -> HttpResponse:
+    """Show the second step: what will change; or what has to be put right first."""
+    found = actions.edit_of(order, typed, complete=True)
+    if not found.form.is_valid() or any(form.errors for form in found.form.overrides):
+        return _edit_form(request, order, typed, complete=True, status=422)
+    lines = found.lines
+    unknown = actions.secrets_to_ask(order, wire.write_body(order, order.secrets, found.changes))
+    if unknown:
+        notice = _notice("One thing first", actions.unknown_secret_words(unknown))
+        return _edit_form(request, order, typed, status=422, notice=notice)
+    context = {
+        "order": order,
+        "lines": lines,
+        "total": len(found.numbers),
+        "touched": len({number for line in lines for number in line.numbers}),
+        "base": wire.digest(order),
+        "key": request.POST.get("key") or actions.new_key(),
+        "sealed": actions.sealed(typed, _person(request)),
+        "post_to": reverse("orders:edit", args=[order.pk]),
+        "checking": True,
+    }
+    moved = context["base"] != request.POST.get("base", context["base"])
+    status = 409 if moved or more.get("moved") else 200
+    context |= {"moved": moved} | more
+    return render(request, "orders/edit.html", context, status=status)
+
+
+def _send_edit(request: HtmxHttpRequest, order: PortInOrder, typed: dict[str, Any]) -> HttpResponse:
+    post = request.POST
+    try:
+        actions.submit_update(
+            order,
+            typed,
+            base=post.get("base", ""),
+            key=post.get("key", "")[:40] or actions.new_key(),
+            by=_person(request),
+        )
+    except NotEditable as locked:
+        return render(request, "orders/edit.html", {"order": order, "why": str(locked)}, status=409)
+    except actions.ChangedAtSinch:
+        return _edit_check(request, actions.order_to_edit(order.pk), typed, moved=True)
+    except NotSendable as refusal:
+        notice = _notice("Nothing was sent", " ".join(r.text for r in refusal.reasons))
+        return _edit_form(request, order, typed, complete=True, status=422, notice=notice)
+    return go_to(request, order)

@@ -1,0 +1,79 @@
+"""A client for a Sinch project: its key, the shared token, the shared speed limit."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from portal.accounts.models import SinchProject
+from portal.crypto import cipher
+from portal.sinch.porting import PortingClient
+from portal.sinch.shared import Breaker, RedisTokenBucket, RedisTokenStore
+from portal.sinch.transport import CallRecord, Transport
+
+log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_clients: dict[tuple[str, ...], PortingClient] = {}
+
+# Tests mount the sandbox here; None means the network.
+mount: Callable[[Transport], None] | None = None
+
+
+def _told(call: CallRecord) -> None:
+    level = logging.WARNING if call.error else logging.INFO
+    log.log(
+        level,
+        "Sinch %s %s → %s in %.2f s%s",
+        call.method,
+        call.path,
+        call.status or "no answer",
+        call.seconds,
+        f" ({call.error})" if call.error else "",
+    )
+
+
+def porting_client(project: SinchProject) -> PortingClient:
+    """Return the client of a project; one for all threads as long as its key is the same."""
+    identity = (
+        settings.SINCH_PORTING_URL,
+        settings.SINCH_AUTH_URL,
+        project.project_id,
+        project.key_id,
+        project.key_secret,
+    )
+    with _lock:
+        if identity not in _clients:
+            # The library's own retries would hold every call to a dead server for seconds.
+            server = redis.Redis.from_url(
+                settings.REDIS_URL,
+                socket_timeout=1,
+                socket_connect_timeout=1,
+                retry=Retry(NoBackoff(), 0),
+            )
+            breaker = Breaker()
+            transport = Transport(
+                base_url=settings.SINCH_PORTING_URL,
+                project_id=project.project_id,
+                key_id=project.key_id,
+                key_secret=project.key_secret,
+                auth_url=settings.SINCH_AUTH_URL,
+                token_store=RedisTokenStore(server, cipher=cipher(), breaker=breaker),
+                limiter=RedisTokenBucket(
+                    server, rate=settings.SINCH_REQUESTS_PER_SECOND, breaker=breaker
+                ),
+                on_call=_told,
+            )
+            if mount is not None:
+                mount(transport)
+            _clients[identity] = PortingClient(transport)
+        return _clients[identity]
+
+
+def forget_clients() -> None:
+    """Drop all clients, so that the next call makes new ones."""
+    with _lock:
+        _clients.clear()

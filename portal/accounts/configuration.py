@@ -1,0 +1,187 @@
+"""The porting configuration of a project at Sinch: read now and then, written on request.
+
+Registered with the engine when the app starts. Sinch keeps one configuration and in it one
+webhook address for each project.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts.clients import porting_client
+from portal.accounts.models import SinchProject, WebhookToken
+from portal.operations import readings, runner
+from portal.operations.models import Operation, Reading
+
+KIND = "configuration"
+CONFIGURE = "porting.configure"
+READ_AGAIN = timedelta(hours=6)
+HIDDEN = "••••"
+
+
+def register() -> None:
+    """Make the reading and the write known to the engine."""
+    readings.register(ConfigurationReader())
+    runner.register(ConfigureHandler())
+
+
+def sweep_pause() -> timedelta:
+    """Return how often the desk looks for orders made elsewhere, whatever webhooks say."""
+    seconds: Any = settings.CELERY_BEAT_SCHEDULE["discover orders"]["schedule"]
+    return timedelta(seconds=seconds)
+
+
+def sweep_minutes() -> int:
+    """Return the same in whole minutes, at least one, for sentences."""
+    return max(1, round(sweep_pause().total_seconds() / 60))
+
+
+# --- Addresses -------------------------------------------------------------------------------
+
+
+def valid_tokens(project: SinchProject, kind: str = "porting") -> QuerySet[WebhookToken]:
+    """Return the tokens that Sinch may use at the moment, the newest first."""
+    now = timezone.now()
+    valid = Q(retired_at=None) | Q(retired_at__gt=now)
+    return project.tokens.filter(valid, kind=kind).order_by("-created_at", "-pk")
+
+
+def webhook_address(token: str, kind: str = "porting") -> str:
+    """Return the full address of a webhook; `token` may be dots."""
+    return f"{settings.PUBLIC_URL}{_path(kind)}{token}/"
+
+
+def _path(kind: str) -> str:
+    # The route belongs to a room above, so it is named, not imported.
+    return reverse(f"webhooks:{kind}", args=["token"]).removesuffix("token/")
+
+
+def without_token(address: str) -> tuple[str, str]:
+    """Return an address with its token as dots, and the token's hash; "" when it holds none."""
+    before, path, rest = address.partition(_path("porting"))
+    token = rest.strip("/")
+    if not path or not token or "/" in token:
+        return address, ""
+    return f"{before}{path}{HIDDEN}/", WebhookToken.hash_of(token)
+
+
+def same_address(one: str, other: str) -> bool:
+    """Tell whether two addresses mean the same: Sinch may leave out the scheme or a slash.
+
+    Source: Porting API, "Get configuration" (`webhookUrl`, shown once as a bare host name).
+    """
+
+    def bare(address: str) -> tuple[str, str]:
+        parts = urlsplit(address if "//" in address else f"//{address}")
+        return parts.netloc.lower(), parts.path.rstrip("/")
+
+    return bool(one) and bool(other) and bare(one) == bare(other)
+
+
+def same_host(said: str, address: str) -> bool:
+    """Tell whether Sinch shows the bare host of an address and nothing else of it."""
+    bare = said.rstrip("/").rpartition("//")[2]
+    return bool(bare) and "/" not in bare and bare.lower() == urlsplit(address).netloc.lower()
+
+
+# --- Reading ---------------------------------------------------------------------------------
+
+
+class ConfigurationReader(readings.Reader):
+    """Reads a project's porting configuration; also the test of its key."""
+
+    kind = KIND
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read and store it; look again in some hours. Raises SinchError."""
+        store(reading.project, porting_client(reading.project).get_configuration(), started_at)
+        return READ_AGAIN
+
+
+def store(project: SinchProject, configuration: Any, read_at: datetime) -> None:
+    """Store a configuration as read at a moment, unless a newer one is there; None for none yet.
+
+    Our token is not kept in it: its hash stands beside the address.
+    """
+    kept: dict[str, Any] = dict(configuration or {})
+    if kept:
+        address, token_hash = without_token(str(kept.get("webhookUrl") or ""))
+        kept |= {"webhookUrl": address, "webhookTokenHash": token_hash}
+    stored = (
+        SinchProject.objects.filter(pk=project.pk)
+        .filter(
+            Q(porting_configuration_read_at=None) | Q(porting_configuration_read_at__lt=read_at)
+        )
+        .update(porting_configuration=kept, porting_configuration_read_at=read_at)
+    )
+    if stored:
+        project.porting_configuration = kept
+        project.porting_configuration_read_at = read_at
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+class ConfigureHandler(runner.Handler):
+    """Writes a project's porting configuration, all four keys of it.
+
+    Payload: {"configuration": ConfigurationWrite}, or the same without the wrapping.
+    """
+
+    kind = CONFIGURE
+    how_found_out = "The configuration at Sinch is read and compared with what was sent."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Create the configuration where there is none, else replace it. Raises SinchError."""
+        client, body = porting_client(operation.project), _wanted(operation)
+        if client.get_configuration() is None:
+            client.create_configuration(body)
+        else:
+            client.update_configuration(body)
+        return {"stored": True}
+
+    def find_out(self, operation: Operation) -> runner.Found | None:
+        """Compare what is there with what was sent; sending it again does no harm."""
+        there: Any = porting_client(operation.project).get_configuration() or {}
+        return runner.Found({"stored": True}) if agrees(there, _wanted(operation)) else None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Read it back."""
+        ask(operation.project, "staff")
+
+
+def _wanted(operation: Operation) -> dict[str, Any]:
+    wanted: dict[str, Any] = operation.payload.get("configuration") or operation.payload
+    return wanted
+
+
+def agrees(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Tell whether a configuration as read is the one that was sent; what was left out agrees.
+
+    An address of which Sinch shows only the host is taken for ours when the host is.
+    """
+    contact, said = there.get("contact") or {}, str(there.get("webhookUrl") or "")
+    address = wanted.get("webhookUrl") or ""
+    time = wanted.get("defaultPortTime") or ""
+    zone = wanted.get("defaultPortTimeZone")
+    return (
+        (not address or same_host(said, address) or same_address(said, address))
+        and (not time or str(there.get("defaultPortTime") or "")[:5] == time[:5])
+        and (not zone or there.get("defaultPortTimeZone") == zone)
+        and all(
+            (contact.get(name) or "") == value
+            for name, value in (wanted.get("contact") or {}).items()
+        )
+    )
+
+
+def ask(project: SinchProject, cause: str) -> None:
+    """Have the configuration read soon."""
+    # What failed before says nothing about this try.
+    Reading.objects.filter(project=project, kind=KIND).update(last_error="", attempts=0)
+    readings.want_one(project, KIND, project.project_id, cause)

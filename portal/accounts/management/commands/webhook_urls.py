@@ -1,0 +1,22 @@
+"""Print the webhook addresses to give to Sinch. They hold tokens: not for any log."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from portal.accounts import configuration
+from portal.accounts.models import SinchProject
+
+
+class Command(BaseCommand):
+    """One line for each active project: kind, full address, name of the project."""
+
+    help = "Print the full webhook address of each Sinch project."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the newest valid address of each project."""
+        for project in SinchProject.objects.filter(is_active=True):
+            token = configuration.valid_tokens(project).first()
+            if token is not None:
+                address = configuration.webhook_address(token.token)
+                self.stdout.write(f"porting {address} {project.name}")

@@ -1,0 +1,102 @@
+"""People of the desk, and the Sinch projects they work on."""
+
+import hashlib
+import secrets
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils import timezone
+
+from portal.crypto import EncryptedTextField
+
+
+class User(AbstractUser):
+    """Somebody who works at the desk."""
+
+    time_zone = models.CharField(max_length=40, default="US/Eastern")
+
+    class Meta(AbstractUser.Meta):
+        permissions = [
+            ("send_to_sinch", "Can send orders, changes, notes and documents to Sinch"),
+            ("reveal_secrets", "Can look at port-out PINs and account numbers"),
+            ("manage_project", "Can change what a Sinch project is set to"),
+            ("read_deliveries", "Can read the webhook log"),
+        ]
+
+    @property
+    def short_name(self) -> str:
+        """What colleagues are shown: the full name, else the user name."""
+        return self.get_full_name() or self.username
+
+    @property
+    def initials(self) -> str:
+        """Two letters for the round mark in the top bar."""
+        parts = self.get_full_name().split() or [self.username[:1], self.username[1:2]]
+        return "".join(part[:1] for part in (parts[0], parts[-1]) if part).upper()
+
+
+class SinchProject(models.Model):
+    """One project at Sinch, with the key the desk uses for it."""
+
+    name = models.CharField(max_length=100)
+    project_id = models.CharField("Sinch project id", max_length=64, unique=True)
+    key_id = models.CharField("access key id", max_length=100)
+    key_secret = EncryptedTextField("access key secret")
+    key_changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The porting configuration as last read; its webhook address may hold our token.
+    porting_configuration = models.JSONField(null=True, blank=True, editable=False)
+    porting_configuration_read_at = models.DateTimeField(null=True, editable=False)
+    expects_loa = models.BooleanField("port-in orders need an LOA", default=True)
+    # How complete the mirror is: when the list at Sinch was last walked from end to end.
+    discovered_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def default_port_time(self) -> str:
+        """The project's default time as `HH:MM`, from its configuration, else Sinch's 09:00."""
+        return ((self.porting_configuration or {}).get("defaultPortTime") or "09:00")[:5]
+
+    @property
+    def default_port_time_zone(self) -> str:
+        """The project's default zone, else Sinch's US/Eastern."""
+        return (self.porting_configuration or {}).get("defaultPortTimeZone") or "US/Eastern"
+
+
+class WebhookToken(models.Model):
+    """The secret part of a webhook address: found by its hash, shown from its encrypted copy.
+
+    Two may be valid at once, so that an address can be changed without losing an event.
+    """
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE, related_name="tokens")
+    kind = models.CharField(max_length=16, default="porting")
+    token_hash = models.CharField(max_length=64, unique=True)
+    token = EncryptedTextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} token of {self.project}, made {self.created_at:%Y-%m-%d}"
+
+    @staticmethod
+    def hash_of(token: str) -> str:
+        """Return what a token is found by."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @classmethod
+    def make(cls, project: SinchProject, kind: str = "porting") -> "WebhookToken":
+        """Make and store a token of 256 random bits."""
+        token = secrets.token_urlsafe(32)
+        return cls.objects.create(
+            project=project, kind=kind, token=token, token_hash=cls.hash_of(token)
+        )

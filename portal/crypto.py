@@ -1,0 +1,72 @@
+"""Secrets at rest: the cipher and the model fields that use it.
+
+The first of ENCRYPTION_KEYS encrypts, all of them decrypt, so a key is rotated by putting a new
+one in front and saving the rows again.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+
+@lru_cache(maxsize=4)
+def _cipher_of(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def cipher() -> MultiFernet:
+    """Return the cipher of the present ENCRYPTION_KEYS."""
+    return _cipher_of(tuple(settings.ENCRYPTION_KEYS))
+
+
+class EncryptedBytesField(models.BinaryField):
+    """Bytes, encrypted in the database and plain in Python."""
+
+    # What type checkers are told that a row holds.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Return the encrypted bytes to store."""
+        if value is not None:
+            value = cipher().encrypt(bytes(value))
+        return super().get_db_prep_value(value, connection, prepared)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the plain bytes of what is stored."""
+        return None if value is None else cipher().decrypt(bytes(value))
+
+
+class EncryptedTextField(EncryptedBytesField):
+    """Text, encrypted in the database and plain in Python."""
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Return the encrypted text to store."""
+        if isinstance(value, str):
+            value = value.encode()
+        return super().get_db_prep_value(value, connection, prepared)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the plain text of what is stored."""
+        plain = super().from_db_value(value, expression, connection)
+        return None if plain is None else plain.decode()
+
+
+class EncryptedJSONField(EncryptedBytesField):
+    """A JSON value, encrypted in the database and plain in Python."""
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Return the encrypted JSON to store."""
+        if value is not None:
+            value = json.dumps(value, cls=DjangoJSONEncoder, separators=(",", ":")).encode()
+        return super().get_db_prep_value(value, connection, prepared)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the JSON value of what is stored."""
+        plain = super().from_db_value(value, expression, connection)
+        return None if plain is None else json.loads(plain)

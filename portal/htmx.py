@@ -1,0 +1,59 @@
+"""How views answer htmx: fragments, redirects, and sign-in that has run out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+
+class HtmxHttpRequest(HttpRequest):
+    """A request as `HtmxMiddleware` leaves it."""
+
+    htmx: HtmxDetails
+
+
+def wants_fragment(request: HtmxHttpRequest) -> bool:
+    """Tell whether the answer goes into a part of the page.
+
+    False for boosted and history-restore requests, which want the whole page.
+    """
+    htmx = request.htmx
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def go_to(request: HtmxHttpRequest, to: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Send the browser on: HX-Redirect under htmx, 302 without."""
+    url = resolve_url(to, *args, **kwargs)
+    return HttpResponseClientRedirect(url) if wants_fragment(request) else HttpResponseRedirect(url)
+
+
+class SignInRedirectMiddleware:
+    """Turn a redirect to the sign-in page into HX-Redirect, so that it fills the window.
+
+    Without it htmx would follow the redirect itself and put the sign-in form inside a table.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request; vary on HX-Request, since fragments share the page's address."""
+        response = self.get_response(request)
+        if not request.headers.get("HX-Request"):
+            if response.get("Content-Type", "").startswith("text/html"):
+                patch_vary_headers(response, ["HX-Request"])
+            return response
+        patch_vary_headers(response, ["HX-Request"])
+        target = response.get("Location", "")
+        if response.status_code == 302 and target.startswith(resolve_url(settings.LOGIN_URL)):
+            # The page the person looks at, not the fragment's address, is where to come back to.
+            here = request.headers.get("HX-Current-URL", "")
+            login = resolve_url(settings.LOGIN_URL)
+            path = "/" + here.split("/", 3)[3] if here.count("/") >= 3 else "/"
+            return HttpResponseClientRedirect(f"{login}?next={path}")
+        return response

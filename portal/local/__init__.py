@@ -1,0 +1,1 @@
+"""One-machine use: embedded PostgreSQL and Redis, and the launcher behind `make run`."""

@@ -1,0 +1,85 @@
+"""Rows that are a queue: claimed with a lease, worked on outside any transaction, then let go.
+
+Operations, readings and deliveries are such rows. Redis and Celery only say that something may
+be due; what is due is told by `next_try_at`, so a lost message costs the time until the sweep.
+"""
+
+import random
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+FIRST_PAUSE = 2.0  # seconds
+LONGEST_PAUSE = 300.0  # seconds
+
+
+def pause_after(attempts: int) -> float:
+    """Return the seconds to wait after so many attempts: doubling, capped, with jitter."""
+    pause = min(FIRST_PAUSE * 2 ** max(attempts - 1, 0), LONGEST_PAUSE)
+    return pause * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+
+
+class LeasedRow(models.Model):
+    """A row with work to be done on it.
+
+    `next_try_at` is when somebody may next claim it; None means that nothing is left to do.
+    A claim moves it to the end of the lease, so a worker that dies gives the row back by itself.
+    """
+
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    next_try_at = models.DateTimeField(null=True, blank=True, default=timezone.now, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    lease_id = models.UUIDField(null=True, blank=True, editable=False)
+    last_error = models.CharField(max_length=500, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def claim(cls, rows: models.QuerySet[Self], *, limit: int, seconds: float) -> list[Self]:
+        """Claim up to `limit` due rows of the query set for `seconds`; nobody else gets them.
+
+        Returns them oldest first, each with its new `lease_id` and `attempts`.
+        """
+        now = timezone.now()
+        lease, until = uuid.uuid4(), now + timedelta(seconds=seconds)
+        with transaction.atomic():
+            due: Sequence[Self] = list(
+                rows.filter(next_try_at__lte=now)
+                .order_by("next_try_at")
+                .select_for_update(skip_locked=True, of=("self",))[:limit]
+            )
+            if due:
+                cls._base_manager.filter(pk__in=[row.pk for row in due]).update(
+                    lease_id=lease,
+                    lease_until=until,
+                    next_try_at=until,
+                    attempts=F("attempts") + 1,
+                )
+        for row in due:
+            row.lease_id, row.lease_until, row.next_try_at = lease, until, until
+            row.attempts += 1
+        return list(due)
+
+    def let_go(self, *, next_try_at: Any = None, **values: Any) -> bool:
+        """End the lease and set further columns; False when the lease has passed to another.
+
+        `next_try_at` None means that the work is finished.
+        """
+        values |= {"lease_id": None, "lease_until": None, "next_try_at": next_try_at}
+        mine = type(self)._base_manager.filter(pk=self.pk, lease_id=self.lease_id).update(**values)
+        if mine:
+            for name, value in values.items():
+                setattr(self, name, value)
+        return bool(mine)
+
+    def try_later(self, error: str, seconds: float | None = None, **values: Any) -> bool:
+        """End the lease and come back after `seconds`, else after a pause that grows."""
+        pause = pause_after(self.attempts) if seconds is None else seconds
+        when = timezone.now() + timedelta(seconds=pause)
+        return self.let_go(next_try_at=when, last_error=error[:500], **values)

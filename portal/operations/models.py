@@ -1,0 +1,125 @@
+"""What the desk means to write to Sinch and what it means to read again."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from portal.accounts.models import SinchProject
+from portal.crypto import EncryptedJSONField
+from portal.operations.leases import LeasedRow
+
+
+class Operation(LeasedRow):
+    """One intended write to Sinch: who, what, about what, and what became of it.
+
+    Written in the transaction of the decision, sent by a worker, kept for ever. What is sent is
+    encrypted, as it holds port-out PINs.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        SENDING = "sending"
+        UNCERTAIN = "uncertain"
+        SUCCEEDED = "succeeded"
+        REFUSED = "refused"
+        DEAD = "dead"
+
+    UNDER_WAY = (State.QUEUED, State.SENDING, State.UNCERTAIN)
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(SinchProject, on_delete=models.PROTECT)
+    # A dotted word such as "port_in.create"; a handler is registered for each.
+    kind = models.CharField(max_length=40)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    # What staff read: "Order HVD-2026-014", "“bill.pdf”".
+    subject = models.CharField(max_length=200, blank=True)
+    # The mirror row or draft it is about, named by the app above: "port_in:17", "draft:<uuid>".
+    target = models.CharField(max_length=80, db_index=True)
+    # Two operations with one marker cannot both exist: the guard against a double click.
+    marker = models.CharField(max_length=120, unique=True, null=True, blank=True)
+    payload = EncryptedJSONField(default=dict)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    uncertain_since = models.DateTimeField(null=True)
+    looks = models.PositiveSmallIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    # Sinch's answer, without secrets; after a refusal {"status", "message", "violations": [...]}.
+    answer = models.JSONField(default=dict)
+    staff_message = models.CharField(max_length=500, blank=True)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # The queue itself: only rows with work left are in it.
+            models.Index(
+                fields=["next_try_at"],
+                name="operation_due",
+                condition=models.Q(next_try_at__isnull=False),
+            ),
+            # "Your last actions" on the home page.
+            models.Index(fields=["by", "-created_at"], name="operation_by"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject or self.target}"
+
+    def get_absolute_url(self) -> str:
+        """The page that shows what became of it."""
+        from django.urls import reverse
+
+        return reverse("operations:detail", args=[self.key])
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its outcome is still open."""
+        return self.state in self.UNDER_WAY
+
+    @property
+    def violations(self) -> list[dict[str, str]]:
+        """Sinch's field violations: `[{"field": …, "description": …}]`."""
+        return self.answer.get("violations", []) if self.state == self.State.REFUSED else []
+
+
+class Reading(LeasedRow):
+    """A thing at Sinch that is read again and again: when it was, and when it is wanted next.
+
+    One row for each thing, so that 500 deliveries about one order ask for one reading.
+    """
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=30)
+    resource_id = models.CharField(max_length=64)
+    # The newest wish. A reading that left before it does not fulfil it.
+    requested_at = models.DateTimeField(default=timezone.now)
+    # Why it was wanted, for the timeline: "webhook", "sweep", "staff".
+    cause = models.CharField(max_length=20, blank=True)
+    read_at = models.DateTimeField(null=True)
+    # True when the last reading found a change that no delivery had announced.
+    missed_webhooks = models.PositiveIntegerField(default=0)
+    is_gone = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "resource_id"],
+                name="one_reading_for_a_thing",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                name="reading_due",
+                condition=models.Q(next_try_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.resource_id}"
+
+    def fulfils(self, moment: Any) -> bool:
+        """Tell whether the last reading left at or after the moment."""
+        return self.read_at is not None and self.read_at >= moment

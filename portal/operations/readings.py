@@ -1,0 +1,176 @@
+"""Reading again: wanted by many, done once, the newest wish fulfilled."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from portal.accounts.models import SinchProject
+from portal.operations import doorbell
+from portal.operations.models import Reading
+from portal.sinch.errors import SinchError
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+MOST_ATTEMPTS_LOGGED = 5
+# Seconds between two readings of one thing that webhooks ask for: the first leaves at once, and
+# the many that come right behind it share the second.
+CALM = 0.8
+WEBHOOK, SWEEP = "webhook", "sweep"
+
+# A wish for something nobody reads at the moment makes it due now; while it is being read the
+# end of that reading looks at `requested_at` and makes it due again if the wish came later.
+_WISH = """
+INSERT INTO operations_reading
+    (project_id, kind, resource_id, requested_at, cause, next_try_at, attempts, last_error,
+     missed_webhooks, is_gone)
+SELECT %s, %s, wanted.resource_id, wanted.requested_at, %s, %s, 0, '', 0, false
+FROM unnest(%s::text[], %s::timestamptz[]) AS wanted(resource_id, requested_at)
+ORDER BY wanted.resource_id
+ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
+    requested_at = GREATEST(operations_reading.requested_at, EXCLUDED.requested_at),
+    cause = EXCLUDED.cause,
+    is_gone = false,
+    next_try_at = CASE
+        WHEN operations_reading.lease_until > %s THEN operations_reading.next_try_at
+        WHEN operations_reading.cause = 'webhook' AND EXCLUDED.cause = 'webhook' THEN
+            LEAST(operations_reading.next_try_at,
+                  GREATEST(EXCLUDED.next_try_at,
+                           operations_reading.read_at + %s * interval '1 second'))
+        ELSE LEAST(operations_reading.next_try_at, EXCLUDED.next_try_at) END
+RETURNING id, resource_id, next_try_at
+"""
+
+
+class Reader:
+    """How one kind of thing is read and stored. Subclass and `register`."""
+
+    kind: ClassVar[str]
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read the thing and store it; return when to look again, None for never by itself.
+
+        Raises SinchError when it could not be read.
+        """
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+
+_readers: dict[str, Reader] = {}
+_after: list[Callable[[Reading, datetime], None]] = []
+
+
+def register(reader: Reader) -> None:
+    """Make a kind of thing known; called when the app of that kind starts."""
+    _readers[reader.kind] = reader
+
+
+def after_reading(call: Callable[[Reading, datetime], None]) -> None:
+    """Have a function called, in the transaction that ends a reading, with the time it left."""
+    if call not in _after:
+        _after.append(call)
+
+
+def want(
+    project: SinchProject | int, kind: str, wishes: dict[str, datetime], cause: str
+) -> dict[str, int]:
+    """Ask for readings newer than the given moments; one statement for any number of them.
+
+    `wishes` maps resource ids to the moment a reading must not be older than. Returns the keys of
+    the Reading rows by resource id. Rings after commit.
+    """
+    if not wishes:
+        return {}
+    now = timezone.now()
+    project_pk = project if isinstance(project, int) else project.pk
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WISH,
+            [
+                project_pk,
+                kind,
+                cause,
+                now,
+                list(wishes),
+                list(wishes.values()),
+                now,
+                CALM,
+            ],
+        )
+        rows = cursor.fetchall()
+    doorbell.ring_on_commit(doorbell.READINGS)
+    if any(now < due <= now + timedelta(seconds=CALM) for _, _, due in rows):
+        doorbell.ring_on_commit(doorbell.READINGS, after=CALM)
+    return {resource_id: pk for pk, resource_id, _ in rows}
+
+
+def want_one(project: SinchProject | int, kind: str, resource_id: str, cause: str) -> int:
+    """Ask for one reading from now on; return the key of its row."""
+    return want(project, kind, {resource_id: timezone.now()}, cause)[resource_id]
+
+
+def run_one() -> bool:
+    """Claim one due reading and do it; False when none was due."""
+    rows = Reading.objects.select_related("project").defer("project__key_secret")
+    claimed = Reading.claim(rows, limit=1, seconds=LEASE_SECONDS)
+    for reading in claimed:
+        _read(reading)
+    return bool(claimed)
+
+
+def _read(reading: Reading) -> None:
+    started_at = timezone.now()
+    if reading.read_at is not None and reading.fulfils(reading.requested_at):
+        reading.cause = SWEEP  # nobody asked since the last one: due by itself
+    try:
+        again = _readers[reading.kind].read(reading, started_at)
+    except SinchError as error:
+        pause = max(error.retry_after or 0.0, 0.0) or None
+        reading.try_later(error.staff_message, pause)
+    except Exception as error:
+        log.exception("Reading %s %s failed here", reading.kind, reading.resource_id)
+        reading.try_later(type(error).__name__)
+    else:
+        finish(reading, started_at, again)
+
+
+def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> None:
+    """End a reading that left at `started_at`; due again at once if a wish came meanwhile."""
+    later = None if again is None else timezone.now() + again
+    with transaction.atomic():
+        row = Reading.objects.select_for_update().get(pk=reading.pk)
+        if row.read_at is None or row.read_at < started_at:
+            row.read_at = started_at
+        unfulfilled = row.requested_at > row.read_at
+        pause = CALM if row.cause == WEBHOOK else 0.0
+        row.next_try_at = timezone.now() + timedelta(seconds=pause) if unfulfilled else later
+        row.attempts, row.last_error = 0, ""
+        row.lease_id = row.lease_until = None
+        row.save(
+            update_fields=[
+                "read_at",
+                "next_try_at",
+                "attempts",
+                "last_error",
+                "lease_id",
+                "lease_until",
+            ]
+        )
+        for call in _after:
+            call(row, row.read_at)
+        if unfulfilled:
+            doorbell.ring_on_commit(doorbell.READINGS, after=pause)
+
+
+def count_missed(reading_pk: int) -> None:
+    """Count a change that a sweep found and no delivery had announced."""
+    Reading.objects.filter(pk=reading_pk).update(missed_webhooks=F("missed_webhooks") + 1)
+
+
+def readers() -> dict[str, Any]:
+    """Return all readers by kind."""
+    return dict(_readers)

@@ -1,0 +1,359 @@
+"""How an operation is carried out, once and only once, whatever breaks on the way.
+
+queued → sending → succeeded | refused | uncertain. A write whose answer was lost is uncertain: its
+outcome is looked up at Sinch, several times and with growing pauses, before it may be sent again.
+An operation found in `sending` by a claim belonged to a worker that died: uncertain as well.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal.operations import doorbell
+from portal.operations.leases import pause_after
+from portal.operations.models import Operation
+from portal.sinch.errors import SinchError, SinchUnavailable
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 45.0  # longer than a token fetch plus a write with its time-outs
+LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each look for a lost write
+# How long an uncertain write is looked for before a person is asked.
+PATIENCE = timedelta(minutes=15)
+MOST_SENDS = 30  # attempts that certainly did nothing before the desk stops trying by itself
+
+
+class Refused(Exception):
+    """Raised by a handler when the write must not be sent (any more); a person decides.
+
+    Args: the sentence for staff.
+    """
+
+
+@dataclass(frozen=True)
+class Found:
+    """The trace an uncertain write left at Sinch."""
+
+    answer: dict[str, Any]
+
+
+class Handler:
+    """How one kind of operation is sent, looked up and settled. Subclass and `register`."""
+
+    kind: ClassVar[str]
+    # How the outcome is found out after a lost answer, in a sentence for staff and docs.
+    how_found_out: ClassVar[str]
+    # Whether several about one thing may be meant at once, as with notes; otherwise a newer one
+    # takes the place of one that has stopped.
+    stands_alone: ClassVar[bool] = False
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Do the write at Sinch and return its answer. Outside any transaction."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look for the write at Sinch; None when there is no trace of it. Outside a transaction.
+
+        Raises SinchError when Sinch can't be asked, Refused when sending again would do harm.
+        """
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Settle a success: store, tell. In the transaction that ends the operation."""
+
+    def failed(self, operation: Operation) -> None:
+        """Settle a refusal or a stop, in the transaction that ends the operation."""
+
+    def taken_up(self, operation: Operation) -> None:
+        """Undo what `failed` settled: a stopped operation goes on. In the transaction of that.
+
+        Raises Refused when it must not go on any more.
+        """
+
+    def uncertain(self, operation: Operation) -> None:
+        """Tell that the outcome is being looked up, in the transaction that notes it."""
+
+
+_handlers: dict[str, Handler] = {}
+
+
+def register(handler: Handler) -> None:
+    """Make a kind of operation known; called when the app of that kind starts."""
+    _handlers[handler.kind] = handler
+
+
+def handler_of(kind: str) -> Handler:
+    """Return the handler of a kind; KeyError for one that nobody registered."""
+    return _handlers[kind]
+
+
+def handlers() -> dict[str, Handler]:
+    """Return all handlers by kind."""
+    return dict(_handlers)
+
+
+def run_one() -> bool:
+    """Claim one due operation and take it a step further; False when none was due."""
+    # What is encrypted is read later, row by row: one that no key decrypts must not stop the queue.
+    rows = Operation.objects.select_related("project", "by").defer("payload", "project__key_secret")
+    claimed = Operation.claim(rows, limit=1, seconds=LEASE_SECONDS)
+    for operation in claimed:
+        _step(operation)
+    return bool(claimed)
+
+
+def _step(operation: Operation) -> None:
+    state = Operation.State
+    handler = _handlers.get(operation.kind)
+    if handler is None:
+        log.error("Nobody here carries out %s; is an app missing?", operation.kind)
+        operation.try_later("No handler of this kind")
+        return
+    try:
+        if operation.state == state.QUEUED:
+            _send(operation, handler)
+        elif operation.state in (state.SENDING, state.UNCERTAIN):
+            _look(operation, handler)
+        else:
+            operation.let_go()
+    except Exception as error:
+        # A fault of ours: the row is kept, told, and tried again as what it then is.
+        log.exception("Operation %s (%s) failed here", operation.pk, operation.kind)
+        _trouble(operation, handler, type(error).__name__)
+
+
+def _send(operation: Operation, handler: Handler) -> None:
+    state = Operation.State
+    mine = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
+    # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
+    if not mine.update(state=state.SENDING, sent_at=timezone.now(), looks=0):
+        return
+    operation.refresh_from_db(fields=["state", "sent_at", "looks"])
+    try:
+        answer = handler.send(operation)
+    except Refused as refusal:
+        _end(operation, handler, state.REFUSED, message=str(refusal))
+    except SinchError as error:
+        if error.outcome_unknown:
+            _be_uncertain(operation, handler, error)
+        elif isinstance(error, SinchUnavailable):
+            _send_later(operation, handler, error)
+        else:
+            _end(
+                operation,
+                handler,
+                state.REFUSED,
+                message=error.staff_message,
+                error=error,
+            )
+    else:
+        _end(operation, handler, state.SUCCEEDED, answer=answer)
+
+
+def _look(operation: Operation, handler: Handler) -> None:
+    state = Operation.State
+    if operation.state == state.SENDING:
+        _note_uncertain(operation, handler)
+    try:
+        found = handler.find_out(operation)
+    except Refused as refusal:
+        _end(operation, handler, state.REFUSED, message=str(refusal))
+        return
+    except SinchError as error:
+        _look_again_or_ask(operation, handler, error.staff_message)
+        return
+    if found is not None:
+        _end(operation, handler, state.SUCCEEDED, answer=found.answer)
+        return
+    operation.looks += 1
+    if operation.looks >= len(LOOK_PAUSES):
+        # Nothing there, looked for long enough: it was never done and may be sent.
+        operation.let_go(
+            next_try_at=timezone.now(), state=state.QUEUED, looks=0, uncertain_since=None
+        )
+    else:
+        operation.try_later(
+            "No trace at Sinch yet", LOOK_PAUSES[operation.looks], looks=operation.looks
+        )
+
+
+def _note_uncertain(operation: Operation, handler: Handler) -> None:
+    with transaction.atomic():
+        now = timezone.now()
+        Operation.objects.filter(pk=operation.pk).update(
+            state=Operation.State.UNCERTAIN,
+            uncertain_since=operation.uncertain_since or now,
+        )
+        operation.state = Operation.State.UNCERTAIN
+        operation.uncertain_since = operation.uncertain_since or now
+        handler.uncertain(operation)
+
+
+def _be_uncertain(operation: Operation, handler: Handler, error: SinchError) -> None:
+    _note_uncertain(operation, handler)
+    operation.try_later(error.staff_message, LOOK_PAUSES[0])
+
+
+def _look_again_or_ask(operation: Operation, handler: Handler, message: str) -> None:
+    since = operation.uncertain_since or timezone.now()
+    if timezone.now() - since > PATIENCE:
+        _end(
+            operation,
+            handler,
+            Operation.State.DEAD,
+            message=f"Sinch could not be asked what became of it. {message}",
+        )
+    else:
+        operation.try_later(message, min(pause_after(operation.attempts), 30.0))
+
+
+def _send_later(operation: Operation, handler: Handler, error: SinchError) -> None:
+    if operation.attempts >= MOST_SENDS:
+        _end(
+            operation,
+            handler,
+            Operation.State.DEAD,
+            message=error.staff_message,
+            error=error,
+        )
+        return
+    pause = max(error.retry_after or 0.0, min(pause_after(operation.attempts), 60.0))
+    operation.try_later(
+        error.staff_message,
+        pause,
+        state=Operation.State.QUEUED,
+        staff_message=error.staff_message[:500],
+    )
+
+
+def _trouble(operation: Operation, handler: Handler, error: str) -> None:
+    # One that failed while it was sent is looked up first, however often it was tried.
+    if operation.attempts >= MOST_SENDS and operation.state != Operation.State.SENDING:
+        _end(
+            operation,
+            handler,
+            Operation.State.DEAD,
+            message="The desk itself failed on it.",
+        )
+    else:
+        operation.try_later(error)
+
+
+def _end(
+    operation: Operation,
+    handler: Handler,
+    state: str,
+    *,
+    answer: dict[str, Any] | None = None,
+    message: str = "",
+    error: SinchError | None = None,
+) -> None:
+    """End an operation, and settle what follows from it, in one transaction."""
+    if error is not None:
+        answer = {
+            "status": error.status,
+            "message": error.sinch_message,
+            "violations": [
+                {"field": v.field, "description": v.description} for v in error.violations
+            ],
+        }
+    before = operation.state, operation.lease_id
+    try:
+        with transaction.atomic():
+            _settle(operation, handler, state, answer or {}, message)
+    except Exception:
+        # Nothing of it is on disk: the row still is what it was, and still ours.
+        operation.state, operation.lease_id = before
+        raise
+
+
+def _settle(
+    operation: Operation, handler: Handler, state: str, answer: dict[str, Any], message: str
+) -> None:
+    row = Operation.objects.select_for_update().defer("payload").get(pk=operation.pk)
+    if not row.is_under_way:
+        return  # another worker has settled it meanwhile
+    operation.state = state
+    operation.answer = answer
+    operation.staff_message = message[:500]
+    operation.finished_at = timezone.now()
+    operation.last_error = ""
+    operation.lease_id = operation.lease_until = operation.next_try_at = None
+    operation.save(
+        update_fields=[
+            "state",
+            "answer",
+            "staff_message",
+            "finished_at",
+            "last_error",
+            "lease_id",
+            "lease_until",
+            "next_try_at",
+        ]
+    )
+    if state == Operation.State.SUCCEEDED:
+        handler.succeeded(operation, operation.answer)
+    else:
+        handler.failed(operation)
+
+
+def may_be_tried_again(operation: Operation) -> bool:
+    """Tell whether a stopped operation may be taken up: no newer one has taken its place.
+
+    A draft that was sent anew after its create had stopped must not be sent a second time.
+    """
+    if operation.state != Operation.State.DEAD:
+        return False
+    handler = _handlers.get(operation.kind)
+    if handler is not None and handler.stands_alone:
+        return True
+    newer = Operation.objects.filter(
+        target=operation.target,
+        kind=operation.kind,
+        pk__gt=operation.pk,
+        state__in=(*Operation.UNDER_WAY, Operation.State.SUCCEEDED),
+    )
+    return not newer.exists()
+
+
+def try_again(operation: Operation) -> bool:
+    """Take up a stopped operation once more: look it up if it may have been done, else send it.
+
+    False when it is not stopped (any more) or a newer one has taken its place.
+    """
+    state = Operation.State
+    with transaction.atomic():
+        row = Operation.objects.select_for_update().defer("payload").get(pk=operation.pk)
+        if not may_be_tried_again(row):
+            return False
+        asked_before = row.uncertain_since is not None
+        row.state = state.UNCERTAIN if asked_before else state.QUEUED
+        row.uncertain_since = timezone.now() if asked_before else None
+        row.attempts = row.looks = 0
+        row.finished_at = row.seen_at = None
+        row.staff_message = ""
+        row.next_try_at = timezone.now()
+        row.save(
+            update_fields=[
+                "state",
+                "uncertain_since",
+                "attempts",
+                "looks",
+                "finished_at",
+                "seen_at",
+                "staff_message",
+                "next_try_at",
+            ]
+        )
+        if (handler := _handlers.get(row.kind)) is not None:
+            try:
+                handler.taken_up(row)
+            except Refused:
+                transaction.set_rollback(True)
+                return False
+        doorbell.ring_on_commit(doorbell.OPERATIONS)
+    return True

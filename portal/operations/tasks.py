@@ -1,0 +1,43 @@
+"""Doorbells for operations and readings: each looks for due rows until there are none.
+
+Rung after a commit and by beat every few seconds. Any number of them may run side by side; the
+lease keeps two workers off one row.
+"""
+
+import time
+from collections.abc import Callable
+
+from celery import shared_task
+
+from portal.operations import doorbell, readings, runner
+
+LONGEST_RUN = 20.0  # seconds; then another message goes on, so that no task runs for ever
+
+
+def work_through(run_one: Callable[[], bool], task: str) -> int:
+    """Call `run_one` until it finds nothing; return how often it found something.
+
+    With the first row found one more message is sent, so that a heap of rows wakes as many
+    threads as there are and a single row wakes one too many.
+    """
+    done, until = 0, time.monotonic() + LONGEST_RUN
+    while run_one():
+        done += 1
+        if done == 1:
+            doorbell.ring(task)
+        if time.monotonic() > until:
+            doorbell.ring(task)
+            break
+    return done
+
+
+@shared_task
+def run_operations() -> int:
+    """Carry out due operations. Safe to run twice; nothing due is no error."""
+    return work_through(runner.run_one, doorbell.OPERATIONS)
+
+
+@shared_task
+def run_readings() -> int:
+    """Do due readings. Safe to run twice; nothing due is no error."""
+    return work_through(readings.run_one, doorbell.READINGS)

@@ -1,0 +1,129 @@
+"""The page of one write: what it is, what became of it, and what can be done now."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import CharField, Subquery, Value
+from django.db.models.functions import Cast, Concat
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from portal.accounts.sessions import signed_in_user
+from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.operations import panels, runner
+from portal.operations.models import Operation
+
+SEND = "accounts.send_to_sinch"
+
+
+@login_required
+@require_GET
+def detail(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
+    """Show a write and what became of it."""
+    operation = get_object_or_404(
+        Operation.objects.select_related("project", "by").defer("payload", "project__key_secret"),
+        key=key,
+    )
+    return render(request, "operations/operation.html", _context(request, operation))
+
+
+@require_GET
+def live(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
+    """Answer the poll of that page: the fragment, or 204 when nothing changed (one statement)."""
+    person = signed_in_user(request, token=Subquery(_token(key)))
+    if person is None:
+        return redirect_to_login(request.get_full_path())
+    now = getattr(person, "token", None)
+    if now is None:
+        raise Http404
+    # While it is sent, the seconds count.
+    if now == request.GET.get("token") and not now.startswith(Operation.State.SENDING):
+        return HttpResponse(status=204)
+    operation = get_object_or_404(
+        Operation.objects.select_related("project", "by").defer("payload", "project__key_secret"),
+        key=key,
+    )
+    return render(request, "operations/_written.html", _context(request, operation))
+
+
+@login_required
+@require_POST
+def seen(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
+    """Close the panel of a finished write; for whoever asked for it or may send to Sinch."""
+    operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
+    if operation.by_id != request.user.pk and not request.user.has_perm(SEND):
+        raise PermissionDenied
+    Operation.objects.filter(pk=operation.pk, seen_at=None).exclude(
+        state__in=Operation.UNDER_WAY
+    ).update(seen_at=timezone.now())
+    return go_to(request, _next(request, operation))
+
+
+@login_required
+@permission_required(SEND, raise_exception=True)
+@require_POST
+def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
+    """Take up a stopped write once more: looked up if it may have been done, else sent."""
+    operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
+    if not runner.try_again(operation):
+        title = "It cannot be tried again"
+        text = "It is under way or finished, or a newer one has taken its place. Nothing was sent."
+        if wants_fragment(request):
+            answer = render(
+                request, "components/_error.html", {"title": title, "text": text}, status=409
+            )
+            answer["HX-Retarget"], answer["HX-Reswap"] = "#messages", "outerHTML"
+            return answer
+        messages.error(request, f"{title}. {text}")
+    return go_to(request, _next(request, operation))
+
+
+def _token(key: UUID) -> Any:
+    """Return the question what a write is like now: its state, tries and looks in one word."""
+    parts = Concat(
+        "state",
+        Value("-"),
+        Cast("attempts", CharField()),
+        Value("-"),
+        Cast("looks", CharField()),
+        output_field=CharField(),
+    )
+    return Operation.objects.filter(key=key).annotate(token=parts).values("token")
+
+
+def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
+    place = panels.place_of(operation)
+    may_send = request.user.has_perm(SEND)
+    return {
+        "operation": operation,
+        "kind": panels.kind_word(operation.kind),
+        "panel": panels.panel_of(operation, place.read_at, place.link),
+        "place": place,
+        "read_back": bool(
+            place.read_at and operation.finished_at and place.read_at >= operation.finished_at
+        ),
+        "token": f"{operation.state}-{operation.attempts}-{operation.looks}",
+        "may_close": may_send or operation.by_id == request.user.pk,
+        "may_send": may_send,
+        "may_be_tried_again": runner.may_be_tried_again(operation),
+        "how_found_out": _how_found_out(operation),
+    }
+
+
+def _how_found_out(operation: Operation) -> str:
+    handler = runner.handlers().get(operation.kind)
+    return handler.how_found_out if handler is not None else ""
+
+
+def _next(request: HttpRequest, operation: Operation) -> str:
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure()):
+        return wanted
+    return operation.get_absolute_url()

@@ -1,0 +1,25 @@
+"""The addresses of the desk."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from django.views.generic import TemplateView
+
+from portal import health
+
+urlpatterns = [
+    path("", include("portal.work.urls")),
+    path("orders/", include("orders.urls")),
+    path("operations/", include("portal.operations.urls")),
+    path("settings/", include("portal.accounts.urls")),
+    path("webhooks/", include("webhooks.urls")),
+    path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("sign-out/", LogoutView.as_view(), name="logout"),
+    path("healthz/", health.alive, name="alive"),
+    path(
+        "components/",
+        TemplateView.as_view(template_name="components.html"),
+        name="components",
+    ),
+    path("admin/", admin.site.urls),
+]

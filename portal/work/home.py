@@ -1,0 +1,236 @@
+"""The home page: what to do now, what goes live, what changed, and whether it left."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Q, Subquery
+from django.utils import timezone
+
+from portal import words
+from portal.accounts.models import User
+from portal.operations.models import Operation
+from portal.work import queue
+from portal.work.models import TimelineEntry, WorkItem
+
+MOST_TODO = 20
+MOST_DATED = 40
+MOST_NEWS = 10
+MOST_ACTIONS = 6
+FEWEST_FOR_CHART = 20
+CHART_WIDTH = 480
+# Somebody who comes back within this time has not been away.
+AWAY_AFTER = timedelta(minutes=15)
+LOOKED_KEPT = 30 * 24 * 3600  # seconds
+
+
+@dataclass
+class Day:
+    """The orders that go live on one day."""
+
+    name: str
+    on: date
+    lines: list[queue.Line] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers they have in all."""
+        return sum(line.item.counted for line in self.lines)
+
+    @property
+    def not_ready(self) -> int:
+        """How many of them need us first."""
+        return sum(line.item.bucket == WorkItem.Bucket.US for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One part of the picture of living orders."""
+
+    key: str
+    tone: str
+    glyph: str
+    short: str
+    label: str
+    count: int
+    url: str
+    x: float = 0
+    width: float = 0
+
+
+@dataclass
+class Home:
+    """Everything the home page shows."""
+
+    title: str
+    whole_team: bool
+    ready: list[queue.Line]
+    needs_us: list[queue.Line]
+    figures: dict[str, Any]
+    list_url: str
+    days: list[Day]
+    since: datetime
+    news: list[TimelineEntry]
+    actions: list[Operation]
+    bars: list[Bar]
+
+    @property
+    def todo_count(self) -> int:
+        """How many orders ask for a step of ours."""
+        return int(self.figures["ready"] + self.figures["us"])
+
+    @property
+    def living(self) -> int:
+        """How many orders have something to come."""
+        return sum(bar.count for bar in self.bars)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there are enough orders for a picture to say something."""
+        return self.living >= FEWEST_FOR_CHART
+
+    @property
+    def lede(self) -> tuple[str, str]:
+        """What the day holds: the part in bold, and the rest."""
+        need = _people_text(self.todo_count)
+        late = self.figures["late"]
+        bold = f"{need}{f', {queue.count_text(late)} {_is(late)} late' if late else ''}."
+        today, tomorrow = self.days
+        live = f"{_go(len(today.lines))} live today and {len(tomorrow.lines)} tomorrow"
+        not_ready = today.not_ready + tomorrow.not_ready
+        if not today.lines and not tomorrow.lines:
+            return bold, "Nothing goes live today or tomorrow."
+        if not_ready:
+            return bold, f"{live}; {_count_word(not_ready)} of them {_is(not_ready)} not ready."
+        return bold, f"{live}."
+
+
+def home(person: User, *, whole_team: bool) -> Home:
+    """Return the home page of a person; the figures, rows, dates, news and actions each cost one
+    statement."""
+    mine = Q() if whole_team else Q(assignee=person) | Q(assignee=None)
+    today = timezone.localdate()
+    since = looked_before(person)
+    todo = [queue.line(item) for item in _todo(mine)]
+    scope = {} if whole_team else {"owner": "me,nobody"}
+    figures = _figures(person, mine, today)
+    return Home(
+        title=f"{today:%A} {today.day} {today:%B}",
+        whole_team=whole_team,
+        ready=[line for line in todo if line.item.bucket == WorkItem.Bucket.READY],
+        needs_us=[line for line in todo if line.item.bucket == WorkItem.Bucket.US],
+        figures=figures,
+        list_url=queue.address("work:list", {"bucket": "ready,us", **scope}),
+        days=_days(today),
+        since=since,
+        news=_news(person, since),
+        actions=list(
+            Operation.objects.filter(by=person)
+            .exclude(kind="port_in.check")
+            .only("key", "kind", "state", "subject", "created_at", "finished_at")
+            .order_by("-created_at")[:MOST_ACTIONS]
+        ),
+        bars=_bars(figures),
+    )
+
+
+def _todo(mine: Q) -> list[WorkItem]:
+    wanted = WorkItem.objects.filter(mine, bucket__in=WorkItem.HOME)
+    return list(queue.rows(wanted).order_by("rank", "-pk")[:MOST_TODO])
+
+
+def _figures(person: User, mine: Q, today: date) -> dict[str, Any]:
+    items = WorkItem.objects.all()
+    own = items.filter(mine)
+    late = own.filter(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
+    next_date = items.filter(bucket__in=WorkItem.LIVING, foc_date__gte=today).order_by("foc_date")
+    found = User.objects.filter(pk=person.pk).values(
+        ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
+        us=queue.capped(own.filter(bucket=WorkItem.Bucket.US)),
+        late=queue.capped(late),
+        any=queue.capped(items),
+        all_ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
+        all_us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
+        all_date=queue.capped(items.filter(bucket=WorkItem.Bucket.DATE)),
+        all_wait=queue.capped(items.filter(bucket=WorkItem.Bucket.WAIT)),
+        next_date=Subquery(next_date.values("foc_date")[:1]),
+    )
+    return dict(found[0])
+
+
+def _days(today: date) -> list[Day]:
+    tomorrow = today + timedelta(days=1)
+    days = [Day("Today", today), Day("Tomorrow", tomorrow)]
+    dated = WorkItem.objects.filter(foc_date__in=[today, tomorrow]).exclude(
+        bucket=WorkItem.Bucket.ENDED
+    )
+    for item in queue.rows(dated).order_by("rank", "-pk")[:MOST_DATED]:
+        days[item.foc_date != today].lines.append(queue.line(item))
+    return days
+
+
+def _news(person: User, since: datetime) -> list[TimelineEntry]:
+    return list(
+        TimelineEntry.objects.filter(at__gt=since, item__isnull=False)
+        .exclude(by=person)
+        .select_related("item", "by")
+        .defer("item__search", "item__reasons", "item__parts")
+        .order_by("-at", "-id")[:MOST_NEWS]
+    )
+
+
+def _bars(figures: dict[str, Any]) -> list[Bar]:
+    shorts = {"ready": "Ready", "us": "Needs us", "date": "Dated soon", "wait": "Waiting"}
+    whole = sum(figures[f"all_{bucket}"] for bucket in WorkItem.LIVING) or 1
+    bars, x = [], 0.0
+    for bucket in WorkItem.LIVING:
+        chip, count = words.chip("bucket", bucket), figures[f"all_{bucket}"]
+        width = round(CHART_WIDTH * count / whole, 1)
+        bars.append(
+            Bar(
+                key=bucket,
+                tone=chip.tone,
+                glyph=chip.glyph,
+                short=shorts[bucket],
+                label=f"{chip.label}: {words.count_text(count, 'order')}",
+                count=count,
+                url=queue.address("work:list", {"bucket": bucket}),
+                x=round(x, 1),
+                width=max(width - 1, 0.5) if count else 0,
+            )
+        )
+        x += width
+    return bars
+
+
+def looked_before(person: User) -> datetime:
+    """Return when the person last looked before now, a break of a few minutes not counted.
+
+    Kept in the cache: losing it shows the last day once more, and nothing is written for a look.
+    """
+    key, now = f"looked:{person.pk}", timezone.now()
+    kept = cache.get(key)
+    since, last = kept if kept else (now - timedelta(days=1), now)
+    if now - last > AWAY_AFTER:
+        since = last
+    cache.set(key, (since, now), LOOKED_KEPT)
+    return since
+
+
+def _people_text(count: int) -> str:
+    if not count:
+        return "Nothing needs you"
+    return f"{queue.count_text(count)} {'order needs' if count == 1 else 'orders need'} you"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _go(count: int) -> str:
+    return f"{count} {'goes' if count == 1 else 'go'}"
+
+
+def _count_word(count: int) -> str:
+    return "one" if count == 1 else str(count)

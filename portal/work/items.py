@@ -1,0 +1,112 @@
+"""Writing work items and timelines; called by the app an order belongs to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.search import SearchVector
+from django.db.models import F, Value
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.operations.models import Operation
+from portal.work import search
+from portal.work.models import TimelineEntry, WorkItem
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell in a timeline. `fact` makes it unique: the same fact is told once."""
+
+    text: str
+    fact: tuple[object, ...]
+    tone: str = "wait"
+    glyph: str = "wait"
+    source: str = TimelineEntry.Source.SINCH
+    cause: str = ""
+    by: User | None = None
+    operation: Operation | None = None
+    at: datetime = field(default_factory=timezone.now)
+
+
+def tell(item: WorkItem | None, events: Iterable[Event]) -> int:
+    """Add events to a timeline, leaving out facts already told; one statement. Returns how many.
+
+    Without an item (an order Sinch has not accepted yet) the entries wait on their operation.
+    """
+    rows = [
+        TimelineEntry(
+            item=item,
+            operation=event.operation,
+            at=event.at,
+            source=event.source,
+            tone=event.tone,
+            glyph=event.glyph,
+            text=event.text[:1000],
+            cause=event.cause[:100],
+            by=event.by,
+            fact=TimelineEntry.fact_of(*event.fact),
+        )
+        for event in events
+    ]
+    if rows:
+        TimelineEntry.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def adopt(item: WorkItem, operation: Operation) -> None:
+    """Hand the entries that waited on an operation to the item that it made."""
+    TimelineEntry.objects.filter(operation=operation, item=None).update(item=item)
+
+
+def tell_staff_action(
+    item: WorkItem | None, operation: Operation, text: str, *, glyph: str = "edit"
+) -> None:
+    """Tell that somebody decided on a write; in the transaction of the decision."""
+    tell(
+        item,
+        [
+            Event(
+                text=text,
+                fact=("operation", operation.pk, "decided"),
+                glyph=glyph,
+                source=TimelineEntry.Source.STAFF,
+                by=operation.by,
+                operation=operation,
+            )
+        ],
+    )
+    if item is not None:
+        touch(item.pk)
+
+
+def touch(item_pk: int) -> None:
+    """Let open pages know that something visible has changed."""
+    WorkItem.objects.filter(pk=item_pk).update(version=F("version") + 1, changed_at=timezone.now())
+
+
+def save_item(item: WorkItem, values: dict[str, Any], words: str | None = None) -> bool:
+    """Store what differs from the item and let its version grow; False when nothing differs.
+
+    `words` is the text that free-text search looks in (names, references, ids); None keeps it.
+    The version grows even when only the order behind it changed: then call `touch`.
+    """
+    changed = {name: value for name, value in values.items() if getattr(item, name) != value}
+    if not item._state.adding and not changed and words is None:
+        return False
+    for name, value in changed.items():
+        setattr(item, name, value)
+    item.changed_at = timezone.now()
+    updates: dict[str, Any] = {}
+    if item._state.adding:
+        item.version = 1
+        item.save()
+    else:
+        updates = changed | {"version": F("version") + 1, "changed_at": item.changed_at}
+        item.version += 1
+    if words is not None:
+        updates["search"] = SearchVector(Value(search.plain_words(words)), config="simple")
+    if updates:
+        WorkItem.objects.filter(pk=item.pk).update(**updates)
+    return True

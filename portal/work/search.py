@@ -1,0 +1,125 @@
+"""Finding orders by whatever somebody has in hand: a number, the last four, an id, a name.
+
+Each kind of order registers where its numbers are; everything else is on the work item. The parts
+of a search are looked up each by its own index and joined, because one condition with OR over
+several indexes would make the database read every row.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Upper
+
+from portal.work.models import WorkItem
+
+LONGEST = 100  # characters of a search; a reference has at most so many
+MOST_WORDS = 8
+# Matches looked at in each part of a search. Whoever finds more has to type more.
+MOST_MATCHES = 2000
+FEWEST_DIGITS = 3  # an area code
+FEWEST_LAST_DIGITS = 4  # "the last four"
+
+NumberSource = Callable[[str, bool], "QuerySet[Any]"]
+
+_sources: list[NumberSource] = []
+_NUMBER_LIKE = re.compile(r"[\d\s()+./\-‐-―−]+")
+_PREFIXED = re.compile(r"^\s*(?:tel|phone|number)\s*:", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+
+
+def register_numbers(source: NumberSource) -> None:
+    """Add a place where phone numbers are looked up.
+
+    `source(digits, suffix)` returns a query set with one column, keys of work items. Without
+    `suffix` the digits begin with the country's 1, so a number matches when its E.164 form begins
+    with "+" and the digits; with it the number ends in them.
+    """
+    if source not in _sources:
+        _sources.append(source)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a typed text may mean; "" and () where it cannot be that."""
+
+    text: str = ""
+    whole_number: str = ""  # 11 digits
+    first_digits: str = ""  # with the country's 1
+    last_digits: str = ""
+    words: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+def understand(q: str) -> Wanted:
+    """Return what the text may mean. Any text is understood; nonsense just finds nothing."""
+    text = unicodedata.normalize("NFKC", q)
+    text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())[:LONGEST].strip()
+    if not text:
+        return Wanted()
+    words = tuple(_WORD.findall(text)[:MOST_WORDS])
+    bare = _PREFIXED.sub("", text)
+    if not _NUMBER_LIKE.fullmatch(bare):
+        return Wanted(text, words=words)
+    digits = "".join(str(unicodedata.digit(c)) for c in bare if c.isdecimal())
+    if len(digits) == 10 and digits[0] not in "01":
+        return Wanted(text, whole_number=f"1{digits}", words=words)
+    if len(digits) == 11 and digits[0] == "1":
+        return Wanted(text, whole_number=digits, words=words)
+    if not FEWEST_DIGITS <= len(digits) <= 15:
+        return Wanted(text, words=words)
+    # No area code begins with 0 or 1: a leading 1 is the country's, a leading 0 is no beginning.
+    first = digits if digits[0] == "1" else "" if digits[0] == "0" else f"1{digits}"
+    last = digits if FEWEST_LAST_DIGITS <= len(digits) < 10 else ""
+    return Wanted(
+        text, first_digits=first if len(first) < 11 else "", last_digits=last, words=words
+    )
+
+
+def plain_words(text: str) -> str:
+    """Return the words of a text with nothing between them but spaces, for the index.
+
+    PostgreSQL would take an address, a host name or a typographic apostrophe as part of one word,
+    and differently from one locale to another; what is typed is cut into words the same way.
+    """
+    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text)))
+
+
+def find(q: str) -> Q | None:
+    """Return the condition on work items for a typed text; None when nothing was typed."""
+    wanted = understand(q)
+    return condition(wanted) if wanted else None
+
+
+def condition(wanted: Wanted) -> Q:
+    """Return the condition that an item matches in any of the ways the text may be meant."""
+    parts: list[QuerySet[Any]] = []
+    for source in _sources:
+        if wanted.whole_number:
+            parts.append(source(wanted.whole_number, False))
+        if wanted.first_digits:
+            parts.append(source(wanted.first_digits, False))
+        if wanted.last_digits:
+            parts.append(source(wanted.last_digits, True))
+    items = WorkItem.objects.order_by()
+    by_reference = items.annotate(upper=Upper("reference"))
+    parts.append(by_reference.filter(upper__startswith=wanted.text.upper()).values("pk"))
+    parts.append(items.filter(sinch_id__startswith=wanted.text).values("pk"))
+    if wanted.words and not wanted.whole_number:
+        parts.append(items.filter(search=_words_query(wanted.words)).values("pk"))
+    first, *others = (part.order_by()[:MOST_MATCHES] for part in parts)
+    return Q(pk__in=first.union(*others, all=True))
+
+
+def _words_query(words: tuple[str, ...]) -> SearchQuery:
+    # Each word may be the beginning of one. They hold letters, digits and underscores only, so
+    # nothing in them has a meaning in the query language.
+    text = " & ".join(f"'{word}':*" for word in words)
+    return SearchQuery(text, config="simple", search_type="raw")

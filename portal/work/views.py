@@ -1,0 +1,91 @@
+"""The home page and the list of all work."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import OuterRef
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from portal.accounts import configuration
+from portal.accounts.sessions import person_of, signed_in_user
+from portal.htmx import HtmxHttpRequest
+from portal.work import home as home_page
+from portal.work import queue
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what to do now, what goes live, what changed and what became of the last actions."""
+    page = home_page.home(person_of(request), whole_team=request.GET.get("who") == "team")
+    sweep_minutes = configuration.sweep_minutes()
+    return render(request, "work/home.html", {"page": page, "sweep_minutes": sweep_minutes})
+
+
+@login_required
+@require_safe
+def listing(request: HtmxHttpRequest) -> HttpResponse:
+    """Show the orders that the filters of the address leave; a search with one hit opens it."""
+    if request.GET.get("drafts"):
+        return redirect("orders:create")
+    now = timezone.now()  # before the rows are read: what comes later is news to the page
+    filters = queue.Filters.read(request.GET, request.user)
+    page = queue.page(filters, request.GET)
+    if filters.q and page.total == 1 and len(page.rows) == 1:
+        return redirect(page.rows[0].get_absolute_url())
+    return render(
+        request,
+        "work/list.html",
+        {
+            "filters": filters,
+            "kept": [(n, v) for n, v in filters.parameters().items() if n != "q"],
+            "page": page,
+            "lines": [queue.line(item) for item in page.rows],
+            "count": queue.count_text(page.total),
+            "sort": queue.SORTS[filters.sort],
+            "sorts": [
+                queue.Choice(sort.label, filters.url(sort=name), name == filters.sort)
+                for name, sort in queue.SORTS.items()
+            ],
+            "heads": _heads(filters),
+            "watch": queue.watch(filters, page, now),
+            "sweep_minutes": configuration.sweep_minutes(),
+        },
+    )
+
+
+def _heads(filters: queue.Filters) -> dict[str, dict[str, str]]:
+    """Return, for the columns that sort, where their head leads and how they are sorted."""
+    date_next = "-date" if filters.sort == "date" else "date"
+    directions = {"date": "ascending", "-date": "descending"}
+    return {
+        "needs": {
+            "url": filters.url(sort="worst"),
+            "sorted": "descending" if filters.sort == "worst" else "",
+        },
+        "status": {
+            "url": filters.url(sort="changed"),
+            "sorted": "descending" if filters.sort == "changed" else "",
+        },
+        "date": {"url": filters.url(sort=date_next), "sorted": directions.get(filters.sort, "")},
+    }
+
+
+@require_safe
+def list_live(request: HtmxHttpRequest) -> HttpResponse:
+    """Answer an open list: its changed rows and how many further matches there are, or 204."""
+    before = queue.Watch.read(request.GET, OuterRef("pk"))
+    if before is None:
+        return HttpResponseBadRequest("This address is for open lists only.")
+    person: Any = signed_in_user(request, **before.questions())
+    if person is None:
+        return redirect_to_login(request.get_full_path())
+    after = before.news(person.present or [], person.fresh or [])
+    if after is None:
+        return HttpResponse(status=204)
+    lines = queue.changed_lines(before, after)
+    return render(request, "work/_list_changes.html", {"watch": after, "lines": lines})

@@ -1,0 +1,263 @@
+// The little script of the desk. Every page works without it; it adds keys, copying, hiding of
+// secrets, marks on what changed, and a word when the connection is lost.
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+
+  // --- Notices ------------------------------------------------------------------------------
+  const GLYPH = "http://www.w3.org/2000/svg";
+  function notice(text, tone, key) {
+    const place = document.getElementById("toasts");
+    if (!place || (key && place.querySelector(`[data-about="${key}"]`))) return;
+    const toast = document.createElement("div");
+    toast.className = "toast";
+    if (key) toast.dataset.about = key;
+    const svg = document.createElementNS(GLYPH, "svg");
+    svg.setAttribute("class", `glyph tone-${tone}`);
+    svg.setAttribute("aria-hidden", "true");
+    const use = document.createElementNS(GLYPH, "use");
+    use.setAttribute("href", `#g-${tone}`);
+    svg.append(use);
+    const words = document.createElement("p");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "link";
+    close.textContent = "Close";
+    close.addEventListener("click", () => toast.remove());
+    toast.append(svg, words, close);
+    place.append(toast);
+  }
+  const settled = (key) => all(`#toasts [data-about="${key}"]`).forEach((toast) => toast.remove());
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 403) notice("Your role does not allow this; nothing was done.", "bad", "failed");
+    else if (status === 404) notice("That is not there any more. Load the page again.", "bad", "failed");
+    else notice("The desk could not do that. What you typed is kept; try again.", "bad", "failed");
+  });
+  for (const lost of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(lost, () => {
+      notice("No connection. What you typed is kept; trying again.", "bad", "connection");
+    });
+  }
+  document.addEventListener("htmx:afterOnLoad", () => settled("connection"));
+
+  // --- Live parts: rest while nobody looks, wake when somebody does ---------------------------
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.detail.elt.hasAttribute("data-poll")) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    all("[data-poll]").forEach((part) => part.dispatchEvent(new CustomEvent("wake")));
+  });
+
+  // A swap keeps what the person opened, and marks what reads differently since the page came.
+  const first = new Map();
+  const read = (root) => {
+    for (const row of all("[data-mark][id]", root)) {
+      if (!first.has(row.id)) first.set(row.id, row.dataset.mark);
+    }
+  };
+  const mark = (root) => {
+    for (const row of all("[data-mark][id]", root)) {
+      if (first.has(row.id) && first.get(row.id) !== row.dataset.mark) row.classList.add("changed");
+    }
+  };
+  const open = new Set();
+  document.addEventListener("htmx:beforeSwap", () => {
+    open.clear();
+    all("details[id][open]").forEach((details) => open.add(details.id));
+    read(document);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    open.forEach((id) => {
+      const details = document.getElementById(id);
+      if (details) details.open = true;
+    });
+    mark(document);
+    ready(document);
+  });
+  // What went wrong takes the focus, once.
+  function focusNews() {
+    const wanted = document.querySelector("main [data-focus]:not([data-focused])");
+    if (!wanted) return;
+    wanted.dataset.focused = "yes";
+    wanted.focus();
+  }
+  document.addEventListener("htmx:afterSettle", focusNews);
+
+  // --- Ages go on while the page is open ------------------------------------------------------
+  setInterval(() => {
+    if (document.hidden) return;
+    const now = Date.now();
+    for (const time of all("time[data-ago]")) {
+      const seconds = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
+      if (seconds < 60) time.textContent = `${seconds} s ago`;
+      else if (seconds < 3600) time.textContent = `${Math.floor(seconds / 60)} min ago`;
+    }
+  }, 5000);
+
+  // --- Secrets hide themselves ----------------------------------------------------------------
+  const SECRET_SECONDS = 30;
+  function hide(secret) {
+    all("[data-secret-value], [data-secret-hide]", secret).forEach((part) => part.remove());
+    all("[hidden]", secret).forEach((part) => { part.hidden = false; });
+    const live = document.getElementById("live");
+    if (!held || !live) return;
+    held = false;
+    const url = live.getAttribute("hx-get").replace(/token=[0-9a-f]*/, "token=");
+    htmx.ajax("GET", url, { source: live, target: live, swap: "outerHTML" });
+  }
+  // News must not take away what somebody is just reading out: the part is brought up to date
+  // when the secret is hidden again.
+  let held = false;
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (!event.detail.target.querySelector("[data-secret-value]")) return;
+    event.preventDefault();
+    held = true;
+  });
+  function watchSecrets(root) {
+    for (const secret of all("[data-secret]", root)) {
+      if (secret.dataset.watched || !secret.querySelector("[data-secret-value]")) continue;
+      secret.dataset.watched = "yes";
+      setTimeout(() => hide(secret), SECRET_SECONDS * 1000);
+    }
+  }
+  // A page kept by the Back button must not show what was revealed.
+  addEventListener("pagehide", () => all("[data-secret]").forEach((secret) => {
+    if (secret.querySelector("[data-secret-value]")) hide(secret);
+  }));
+
+  // --- Buttons --------------------------------------------------------------------------------
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    const held = target.closest('[aria-disabled="true"]');
+    if (held) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    const hider = target.closest("a[data-secret-hide]");
+    if (hider) {
+      event.preventDefault();
+      hide(hider.closest("[data-secret]"));
+    }
+    const copier = target.closest("[data-copy]");
+    if (copier) {
+      navigator.clipboard.writeText(copier.dataset.copy).then(() => {
+        const before = copier.textContent;
+        copier.textContent = "Copied";
+        setTimeout(() => { copier.textContent = before; }, 2000);
+      }, () => notice("The browser did not allow copying.", "us", "copy"));
+    }
+    const opener = target.closest("[data-open]");
+    if (opener) {
+      const nav = document.getElementById("nav");
+      if (nav && nav.matches(":popover-open")) nav.hidePopover();
+      document.getElementById(opener.dataset.open).showModal();
+    }
+    const closer = target.closest("[data-close]");
+    const confirm = closer && closer.closest("details");
+    if (confirm) {
+      event.preventDefault();
+      confirm.open = false;
+      confirm.querySelector("summary").focus();
+    }
+    // A menu closes when somebody clicks elsewhere.
+    for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+  }, true);
+
+  // One click sends once. The server would notice a second one too; this saves the wait.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || !form.matches("form[data-once]")) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    if (event.submitter) event.submitter.setAttribute("aria-busy", "true");
+  });
+  const released = (form) => {
+    delete form.dataset.sent;
+    all("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy"));
+  };
+  addEventListener("pageshow", () => all("form[data-once]").forEach(released));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.elt.matches("form[data-once]")) released(event.detail.elt);
+  });
+
+  // --- Keys -----------------------------------------------------------------------------------
+  const KEYS_OFF = "desk-keys-off";
+  const keysOn = () => {
+    try { return !localStorage.getItem(KEYS_OFF); } catch { return true; }
+  };
+  function step(by) {
+    const rows = all("[data-rows] [data-row-link], [data-rows] .main a, .todo .what");
+    if (!rows.length) return;
+    const at = rows.indexOf(document.activeElement);
+    rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by))].focus();
+  }
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of all("details.menu[open]")) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (typing(event.target) || document.querySelector("dialog[open]") || !keysOn()) return;
+    const key = before === "g" ? `g ${event.key}` : event.key;
+    before = event.key === "g" ? "g" : "";
+    if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
+    if (key === "x") {
+      const row = document.activeElement && document.activeElement.closest("tr");
+      const box = row && row.querySelector(".pick input");
+      if (box) box.click();
+      return;
+    }
+    const wanted = all("[data-key]").find((element) => element.dataset.key === key);
+    if (!wanted) return;
+    event.preventDefault();
+    if (wanted.matches("input, textarea")) {
+      wanted.focus();
+      if (wanted.select) wanted.select();
+    } else wanted.click();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "keys-on") return;
+    try {
+      if (event.target.checked) localStorage.removeItem(KEYS_OFF);
+      else localStorage.setItem(KEYS_OFF, "yes");
+    } catch { /* Storage is closed in this browser: the keys stay on. */ }
+  });
+
+  // Copying numbers gives E.164, without the spaces they are read with.
+  document.addEventListener("copy", (event) => {
+    if (typing(event.target instanceof Element ? event.target : document.body)) return;
+    const text = String(getSelection());
+    if (!/^\s*(\+1 \d{3} \d{3} \d{4}\s*)+$/.test(text)) return;
+    event.clipboardData.setData("text/plain", text.trim().replace(/\+1 (\d{3}) (\d{3}) (\d{4})/g, "+1$1$2$3"));
+    event.preventDefault();
+  });
+
+  // --- Start ----------------------------------------------------------------------------------
+  function ready(root) {
+    all("[data-copy][hidden], [data-script][hidden]", root).forEach((part) => { part.hidden = false; });
+    watchSecrets(root);
+  }
+  document.addEventListener("DOMContentLoaded", () => {
+    ready(document);
+    read(document);
+    const box = document.getElementById("keys-on");
+    if (box) box.checked = keysOn();
+    const search = document.getElementById("search");
+    if (search && new URLSearchParams(location.search).get("focus") === "search") search.focus();
+    focusNews();
+  });
+})();

@@ -1,0 +1,235 @@
+"""Sign-in, roles, the session in one statement, and the admin of people and projects."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Value
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from portal.accounts import configuration
+from portal.accounts.models import SinchProject, User, WebhookToken
+from portal.accounts.sessions import signed_in_user
+from portal.operations.models import Reading
+
+PASSWORD = "a-long-test-word"
+
+
+def sign_in(client: Client, name: str, password: str = PASSWORD):
+    return client.post(reverse("login"), {"username": name, "password": password})
+
+
+@pytest.mark.parametrize("name", ["dana", "DANA", "dana@desk.example", "Dana@Desk.Example"])
+def test_people_sign_in_by_user_name_or_e_mail_in_any_case(client, agent, name):
+    answer = sign_in(client, name)
+    assert answer.status_code == 302
+    assert answer["Location"] == "/"
+    assert client.get("/settings/").status_code == 200
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(client, agent):
+    answer = sign_in(client, "dana", "wrong")
+    html = answer.content.decode()
+    assert "That did not let you in" in html
+    assert 'value="dana"' in html
+
+
+def test_somebody_deactivated_is_not_let_in_and_not_kept(client, agent_client, agent):
+    agent.is_active = False
+    agent.save()
+    assert "That did not let you in" in sign_in(client, "dana").content.decode()
+    assert agent_client.get("/settings/").status_code == 302
+
+
+def test_many_wrong_tries_are_throttled_in_the_look(client, agent):
+    answers = [sign_in(client, "dana", f"wrong {number}") for number in range(9)]
+    assert answers[0].status_code == 200
+    assert answers[-1].status_code == 429
+    html = answers[-1].content.decode()
+    assert "<h1" in html
+    assert "Too many tries" in html
+    assert sign_in(client, "dana").status_code == 429, "the right password waits as well"
+
+
+def test_signing_out_takes_a_post(agent_client):
+    assert agent_client.get(reverse("logout")).status_code == 405
+    assert agent_client.post(reverse("logout")).status_code == 302
+    assert agent_client.get("/settings/").status_code == 302
+
+
+def test_the_three_roles_are_there_with_their_rights(db):
+    rights = {
+        group.name: set(group.permissions.values_list("codename", flat=True))
+        for group in Group.objects.all()
+    }
+    agents = {"send_to_sinch", "reveal_secrets", "read_deliveries"}
+    assert rights == {
+        "Support agents": agents,
+        "Supervisors": agents | {"manage_project"},
+        "Readers": set(),
+    }
+
+
+def test_a_role_gives_its_rights_to_whoever_has_it(client, make_agent):
+    person = make_agent("jonas")
+    person.groups.add(Group.objects.get(name="Supervisors"))
+    found = User.objects.get(pk=person.pk)
+    assert found.has_perm("accounts.manage_project")
+    sign_in(client, "jonas")
+    assert "Supervisors" in client.get("/settings/").content.decode()
+
+
+# --- The session --------------------------------------------------------------------------------
+
+
+def request_of(client: Client, rf):
+    from importlib import import_module
+
+    from django.conf import settings
+
+    request = rf.get("/")
+    engine = import_module(settings.SESSION_ENGINE)
+    request.session = engine.SessionStore(client.cookies["sessionid"].value)
+    return request
+
+
+def test_the_person_their_rights_and_a_question_are_one_statement(agent_client, agent, rf):
+    agent.groups.add(Group.objects.get(name="Readers"))
+    request = request_of(agent_client, rf)
+    with CaptureQueriesContext(connection) as queries:
+        person = signed_in_user(request, answer=Value(42))
+        assert person.answer == 42
+        assert request.user == agent
+        assert person.has_perm("accounts.send_to_sinch")
+        assert not person.has_perm("accounts.manage_project")
+        assert not person.has_module_perms("orders")
+    assert len(queries) == 1
+
+
+def test_a_page_asks_once_for_the_person_and_their_rights(agent_client):
+    agent_client.get("/settings/password/")
+    with CaptureQueriesContext(connection) as queries:
+        agent_client.get("/settings/password/")
+    people = [q for q in queries.captured_queries if "auth_permission" in q["sql"]]
+    assert len(people) == 1
+
+
+def test_nobody_is_nobody(rf, client, agent_client, agent, db):
+    request = request_of(agent_client, rf)
+    agent.set_password("another one")
+    agent.save()
+    assert signed_in_user(request) is None
+    request.session["_auth_user_backend"] = "gone.Backend"
+    assert signed_in_user(request) is None
+    request.session.clear()
+    assert signed_in_user(request) is None
+
+
+def test_a_session_survives_the_loss_of_the_cache(agent_client):
+    cache.clear()
+    assert agent_client.get("/settings/").status_code == 200
+    assert Session.objects.count() == 1
+
+
+# --- The admin ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def boss_client(make_agent) -> Client:
+    """A client in which an administrator is signed in."""
+    person = make_agent("priya", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(person, backend="portal.accounts.backends.EmailOrUsernameBackend")
+    return client
+
+
+def test_the_key_secret_is_set_in_the_admin_and_never_shown(boss_client, project):
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    html = boss_client.get(address).content.decode()
+    assert "test-key-secret" not in html
+    assert "test-key" in html
+    values = {"name": "Alder", "project_id": "test-project", "key_id": "k2", "is_active": "on"}
+    assert boss_client.post(address, values | {"new_secret": ""}).status_code == 302
+    project.refresh_from_db()
+    assert (project.key_id, project.key_secret) == ("k2", "test-key-secret")
+    before = project.key_changed_at
+    assert boss_client.post(address, values | {"new_secret": "fresh-secret"}).status_code == 302
+    project.refresh_from_db()
+    assert project.key_secret == "fresh-secret"
+    assert project.key_changed_at > before
+    for page in (address, reverse("admin:accounts_sinchproject_history", args=[project.pk])):
+        assert "fresh-secret" not in boss_client.get(page).content.decode()
+
+
+def test_a_new_project_needs_its_secret_and_gets_a_webhook_token(boss_client, db):
+    address = reverse("admin:accounts_sinchproject_add")
+    values = {"name": "Alder", "project_id": "p", "key_id": "k", "is_active": "on"}
+    assert "A new project needs its secret." in boss_client.post(address, values).content.decode()
+    assert boss_client.post(address, values | {"new_secret": "s3cret"}).status_code == 302
+    project = SinchProject.objects.get()
+    assert project.key_secret == "s3cret"
+    assert project.tokens.count() == 1
+
+
+def test_the_actions_on_a_project_work(boss_client, project):
+    address = reverse("admin:accounts_sinchproject_changelist")
+    chosen = {"_selected_action": [project.pk]}
+    boss_client.post(address, chosen | {"action": "test_connection"})
+    assert Reading.objects.get().kind == "configuration"
+    for _ in range(3):
+        boss_client.post(address, chosen | {"action": "make_token"})
+    assert configuration.valid_tokens(project).count() == 2
+
+
+def test_tokens_are_listed_and_ended_in_the_admin_but_never_shown(boss_client, project):
+    old, new = WebhookToken.make(project), WebhookToken.make(project)
+    listing = reverse("admin:accounts_webhooktoken_changelist")
+    pages = [
+        listing,
+        reverse("admin:accounts_webhooktoken_change", args=[new.pk]),
+        reverse("admin:accounts_user_changelist"),
+    ]
+    for page in pages:
+        answer = boss_client.get(page)
+        assert answer.status_code == 200
+        html = answer.content.decode()
+        assert new.token not in html
+        assert new.token_hash not in html
+    chosen = {"action": "end", "_selected_action": [old.pk, new.pk]}
+    answer = boss_client.post(listing, chosen, follow=True)
+    assert "This is the only valid token." in answer.content.decode()
+    assert configuration.valid_tokens(project).count() == 1
+    assert boss_client.get(reverse("admin:accounts_webhooktoken_add")).status_code == 403
+
+
+def test_people_are_made_and_given_roles_in_the_admin(boss_client, db):
+    group = Group.objects.get(name="Support agents")
+    values = {
+        "username": "jonas",
+        "usable_password": "true",
+        "password1": "seven-green-lanterns",
+        "password2": "seven-green-lanterns",
+        "email": "jonas@desk.example",
+        "groups": [group.pk],
+    }
+    answer = boss_client.post(reverse("admin:accounts_user_add"), values)
+    assert answer.status_code == 302, re.findall("errorlist.*", answer.content.decode())
+    assert User.objects.get(username="jonas").has_perm("accounts.send_to_sinch")
+
+
+def test_work_items_can_be_looked_at_in_the_admin_and_not_changed(boss_client, project):
+    from portal.work.models import WorkItem
+
+    item = WorkItem.objects.create(project=project, kind="port_in", target_pk=1, sinch_id="1")
+    for model in ("workitem", "timelineentry", "teamnote"):
+        page = reverse(f"admin:work_{model}_changelist")
+        assert boss_client.get(page).status_code == 200
+        assert boss_client.get(reverse(f"admin:work_{model}_add")).status_code == 403
+    page = reverse("admin:work_workitem_change", args=[item.pk])
+    assert boss_client.get(page).status_code == 200
+    assert boss_client.post(page, {"status": "X"}).status_code == 403

@@ -1,0 +1,384 @@
+"""The settings page: who may do what, secrets that stay secret, one's own account and look."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts import configuration
+from portal.accounts.models import SinchProject, User, WebhookToken
+from portal.operations import readings, runner
+from portal.operations.models import Operation, Reading
+
+SETTINGS = "/settings/"
+BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
+
+
+@pytest.fixture
+def supervisor_client(make_agent) -> Client:
+    """A client in which somebody is signed in who may manage projects."""
+    person = make_agent("mara", "send_to_sinch", "manage_project", first_name="Mara")
+    client = Client()
+    client.force_login(person, backend=BACKEND)
+    return client
+
+
+@pytest.fixture
+def token(project) -> WebhookToken:
+    return WebhookToken.make(project)
+
+
+def url(name: str, project: SinchProject, *more: int) -> str:
+    return reverse(f"accounts:{name}", args=[project.pk, *more])
+
+
+def get(client: Client, address: str = SETTINGS) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+# --- Who may ------------------------------------------------------------------------------------
+
+
+def test_settings_ask_for_a_sign_in(client, db):
+    assert client.get(SETTINGS).status_code == 302
+
+
+def test_what_somebody_may_not_do_is_shown_disabled_with_the_reason(agent_client, token):
+    html = get(agent_client)
+    assert "You may look; changing it needs the supervisor role." in html
+    assert "Changing a Sinch project needs the supervisor role." in html
+    assert 'aria-label="Show the webhook address' not in html
+    assert "Yes, make a new token" not in html
+    for label in ("Test the connection", "Replace the key…", "Make a new token…"):
+        assert re.search(rf'aria-disabled="true"[^>]*>{label}', html), label
+
+
+@pytest.mark.parametrize("name", ["test", "configure", "make_token", "show_token", "end_token"])
+def test_managing_a_project_is_refused_in_the_look_to_whoever_may_not(
+    agent_client, client, project, token, name
+):
+    more = (token.pk,) if name.endswith("_token") and name != "make_token" else ()
+    address = url(name, project, *more)
+    answer = agent_client.post(address)
+    assert answer.status_code == 403
+    assert "needs the supervisor role" in answer.content.decode()
+    assert client.post(address).status_code == 302
+    assert client.get(address).status_code == 405
+    assert WebhookToken.objects.count() == 1
+    assert not LogEntry.objects.exists()
+
+
+# --- Secrets ------------------------------------------------------------------------------------
+
+
+def test_secrets_are_never_in_the_page(supervisor_client, agent_client, project, token):
+    project.porting_configuration = None
+    for client in (supervisor_client, agent_client):
+        html = get(client)
+        assert project.key_secret not in html
+        assert token.token not in html
+        assert token.token_hash not in html
+        assert "/webhooks/porting/••••/" in html
+
+
+def test_showing_the_address_takes_a_post_and_is_logged(supervisor_client, project, token):
+    answer = supervisor_client.post(url("show_token", project, token.pk))
+    html = answer.content.decode()
+    assert configuration.webhook_address(token.token) in html
+    assert "Hidden again after 30 s. Your look was logged." in html
+    assert "no-store" in answer["Cache-Control"]
+    entry = LogEntry.objects.get()
+    assert entry.user.username == "mara"
+    assert "Looked at the webhook address" in entry.get_change_message()
+    assert token.token not in entry.get_change_message()
+
+
+def test_two_tokens_are_valid_at_once_and_the_old_one_is_ended(supervisor_client, project, token):
+    answer = supervisor_client.post(url("make_token", project), follow=True)
+    assert "Both are valid" in answer.content.decode()
+    assert configuration.valid_tokens(project).count() == 2
+    html = get(supervisor_client)
+    assert "Two are valid already." in html
+    answer = supervisor_client.post(url("make_token", project), follow=True)
+    assert "End the old one first." in answer.content.decode()
+    assert configuration.valid_tokens(project).count() == 2
+    supervisor_client.post(url("end_token", project, token.pk))
+    supervisor_client.post(url("end_token", project, token.pk))
+    left = configuration.valid_tokens(project).get()
+    assert left.pk != token.pk
+    answer = supervisor_client.post(url("end_token", project, left.pk), follow=True)
+    assert "This is the only valid token." in answer.content.decode()
+    assert configuration.valid_tokens(project).get() == left
+
+
+def test_an_ended_token_cannot_be_shown(supervisor_client, project, token):
+    WebhookToken.make(project)
+    supervisor_client.post(url("end_token", project, token.pk))
+    assert supervisor_client.post(url("show_token", project, token.pk)).status_code == 404
+
+
+# --- The connection -----------------------------------------------------------------------------
+
+
+def test_testing_the_connection_asks_sinch_and_shows_the_outcome(
+    supervisor_client, project, token, porting_client
+):
+    assert "Not tested" in get(supervisor_client)
+    answer = supervisor_client.post(url("test", project), follow=True)
+    html = answer.content.decode()
+    assert "Asking Sinch…" in html
+    live = url("connection", project)
+    assert f'hx-get="{live}"' in html
+    assert readings.run_one()
+    html = get(supervisor_client, live)
+    assert "Works" in html
+    assert "hx-trigger" not in html, "nothing is awaited any more"
+    assert 'id="configuration-live" hx-swap-oob="true"' in html
+
+
+def test_a_wrong_key_is_told_in_words(supervisor_client, project, token, porting_client):
+    project.key_secret = "wrong"
+    project.save()
+    supervisor_client.post(url("test", project))
+    assert readings.run_one()
+    html = get(supervisor_client)
+    assert "Does not work" in html
+    assert "Sinch could not be asked" in html
+    assert "Works" not in html
+    supervisor_client.post(url("test", project))
+    assert "Asking Sinch…" in get(supervisor_client), "a new try starts without the old error"
+
+
+def test_the_configuration_at_sinch_is_kept_without_our_token(project, token):
+    ours = configuration.webhook_address(token.token)
+    now = timezone.now()
+    configuration.store(project, {"webhookUrl": ours, "defaultPortTime": "10:30:00"}, now)
+    configuration.store(project, {"webhookUrl": "older"}, now - timedelta(seconds=1))
+    project.refresh_from_db()
+    assert project.default_port_time == "10:30"
+    assert token.token not in str(project.porting_configuration)
+    assert project.porting_configuration["webhookUrl"].endswith("/webhooks/porting/••••/")
+
+
+@pytest.mark.parametrize(
+    ("at_sinch", "said"),
+    [
+        ("{ours}", "This desk"),
+        ("{bare}", "This desk"),
+        ("127.0.0.1:8000", "This desk"),
+        ("https://old.alder.example/hook", "Another address"),
+        ("{stranger}", "a token it does not know"),
+        ("", "None"),
+    ],
+)
+def test_the_webhook_address_at_sinch_is_compared_loosely(
+    supervisor_client, project, token, at_sinch, said
+):
+    ours = configuration.webhook_address(token.token)
+    address = at_sinch.format(
+        ours=ours,
+        bare=ours.split("//")[1].rstrip("/"),
+        stranger=configuration.webhook_address("x" * 43),
+    )
+    configuration.store(project, {"webhookUrl": address, "contact": None}, timezone.now())
+    html = get(supervisor_client)
+    assert said in html
+    assert ("hears of changes only by its own sweep" in html) == (said != "This desk")
+
+
+# --- Registering the address --------------------------------------------------------------------
+
+FIELDS = {
+    "email": "ports@alder.example",
+    "name": "Mara Lindqvist",
+    "phone": "(206) 555-0142",
+    "time": "10:00",
+    "zone": "US/Pacific",
+}
+
+
+def attempt_of(html: str) -> str:
+    found = re.search(r'name="attempt" value="([0-9a-f-]{36})"', html)
+    assert found is not None
+    return unescape(found[1])
+
+
+def test_registering_needs_https_and_says_so(supervisor_client, project, token):
+    html = get(supervisor_client)
+    assert "Sinch takes addresses with https:// only." in html
+    assert "Yes, register and read back" not in html
+    values = FIELDS | {"attempt": "2b0c5a52-6c2f-4f43-9d3a-7f1f0d4f9a10"}
+    answer = supervisor_client.post(url("configure", project), values, follow=True)
+    assert "https:// only" in answer.content.decode()
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize("there", [None, {"webhookUrl": "https://old.alder.example/hook"}])
+def test_registering_creates_or_replaces_the_configuration_once(
+    supervisor_client, project, token, porting_client, settings, there
+):
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    if there:
+        porting_client.create_configuration(there)
+    values = FIELDS | {"attempt": attempt_of(get(supervisor_client))}
+    supervisor_client.post(url("configure", project), values)
+    supervisor_client.post(url("configure", project), values)
+    operation = Operation.objects.get()
+    html = get(supervisor_client)
+    assert "Waiting to go: Porting configuration of" in html
+    assert token.token not in html
+    assert runner.run_one()
+    assert readings.run_one()
+    operation.refresh_from_db()
+    assert operation.state == "succeeded", operation.staff_message
+    assert porting_client.get_configuration() == {
+        "contact": {
+            "email": "ports@alder.example",
+            "name": "Mara Lindqvist",
+            "phone": "+12065550142",
+        },
+        "webhookUrl": f"https://desk.alder.example/webhooks/porting/{token.token}/",
+        "defaultPortTime": "10:00:00",
+        "defaultPortTimeZone": "US/Pacific",
+    }
+    html = get(supervisor_client)
+    assert "This desk" in html
+    assert "Arrived at Sinch" in html
+    assert token.token not in html
+
+
+def test_an_uncertain_registration_is_found_out_by_reading(project, token, porting_client):
+    handler = runner.handler_of("porting.configure")
+    body = {
+        "contact": {"email": "ports@alder.example"},
+        "webhookUrl": "https://desk.alder.example/webhooks/porting/x/",
+        "defaultPortTime": "10:00:00",
+        "defaultPortTimeZone": "US/Pacific",
+    }
+    operation = Operation(
+        project=project, kind="porting.configure", payload={"configuration": body}
+    )
+    assert handler.find_out(operation) is None
+    handler.send(operation)
+    assert handler.find_out(operation) is not None
+    assert handler.how_found_out
+
+
+def test_wrong_defaults_come_back_beside_their_fields(supervisor_client, project, token, settings):
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    values = FIELDS | {"attempt": attempt_of(get(supervisor_client))}
+    values |= {"email": "nobody", "phone": "12", "name": "Typed and kept"}
+    answer = supervisor_client.post(url("configure", project), values)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert "A phone number such as +1 206 555 0142." in html
+    assert "Typed and kept" in html
+    assert "2 things to put right; nothing was sent" in html
+    assert not Operation.objects.exists()
+
+
+# --- One's own account --------------------------------------------------------------------------
+
+
+def test_name_and_zone_are_kept_and_times_follow_the_zone(agent_client, agent, project):
+    configuration.ask(project, "start")
+    Reading.objects.update(read_at="2026-06-09T18:05:00Z", requested_at="2026-06-09T18:05:00Z")
+    values = {"first_name": "Dana", "last_name": "Holt", "time_zone": "US/Pacific"}
+    answer = agent_client.post(reverse("accounts:account"), values, follow=True)
+    assert "Saved." in answer.content.decode()
+    agent.refresh_from_db()
+    assert (agent.last_name, agent.time_zone) == ("Holt", "US/Pacific")
+    assert "11:05 Pacific" in get(agent_client)
+    assert timezone.get_current_timezone_name() == "America/New_York", "for the next in line"
+
+
+def test_a_zone_nobody_knows_is_refused_and_what_was_typed_is_kept(agent_client, agent, project):
+    values = {"first_name": "Typed", "last_name": "", "time_zone": "Mars/Olympus"}
+    answer = agent_client.post(reverse("accounts:account"), values)
+    assert answer.status_code == 422
+    assert 'value="Typed"' in answer.content.decode()
+    agent.refresh_from_db()
+    assert agent.time_zone == "US/Eastern"
+
+
+def test_a_person_whose_stored_zone_is_gone_still_gets_pages(agent_client, agent):
+    User.objects.filter(pk=agent.pk).update(time_zone="Mars/Olympus")
+    get(agent_client)
+
+
+@pytest.mark.parametrize(("theme", "said"), [("dark", ' data-theme="dark"'), ("purple", "")])
+def test_the_look_is_kept_in_a_cookie(agent_client, theme, said):
+    agent_client.post(reverse("accounts:look"), {"theme": theme})
+    assert f'<html lang="en"{said}>' in get(agent_client)
+    agent_client.post(reverse("accounts:look"), {"theme": ""})
+    assert '<html lang="en">' in get(agent_client)
+
+
+def test_the_password_is_changed_and_other_sessions_end(agent_client, agent):
+    elsewhere = Client()
+    elsewhere.force_login(agent, backend=BACKEND)
+    address = reverse("accounts:password")
+    wrong = {"old_password": "no", "new_password1": "abc", "new_password2": "abd"}
+    answer = agent_client.post(address, wrong)
+    assert answer.status_code == 422
+    assert "to put right" in answer.content.decode()
+    new = "seven-green-lanterns"
+    right = {"old_password": "a-long-test-word", "new_password1": new, "new_password2": new}
+    answer = agent_client.post(address, right, follow=True)
+    assert "Your password is changed." in answer.content.decode()
+    assert elsewhere.get(SETTINGS).status_code == 302
+    agent.refresh_from_db()
+    assert agent.check_password(new)
+
+
+# --- Commands -----------------------------------------------------------------------------------
+
+
+def test_webhook_urls_prints_kind_address_and_name_of_each_project(project, token, capsys):
+    SinchProject.objects.create(name="Old one", project_id="o", key_id="k", key_secret="s",
+                                is_active=False)  # fmt: skip
+    call_command("webhook_urls")
+    public = configuration.webhook_address(token.token)
+    assert capsys.readouterr().out == f"porting {public} Test project\n"
+    assert public.startswith("http://127.0.0.1:8000/webhooks/porting/")
+
+
+def test_ensure_project_connects_the_project_once_and_follows_its_key(db, settings, capsys):
+    call_command("ensure_project")
+    project = SinchProject.objects.get()
+    assert (project.project_id, project.key_secret) == ("test-project", "test-key-secret")
+    assert project.name == "Project test-pro"
+    assert project.tokens.count() == 1
+    assert Reading.objects.get().kind == "configuration"
+    SinchProject.objects.update(name="Alder Voice US")
+    before = project.key_changed_at
+    call_command("ensure_project")
+    settings.SINCH_KEY_SECRET = "another-secret"
+    call_command("ensure_project")
+    project.refresh_from_db()
+    assert project.name == "Alder Voice US"
+    assert project.key_secret == "another-secret"
+    assert project.key_changed_at > before
+    assert project.tokens.count() == 1
+    assert "secret" not in capsys.readouterr().out
+
+
+def test_ensure_project_without_credentials_says_so_and_does_nothing(db, settings, capsys):
+    settings.SINCH_PROJECT_ID = ""
+    call_command("ensure_project")
+    assert "are not set" in capsys.readouterr().out
+    assert not SinchProject.objects.exists()
+
+
+def test_the_sandbox_is_called_by_its_name(db, monkeypatch):
+    monkeypatch.setenv("SINCH_SANDBOX", "1")
+    call_command("ensure_project")
+    assert SinchProject.objects.get().name == "Sandbox"

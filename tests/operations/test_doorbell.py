@@ -1,0 +1,98 @@
+"""The doorbell: many rings, few messages, and no waiting for a broker that is away."""
+
+import json
+import time
+
+import pytest
+import redis
+from django.db import transaction
+
+from portal.operations import doorbell, tasks
+from portal.operations.models import Reading
+from tests.tools import wait_for
+
+
+@pytest.fixture
+def queue(servers, settings):
+    """The messages in Redis for the workers, by task name."""
+    client = redis.Redis.from_url(servers.redis.url)
+
+    def messages():
+        found = []
+        for name in ("people", "events", "sync"):
+            found += [json.loads(raw)["headers"]["task"] for raw in client.lrange(name, 0, -1)]
+        return found
+
+    with client:
+        yield messages
+
+
+def test_a_ring_becomes_a_message(queue):
+    doorbell.ring(doorbell.DELIVERIES)
+    wait_for(lambda: queue() == [doorbell.DELIVERIES], what="the message")
+
+
+def test_many_rings_are_few_messages(queue):
+    began = time.monotonic()
+    for _ in range(2000):
+        doorbell.ring(doorbell.READINGS)
+    wait_for(queue, what="the message")
+    spent = time.monotonic() - began
+    assert len(queue()) <= 2 + spent / doorbell.SPACING
+
+
+def test_a_ring_for_later_comes_later_and_one_for_now_does_not_wait_for_it(queue):
+    began = time.monotonic()
+    doorbell.ring(doorbell.READINGS, after=0.4)
+    doorbell.ring(doorbell.READINGS)
+    wait_for(lambda: len(queue()) == 1, what="the first message")
+    assert time.monotonic() - began < 0.4
+    wait_for(lambda: len(queue()) == 2, what="the second message")
+    assert time.monotonic() - began >= 0.4
+
+
+def test_ringing_costs_nothing_while_the_broker_is_away_and_works_when_it_is_back(
+    servers, queue, caplog
+):
+    servers.redis.stop()
+    try:
+        began = time.perf_counter()
+        for _ in range(500):
+            doorbell.ring(doorbell.OPERATIONS)
+        assert time.perf_counter() - began < 0.5
+        wait_for(lambda: "the sweep takes over" in caplog.text, what="the warning")
+    finally:
+        servers.redis.start()
+
+    def heard():
+        doorbell.ring(doorbell.OPERATIONS)
+        return doorbell.OPERATIONS in queue()
+
+    wait_for(heard, seconds=15, what="the doorbell ringing again")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ring_waits_for_the_commit_and_a_rollback_rings_nothing(rung):
+    with transaction.atomic():
+        doorbell.ring_on_commit(doorbell.READINGS)
+        assert rung == []
+    assert rung == [doorbell.READINGS]
+    with transaction.atomic():
+        doorbell.ring_on_commit(doorbell.READINGS)
+        transaction.set_rollback(True)
+    assert rung == [doorbell.READINGS]
+
+
+def test_a_task_works_until_nothing_is_due_and_wakes_one_more(rung):
+    left = [True, True, True]
+    assert tasks.work_through(lambda: bool(left and left.pop()), "some.task") == 3
+    assert rung == ["some.task"]
+    assert tasks.work_through(lambda: False, "some.task") == 0
+    assert rung == ["some.task"]
+
+
+@pytest.mark.django_db
+def test_the_tasks_themselves_find_nothing_and_say_so(rung):
+    assert tasks.run_operations() == 0
+    assert tasks.run_readings() == 0
+    assert not Reading.objects.exists()

@@ -1,0 +1,123 @@
+"""Rows that are a queue."""
+
+import threading
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from portal.operations.leases import FIRST_PAUSE, LONGEST_PAUSE, pause_after
+from portal.operations.models import Reading
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rows(project):
+    """Make due rows, the first the longest due."""
+
+    def make(count):
+        now = timezone.now()
+        return Reading.objects.bulk_create(
+            Reading(
+                project=project,
+                kind="test_thing",
+                resource_id=str(n),
+                next_try_at=now - timedelta(seconds=count - n),
+            )
+            for n in range(count)
+        )
+
+    return make
+
+
+def test_a_claim_takes_the_longest_due_first_and_no_more_than_asked(rows):
+    rows(5)
+    claimed = Reading.claim(Reading.objects.all(), limit=3, seconds=60)
+    assert [row.resource_id for row in claimed] == ["0", "1", "2"]
+    assert len({row.lease_id for row in claimed}) == 1
+    assert {row.attempts for row in claimed} == {1}
+    stored = Reading.objects.get(pk=claimed[0].pk)
+    assert (stored.lease_id, stored.attempts) == (claimed[0].lease_id, 1)
+    assert stored.next_try_at == stored.lease_until == claimed[0].lease_until
+
+
+def test_what_is_claimed_is_not_claimed_again_before_its_lease_ends(rows):
+    rows(1)
+    assert Reading.claim(Reading.objects.all(), limit=5, seconds=60)
+    assert not Reading.claim(Reading.objects.all(), limit=5, seconds=60)
+    Reading.objects.update(next_try_at=timezone.now())
+    (again,) = Reading.claim(Reading.objects.all(), limit=5, seconds=60)
+    assert again.attempts == 2
+
+
+def test_what_is_finished_or_not_due_is_not_claimed(rows):
+    rows(2)
+    Reading.objects.filter(resource_id="0").update(next_try_at=None)
+    Reading.objects.filter(resource_id="1").update(
+        next_try_at=timezone.now() + timedelta(minutes=1)
+    )
+    assert Reading.claim(Reading.objects.all(), limit=5, seconds=60) == []
+
+
+def test_letting_go_ends_the_lease_and_sets_what_is_given(rows):
+    rows(1)
+    (row,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    assert row.let_go(cause="done")
+    stored = Reading.objects.get()
+    assert (stored.lease_id, stored.lease_until, stored.next_try_at) == (None, None, None)
+    assert (stored.cause, row.cause) == ("done", "done")
+
+
+def test_whoever_lost_the_lease_changes_nothing(rows):
+    rows(1)
+    (slow,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    other = uuid.uuid4()
+    Reading.objects.update(lease_id=other)
+    assert not slow.let_go(cause="late")
+    assert not slow.try_later("late")
+    stored = Reading.objects.get()
+    assert (stored.lease_id, stored.cause, stored.last_error) == (other, "", "")
+
+
+def test_trying_later_keeps_the_reason_and_waits(rows):
+    rows(1)
+    (row,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    row.try_later("x" * 600, 30)
+    stored = Reading.objects.get()
+    assert stored.last_error == "x" * 500
+    wait = (stored.next_try_at - timezone.now()).total_seconds()
+    assert 25 < wait <= 30
+
+
+def test_pauses_double_with_jitter_and_end_growing():
+    assert FIRST_PAUSE * 0.75 <= pause_after(1) <= FIRST_PAUSE * 1.25
+    assert FIRST_PAUSE * 0.75 <= pause_after(0) <= FIRST_PAUSE * 1.25
+    assert LONGEST_PAUSE * 0.75 <= pause_after(60) <= LONGEST_PAUSE * 1.25
+    assert len({pause_after(4) for _ in range(20)}) > 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_claimers_get_each_row_once(rows):
+    rows(400)
+    taken, errors, lock = [], [], threading.Lock()
+
+    def claimer():
+        try:
+            while claimed := Reading.claim(Reading.objects.all(), limit=7, seconds=60):
+                with lock:
+                    taken.extend(row.pk for row in claimed)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=claimer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert len(taken) == len(set(taken)) == 400

@@ -1,0 +1,236 @@
+"""Readings: wanted by many, done once, the newest wish fulfilled."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from portal.operations import doorbell, readings
+from portal.operations.models import Reading
+from portal.sinch.errors import SinchRateLimited, SinchUnavailable
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rung")]
+KIND = "test_thing"
+
+
+def due_now():
+    """Let the time pass after which something is read again."""
+    Reading.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
+
+
+def test_what_many_want_is_read_once(project, library, django_assert_num_queries):
+    now = timezone.now()
+    with django_assert_num_queries(1):
+        keys = readings.want(project, KIND, {str(n): now for n in range(200)}, "sweep")
+    again = readings.want(project, KIND, {str(n): now for n in range(200)}, "sweep")
+    assert keys == again
+    assert len(keys) == 200
+    while readings.run_one():
+        pass
+    assert len(library.asked) == 200
+
+
+def test_wanting_nothing_asks_nothing(project, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert readings.want(project, KIND, {}, "sweep") == {}
+
+
+def test_a_reading_remembers_when_it_left_not_when_it_came_back(project, library):
+    moments = []
+    library.meanwhile = lambda reading: moments.append(timezone.now())
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    row = Reading.objects.get()
+    assert row.read_at <= moments[0]
+    assert row.next_try_at is None
+    assert row.lease_id is None
+
+
+def test_a_wish_that_comes_while_it_is_read_is_fulfilled_by_another_reading(project, library):
+    def wish(reading):
+        if len(library.asked) == 1:
+            readings.want_one(project, KIND, "1", "staff")
+
+    library.meanwhile = wish
+    readings.want_one(project, KIND, "1", "staff")
+    while readings.run_one():
+        pass
+    assert len(library.asked) == 2
+    assert Reading.objects.get().fulfils(Reading.objects.get().requested_at)
+
+
+def test_a_wish_for_what_is_being_read_takes_no_lease_away(project, library):
+    readings.want_one(project, KIND, "1", "staff")
+    Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    readings.want_one(project, KIND, "1", "staff")
+    assert not readings.run_one()
+
+
+def test_a_worker_that_died_while_reading_gives_the_reading_back(project, library):
+    readings.want_one(project, KIND, "1", "staff")
+    Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    Reading.objects.update(lease_until=timezone.now(), next_try_at=timezone.now())
+    assert readings.run_one()
+    assert len(library.asked) == 1
+
+
+def test_a_poll_comes_again_by_itself_and_says_that_nobody_asked(project, library):
+    library.again = timedelta(minutes=15)
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    row = Reading.objects.get()
+    wait = row.next_try_at - timezone.now()
+    assert timedelta(minutes=14) < wait <= timedelta(minutes=15)
+    due_now()
+    readings.run_one()
+    assert library.asked == [("1", "webhook"), ("1", "sweep")]
+
+
+def test_a_wish_shortens_the_wait_for_a_poll(project, library):
+    library.again = timedelta(hours=1)
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    readings.want_one(project, KIND, "1", "staff")
+    assert readings.run_one()
+    assert len(library.asked) == 2
+
+
+def test_an_older_wish_does_not_hide_a_newer_one(project, library):
+    now = timezone.now()
+    readings.want(project, KIND, {"1": now}, "webhook")
+    readings.want(project, KIND, {"1": now - timedelta(hours=1)}, "webhook")
+    assert Reading.objects.get().requested_at == now
+
+
+def test_a_reading_that_fails_is_tried_later_and_later(project, library):
+    library.error = SinchUnavailable("no answer")
+    readings.want_one(project, KIND, "1", "staff")
+    pauses = []
+    for _ in range(5):
+        due_now()
+        readings.run_one()
+        row = Reading.objects.get()
+        pauses.append((row.next_try_at - timezone.now()).total_seconds())
+        assert row.read_at is None
+        assert row.last_error
+    assert pauses[-1] > pauses[0] * 4
+    library.error = None
+    due_now()
+    readings.run_one()
+    row = Reading.objects.get()
+    assert (row.attempts, row.last_error) == (0, "")
+
+
+def test_a_pause_that_sinch_names_is_heeded(project, library):
+    library.error = SinchRateLimited(status=429, retry_after=90.0)
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    assert Reading.objects.get().next_try_at > timezone.now() + timedelta(seconds=80)
+
+
+def test_a_fault_of_ours_and_an_unknown_kind_are_tried_later(project, library):
+    library.error = ZeroDivisionError("ours")
+    readings.want_one(project, KIND, "1", "staff")
+    readings.want_one(project, "unheard_of", "1", "staff")
+    while readings.run_one():
+        pass
+    said = set(Reading.objects.values_list("last_error", flat=True))
+    assert said == {"ZeroDivisionError", "KeyError"}
+    assert not Reading.objects.filter(next_try_at__lte=timezone.now()).exists()
+
+
+def test_webhooks_right_behind_a_reading_share_the_next_one(project, library):
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.want_one(project, KIND, "1", "webhook")
+    assert not readings.run_one()
+    row = Reading.objects.get()
+    assert row.next_try_at <= row.read_at + timedelta(seconds=readings.CALM)
+    due_now()
+    assert readings.run_one()
+    assert not readings.run_one()
+
+
+def test_a_person_never_waits_for_the_calm(project, library):
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    readings.want_one(project, KIND, "1", "staff")
+    assert readings.run_one()
+    readings.want_one(project, KIND, "1", "webhook")
+    assert readings.run_one()
+
+
+def test_a_webhook_long_after_a_reading_is_read_at_once(project, library):
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    Reading.objects.update(read_at=timezone.now() - timedelta(seconds=readings.CALM + 0.1))
+    readings.want_one(project, KIND, "1", "webhook")
+    assert readings.run_one()
+
+
+def test_who_asked_to_be_told_is_told_in_the_same_transaction(project, library, monkeypatch):
+    told = []
+    monkeypatch.setattr(readings, "_after", [lambda row, at: told.append((row.resource_id, at))])
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    assert told == [("1", Reading.objects.get().read_at)]
+
+
+def test_a_late_answer_does_not_set_the_clock_back(project, library):
+    readings.want_one(project, KIND, "1", "staff")
+    (slow,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    began = timezone.now()
+    newer = began + timedelta(seconds=5)
+    readings.finish(slow, newer, None)
+    readings.finish(slow, began, None)
+    assert Reading.objects.get().read_at == newer
+
+
+def test_a_missed_webhook_is_counted(project, library):
+    pk = readings.want_one(project, KIND, "1", "sweep")
+    readings.count_missed(pk)
+    readings.count_missed(pk)
+    assert Reading.objects.get().missed_webhooks == 2
+
+
+def test_a_wish_rings_after_the_commit(project, rung, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        readings.want_one(project, KIND, "1", "staff")
+        assert rung == []
+    assert rung == [doorbell.READINGS]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_and_many_wishes_lose_nothing(project, library):
+    errors = []
+
+    def worker(work):
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    def wish():
+        for _ in range(10):
+            readings.want(project, KIND, {str(n): timezone.now() for n in (3, 1, 2)}, "staff")
+
+    def read():
+        for _ in range(40):
+            readings.run_one()
+
+    threads = [threading.Thread(target=worker, args=(job,)) for job in (wish, wish, read, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    while readings.run_one():
+        pass
+    assert errors == []
+    rows = Reading.objects.all()
+    assert len(rows) == 3
+    assert all(row.fulfils(row.requested_at) and row.next_try_at is None for row in rows)

@@ -1,0 +1,423 @@
+"""Writes: once and only once, whatever breaks on the way."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from portal.operations import actions, doorbell, runner
+from portal.operations.models import Operation
+from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
+from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
+
+pytestmark = pytest.mark.django_db
+State = Operation.State
+LOST = SinchUnavailable("read time-out", outcome_unknown=True)
+AWAY = SinchUnavailable("connection refused")
+
+
+def due_now(operation, **values):
+    """Let the time pass after which an operation is taken up again."""
+    Operation.objects.filter(pk=operation.pk).update(next_try_at=timezone.now(), **values)
+
+
+def run(operation):
+    """Take an operation one step further, whenever that would be due."""
+    due_now(operation)
+    assert runner.run_one()
+    operation.refresh_from_db()
+    return operation
+
+
+def test_a_write_is_sent_once_and_settled(write, desk, rung):
+    operation = write(n=7)
+    assert runner.run_one()
+    assert not runner.run_one()
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert operation.answer == {"id": "7"}
+    assert operation.finished_at
+    assert operation.next_try_at is None
+    assert desk.told == [("succeeded", "7")]
+
+
+def test_the_state_is_on_disk_before_the_request_leaves(write, desk):
+    operation = write()
+    seen = []
+    send = desk.send
+    desk.send = lambda op: (
+        seen.append((Operation.objects.get().state, connection.in_atomic_block)),
+        send(op),
+    )[1]
+    runner.run_one()
+    assert seen[0][0] == State.SENDING
+    assert Operation.objects.get().sent_at
+    assert operation.sent_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_sinch_is_asked(write, desk):
+    write()
+    inside = []
+    send, find = desk.send, desk.find_out
+    desk.send = lambda op: (inside.append(connection.in_atomic_block), send(op))[1]
+    desk.find_out = lambda op: (inside.append(connection.in_atomic_block), find(op))[1]
+    desk.after = LOST
+    operation = Operation.objects.get()
+    run(operation)
+    run(operation)
+    assert inside == [False, False]
+    assert operation.state == State.SUCCEEDED
+
+
+def test_a_refusal_ends_it_with_what_sinch_said(write, desk):
+    desk.before = SinchInvalidRequest(
+        status=422,
+        sinch_message="Invalid order",
+        violations=[Violation("phoneNumbers[0].endUser.state", "must be two letters")],
+    )
+    operation = run(write())
+    assert operation.state == State.REFUSED
+    assert operation.answer["status"] == 422
+    assert operation.violations == [
+        {"field": "phoneNumbers[0].endUser.state", "description": "must be two letters"}
+    ]
+    assert "Invalid order" in operation.staff_message
+    assert desk.told == [("failed", "refused")]
+    assert not runner.run_one()
+
+
+def test_a_handler_may_refuse_before_anything_leaves(write, desk):
+    desk.before = Refused("The order is confirmed by now.")
+    operation = run(write())
+    assert (operation.state, operation.staff_message) == (
+        State.REFUSED,
+        "The order is confirmed by now.",
+    )
+
+
+def test_while_sinch_is_away_it_waits_and_is_sent_later(write, desk):
+    desk.before = AWAY
+    operation = run(write())
+    assert operation.state == State.QUEUED
+    assert operation.next_try_at > timezone.now()
+    assert operation.staff_message == AWAY.staff_message
+    desk.before = None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert operation.staff_message == ""
+    assert desk.there == [operation.pk]
+
+
+def test_sinch_naming_a_pause_is_heeded(write, desk):
+    desk.before = SinchRateLimited(status=429, retry_after=120.0)
+    operation = run(write())
+    assert operation.next_try_at > timezone.now() + timedelta(seconds=110)
+
+
+def test_after_many_tries_that_did_nothing_a_person_is_asked(write, desk):
+    desk.before = AWAY
+    operation = write()
+    Operation.objects.update(attempts=MOST_SENDS - 1)
+    run(operation)
+    assert operation.state == State.DEAD
+    assert operation.next_try_at is None
+    assert desk.told == [("failed", "dead")]
+
+
+# --- Lost answers -----------------------------------------------------------------------------
+
+
+def test_a_lost_answer_is_looked_up_and_never_sent_again_when_it_was_done(write, desk):
+    desk.after = LOST
+    operation = run(write())
+    assert operation.state == State.UNCERTAIN
+    assert operation.uncertain_since
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert operation.answer == {"id": "found"}
+    assert desk.sent == [operation.pk]
+    assert desk.told == [("uncertain", ""), ("succeeded", "found")]
+
+
+def test_a_write_that_left_no_trace_is_sent_again_after_several_looks(write, desk):
+    desk.before = LOST
+    operation = run(write())
+    desk.before = None
+    looks = 0
+    while operation.state == State.UNCERTAIN:
+        assert desk.sent == [operation.pk], "not sent again before it was looked for long enough"
+        run(operation)
+        looks += 1
+        assert looks < 20
+    assert looks == len(LOOK_PAUSES)
+    assert operation.state == State.QUEUED
+    assert operation.uncertain_since is None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.there == [operation.pk]
+
+
+def test_the_looks_grow_apart(write, desk):
+    desk.before = LOST
+    operation = run(write())
+    pauses = []
+    for _ in LOOK_PAUSES[1:]:
+        run(operation)
+        pauses.append((operation.next_try_at - timezone.now()).total_seconds())
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > LOOK_PAUSES[-1] * 0.5
+
+
+def test_a_second_lost_answer_is_given_its_own_patience(write, desk):
+    """What was looked for in vain an hour ago says nothing about the write sent just now."""
+    desk.before = LOST
+    operation = run(write())
+    Operation.objects.update(uncertain_since=timezone.now() - PATIENCE * 2)
+    while operation.state == State.UNCERTAIN:
+        run(operation)
+    run(operation)
+    assert operation.state == State.UNCERTAIN
+    desk.finding = AWAY
+    run(operation)
+    assert operation.state == State.UNCERTAIN
+
+
+def test_while_sinch_cannot_be_asked_it_stays_uncertain_and_then_a_person_is_asked(write, desk):
+    desk.after = LOST
+    operation = run(write())
+    desk.finding = AWAY
+    for _ in range(10):
+        run(operation)
+        assert operation.state == State.UNCERTAIN
+    Operation.objects.update(uncertain_since=timezone.now() - PATIENCE - timedelta(seconds=1))
+    run(operation)
+    assert operation.state == State.DEAD
+    assert "could not be asked" in operation.staff_message
+    assert desk.sent == [operation.pk]
+
+
+def test_a_look_up_may_forbid_sending_again(write, desk):
+    desk.before = LOST
+    operation = run(write())
+    desk.finding = Refused("Somebody else changed this order meanwhile.")
+    run(operation)
+    assert operation.state == State.REFUSED
+
+
+def test_a_worker_that_dies_while_sending_leaves_a_write_that_is_looked_up(write, desk):
+    operation = write()
+    (claimed,) = Operation.claim(Operation.objects.all(), limit=1, seconds=45)
+    Operation.objects.update(state=State.SENDING, sent_at=timezone.now())
+    desk.there.append(claimed.pk)
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == []
+
+
+def test_a_worker_that_dies_before_sending_costs_nothing_but_time(write, desk):
+    operation = write()
+    Operation.claim(Operation.objects.all(), limit=1, seconds=45)
+    assert not runner.run_one()
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+
+
+def test_a_worker_that_lost_its_lease_sends_nothing(write, desk):
+    write()
+    (slow,) = Operation.claim(Operation.objects.all(), limit=1, seconds=45)
+    due_now(slow)
+    assert runner.run_one()
+    runner._step(slow)
+    assert desk.sent == [slow.pk]
+
+
+# --- Faults of ours ---------------------------------------------------------------------------
+
+
+def test_a_fault_of_ours_while_sending_is_looked_up_before_anything_is_sent_again(write, desk):
+    desk.after = ZeroDivisionError("ours")
+    operation = run(write())
+    assert operation.state == State.SENDING
+    assert operation.last_error == "ZeroDivisionError"
+    desk.after = None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == [operation.pk]
+
+
+def test_a_fault_while_a_success_is_settled_undoes_the_settling_and_keeps_the_write(write, desk):
+    desk.settling = ZeroDivisionError("ours")
+    operation = run(write())
+    assert operation.state == State.SENDING
+    assert operation.last_error == "ZeroDivisionError"
+    assert operation.next_try_at < timezone.now() + timedelta(seconds=10)
+    desk.settling = None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == desk.there == [operation.pk]
+
+
+def test_a_fault_at_the_last_try_is_looked_up_all_the_same(write, desk):
+    operation = write()
+    Operation.objects.update(attempts=MOST_SENDS + 5)
+    desk.after = ZeroDivisionError("ours")
+    run(operation)
+    assert operation.state == State.SENDING
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+
+
+def test_a_payload_that_no_key_decrypts_stops_nobody_else(write, desk, settings):
+    lost = write(n=1)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    fine = write(n=2)
+    due_now(lost)
+    while runner.run_one():
+        pass
+    rows = dict(Operation.objects.values_list("pk", "state"))
+    assert rows[fine.pk] == State.SUCCEEDED
+    assert rows[lost.pk] != State.SUCCEEDED
+
+
+def test_a_kind_nobody_knows_waits_without_stopping_the_others(write, desk):
+    unknown = write(kind="test.unheard_of")
+    known = write()
+    while runner.run_one():
+        pass
+    unknown.refresh_from_db(fields=["state", "next_try_at"])
+    known.refresh_from_db()
+    assert (unknown.state, known.state) == (State.QUEUED, State.SUCCEEDED)
+    assert unknown.next_try_at > timezone.now()
+
+
+# --- Markers and second tries -----------------------------------------------------------------
+
+
+def test_two_clicks_are_one_operation(project, desk, rung):
+    def click():
+        return actions.submit(
+            project, "test.write", target="draft:1", payload={}, by=None, marker="draft:1:create:1"
+        )
+
+    first, is_new = click()
+    with transaction.atomic():
+        second, is_new_again = click()
+    assert (is_new, is_new_again) == (True, False)
+    assert first == second
+    assert Operation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_clicks_at_once_are_one_operation(project, rung):
+    barrier, made, errors = threading.Barrier(6), [], []
+
+    def click():
+        try:
+            barrier.wait(10)
+            with transaction.atomic():
+                made.append(
+                    actions.submit(
+                        project, "test.write", target="d", payload={}, by=None, marker="d:create:1"
+                    )[1]
+                )
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == []
+    assert sorted(made) == [False] * 5 + [True]
+    assert Operation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_send_each_write_once(write, desk):
+    operations = [write(n=n, target=f"thing:{n}") for n in range(60)]
+    errors = []
+
+    def worker():
+        try:
+            while runner.run_one():
+                pass
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=worker) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert sorted(desk.sent) == sorted(operation.pk for operation in operations)
+    assert set(Operation.objects.values_list("state", flat=True)) == {State.SUCCEEDED}
+
+
+def test_a_stopped_write_is_sent_when_a_person_says_so(
+    write, desk, rung, django_capture_on_commit_callbacks
+):
+    desk.before = AWAY
+    operation = write()
+    Operation.objects.update(attempts=MOST_SENDS, seen_at=timezone.now())
+    run(operation)
+    assert operation.state == State.DEAD
+    rung.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runner.try_again(operation)
+    operation.refresh_from_db()
+    assert (operation.state, operation.attempts, operation.seen_at) == (State.QUEUED, 0, None)
+    assert rung == [doorbell.OPERATIONS]
+    assert desk.told[-1] == ("taken up", "queued")
+    desk.before = None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+
+
+def test_a_stopped_write_that_may_have_been_done_is_looked_up_first(write, desk):
+    desk.after = LOST
+    operation = run(write())
+    desk.finding = AWAY
+    Operation.objects.update(uncertain_since=timezone.now() - PATIENCE * 2)
+    run(operation)
+    assert operation.state == State.DEAD
+    assert runner.try_again(operation)
+    desk.finding = desk.after = None
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == [operation.pk]
+
+
+def test_only_a_stopped_write_can_be_tried_again(write, desk):
+    operation = write()
+    assert not runner.try_again(operation)
+    run(operation)
+    assert not runner.try_again(operation)
+
+
+def test_a_stopped_write_that_a_newer_one_replaced_is_not_sent_again(write, desk):
+    stopped = write(target="draft:1")
+    Operation.objects.update(state=State.DEAD, next_try_at=None)
+    newer = write(target="draft:1")
+    assert not runner.try_again(stopped)
+    run(newer)
+    assert not runner.try_again(stopped)
+    Operation.objects.filter(pk=newer.pk).update(state=State.REFUSED)
+    assert runner.try_again(stopped)
+
+
+def test_notes_stand_alone_and_replace_nothing(write, desk, monkeypatch):
+    monkeypatch.setattr(type(desk), "stands_alone", True)
+    stopped = write(target="port_in:1")
+    Operation.objects.update(state=State.DEAD, next_try_at=None)
+    write(target="port_in:1")
+    assert runner.try_again(stopped)

@@ -1,0 +1,47 @@
+"""A stopped create taken up once more, beside the draft it was made of."""
+
+import pytest
+
+from orders.models import PortInDraft
+from portal.operations import runner
+from portal.operations.models import Operation
+
+pytestmark = pytest.mark.django_db
+State = PortInDraft.State
+
+
+@pytest.fixture
+def stopped(project, agent, write):
+    """A create that has stopped, and its draft, open again."""
+    draft = PortInDraft.objects.create(project=project, by=agent, title="Harborview Dental LLC")
+    operation = write(kind="port_in.create", target=draft.target)
+    operation.payload = {"body": {}, "draft": str(draft.pk)}
+    operation.state, operation.next_try_at = Operation.State.DEAD, None
+    operation.save()
+    return operation, draft
+
+
+def test_the_draft_is_locked_while_its_order_goes_on(stopped):
+    operation, draft = stopped
+    assert runner.try_again(operation)
+    draft.refresh_from_db()
+    assert draft.state == State.SENDING
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.THROWN_AWAY])
+def test_a_draft_that_is_sent_or_thrown_away_is_not_sent_again(stopped, state):
+    operation, draft = stopped
+    PortInDraft.objects.update(state=state)
+    assert not runner.try_again(operation)
+    operation.refresh_from_db()
+    draft.refresh_from_db()
+    assert (operation.state, draft.state) == (Operation.State.DEAD, state)
+    assert operation.next_try_at is None
+
+
+def test_notes_and_documents_do_not_take_each_others_place(write):
+    for kind in ("port_in.note", "port_in.document"):
+        first = write(kind=kind, target="port_in:1")
+        Operation.objects.filter(pk=first.pk).update(state=Operation.State.DEAD)
+        write(kind=kind, target="port_in:1")
+        assert runner.try_again(first)

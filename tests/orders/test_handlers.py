@@ -1,0 +1,714 @@
+"""Each write about an order: sent once, found again after a lost answer, settled once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from orders import handlers, sync, wire
+from orders.models import (
+    OrderDocument,
+    OrderNote,
+    PortabilityResult,
+    PortInDraft,
+    PortInOrder,
+)
+from portal.accounts.models import SinchProject, User
+from portal.operations import readings, runner
+from portal.operations.actions import submit
+from portal.operations.models import Operation, Reading
+from portal.sandbox import Sandbox
+from portal.work.models import TimelineEntry, WorkItem
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
+A, B = "+12065550140", "+12065550141"
+PIN = "482193"
+Run = Callable[[], None]
+State = Operation.State
+
+
+@pytest.fixture
+def body(sandbox: Sandbox) -> dict[str, Any]:
+    """A body of a new order of two numbers."""
+    date = timezone.localdate() + timedelta(days=14)
+    return dict(
+        wire.create_body(
+            numbers=[A, B],
+            shared={
+                "end_user": {
+                    "name": "Harborview Dental LLC",
+                    "streetNum": "1420",
+                    "streetName": "Alder",
+                    "city": "Seattle",
+                    "state": "WA",
+                    "zipCode": "98101",
+                },
+                "port_out": {"existingPortOutPin": PIN},
+                "voice": {"type": "EST", "id": "01HX0TRUNK0000000000007QK2"},
+            },
+            overrides={},
+            schedule={"date": date, "time": "09:00", "zone": "US/Pacific"},
+            reference="HVD-2026-014",
+            on_demand=True,
+            reseller="",
+            loa={},
+        )
+    )
+
+
+@pytest.fixture
+def draft(project: SinchProject, agent: User) -> PortInDraft:
+    return PortInDraft.objects.create(project=project, by=agent, state=PortInDraft.State.SENDING)
+
+
+@pytest.fixture
+def create(
+    project: SinchProject, agent: User, draft: PortInDraft, body: dict[str, Any]
+) -> Operation:
+    """A create that waits to be sent."""
+    operation, _ = submit(
+        project,
+        "port_in.create",
+        target=draft.target,
+        payload={"body": body, "draft": str(draft.pk)},
+        by=agent,
+        subject="Order HVD-2026-014",
+        marker=f"{draft.target}:create:1",
+    )
+    PortInDraft.objects.filter(pk=draft.pk).update(operation=operation)
+    return operation
+
+
+@pytest.fixture
+def order(create: Operation, settle: Run) -> PortInOrder:
+    """An order that was created here and read back."""
+    settle()
+    return PortInOrder.objects.get()
+
+
+@pytest.fixture
+def send(order: PortInOrder, agent: User) -> Callable[..., Operation]:
+    """Put a write about the order into the queue: `send("note", {"text": …})`."""
+
+    def put(kind: str, payload: dict[str, Any]) -> Operation:
+        operation, _ = submit(
+            order.project, f"port_in.{kind}", target=order.target, payload=payload, by=agent
+        )
+        return operation
+
+    return put
+
+
+def state_of(operation: Operation) -> str:
+    operation.refresh_from_db()
+    return str(operation.state)
+
+
+def timeline(order: PortInOrder) -> list[str]:
+    """Return what was told, oldest first."""
+    entries = TimelineEntry.objects.filter(item=order.item_id).order_by("pk")
+    return list(entries.values_list("text", flat=True))
+
+
+def count(sandbox: Sandbox, operation: str) -> int:
+    return sandbox.control.calls().get(operation, 0)
+
+
+# --- Create ---------------------------------------------------------------------------------
+
+
+def test_a_created_order_is_stored_told_and_handed_to_who_sent_it(
+    create: Operation, draft: PortInDraft, agent: User, settle: Run, sandbox: Sandbox
+) -> None:
+    settle()
+    order = PortInOrder.objects.get()
+    item = WorkItem.objects.get()
+    assert state_of(create) == State.SUCCEEDED
+    assert create.answer == {"id": order.sinch_id}
+    assert item.assignee == agent
+    assert order.secrets == {n: {"existingPortOutPin": PIN} for n in (A, B)}
+    draft.refresh_from_db()
+    assert (draft.state, draft.order) == (PortInDraft.State.SENT, order)
+    assert f"Order accepted by Sinch as {order.sinch_id}" in timeline(order)
+    assert not any(text.startswith("Found at Sinch") for text in timeline(order))
+    assert Reading.objects.get().read_at is not None
+    assert list(sandbox.violations) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "made"), [("drop_after", 1), ("drop_before", 0), ("garbage", 1), ("500", 0)]
+)
+def test_a_create_whose_answer_was_lost_never_makes_a_second_order(
+    create: Operation, sandbox: Sandbox, settle: Run, fault: str, made: int
+) -> None:
+    sandbox.control.faults.add(fault, "orderPortIn")
+    runner.run_one()
+    assert state_of(create) == State.UNCERTAIN
+    assert len(sandbox.control.orders()) == made
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert len(sandbox.control.orders()) == 1
+    assert PortInOrder.objects.count() == 1
+    texts = timeline(PortInOrder.objects.get())
+    assert sum("did not answer our order" in text for text in texts) == 1
+    assert sum("accepted by Sinch" in text for text in texts) == 1
+
+
+def test_an_answer_without_a_body_is_looked_up(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(write_bodies="none")
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert len(sandbox.control.orders()) == 1
+    assert create.answer["id"] == str(sandbox.control.orders()[0].id)
+
+
+def test_an_order_with_our_reference_but_other_numbers_is_not_ours(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.create_order(["+12065550177"], reference="HVD-2026-014")
+    sandbox.control.faults.add("drop_before", "orderPortIn")
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert len(sandbox.control.orders()) == 2
+    order = PortInOrder.objects.get(sinch_id=create.answer["id"])
+    assert set(order.numbers.values_list("phone_number", flat=True)) == {A, B}
+
+
+def test_a_webhook_that_is_faster_than_the_answer_does_not_make_the_order_a_strangers(
+    create: Operation, project: SinchProject, sandbox: Sandbox, agent: User, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "orderPortIn")
+    runner.run_one()
+    sinch_id = str(sandbox.control.orders()[0].id)
+    readings.want_one(project, "port_in_order", sinch_id, "webhook")
+    readings.run_one()
+    assert timeline(PortInOrder.objects.get()) == []
+    settle()
+    item = WorkItem.objects.get()
+    assert item.assignee == agent
+    assert PortInOrder.objects.get().secrets[A] == {"existingPortOutPin": PIN}
+
+
+def test_a_short_answer_leaves_the_order_with_what_was_sent(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(
+        numbers_on_read="short", numbers_in_answers="short", pin_on_read="absent"
+    )
+    settle()
+    order = PortInOrder.objects.get()
+    assert WorkItem.objects.get().end_user == "Harborview Dental LLC"
+    again = wire.write_body(order, order.secrets)
+    assert again["phoneNumbers"] == create.payload["body"]["phoneNumbers"]
+
+
+def test_a_refused_create_opens_the_draft_again(
+    create: Operation, draft: PortInDraft, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.zero_balance()
+    settle()
+    assert state_of(create) == State.REFUSED
+    draft.refresh_from_db()
+    assert draft.state == PortInDraft.State.OPEN
+    assert PortInOrder.objects.count() == 0
+    entry = TimelineEntry.objects.get(operation=create)
+    assert entry.text.startswith("Order refused by Sinch")
+
+
+def test_a_create_that_may_have_arrived_keeps_its_draft_locked_until_it_is_looked_up(
+    create: Operation, draft: PortInDraft, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "orderPortIn")
+    runner.run_one()
+    create.refresh_from_db()
+    Operation.objects.filter(pk=create.pk).update(
+        uncertain_since=timezone.now() - timedelta(hours=1), next_try_at=timezone.now()
+    )
+    sandbox.control.faults.add("500", "getPortInOrders", times=None)
+    runner.run_one()
+    assert state_of(create) == State.DEAD
+    draft.refresh_from_db()
+    assert draft.state == PortInDraft.State.SENDING
+    sandbox.control.faults.clear()
+    assert runner.try_again(create)
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert len(sandbox.control.orders()) == 1
+
+
+def test_a_stopped_create_that_is_taken_up_again_locks_its_draft(
+    create: Operation, draft: PortInDraft, settle: Run
+) -> None:
+    Operation.objects.filter(pk=create.pk).update(state=State.DEAD, next_try_at=None)
+    PortInDraft.objects.filter(pk=draft.pk).update(state=PortInDraft.State.OPEN)
+    assert runner.try_again(create)
+    draft.refresh_from_db()
+    assert draft.state == PortInDraft.State.SENDING
+    settle()
+    draft.refresh_from_db()
+    assert draft.state == PortInDraft.State.SENT
+
+
+# --- Portability check ----------------------------------------------------------------------
+
+
+def test_a_check_stores_what_sinch_says_of_each_number(
+    project: SinchProject, agent: User, settle: Run
+) -> None:
+    for numbers in ([A, "+12065550199"], [A]):
+        operation, _ = submit(
+            project, "port_in.check", target="draft:x", payload={"numbers": numbers}, by=agent
+        )
+        settle()
+        assert state_of(operation) == State.SUCCEEDED
+    assert operation.answer == {"checked": 1}
+    good = PortabilityResult.objects.get(phone_number=A)
+    bad = PortabilityResult.objects.get(phone_number="+12065550199")
+    assert (good.portable, bool(good.carrier)) == (True, True)
+    assert (bad.portable, bad.reason) == (False, "Number is not portable")
+    assert good.checked_at > bad.checked_at
+
+
+def test_a_check_whose_worker_died_is_asked_again_at_once(
+    project: SinchProject, agent: User, settle: Run
+) -> None:
+    operation, _ = submit(
+        project, "port_in.check", target="draft:x", payload={"numbers": [A]}, by=agent
+    )
+    Operation.objects.filter(pk=operation.pk).update(state=State.SENDING)
+    runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    assert PortabilityResult.objects.count() == 1
+
+
+# --- Update ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def update(order: PortInOrder, send: Callable[..., Operation]) -> Callable[..., Operation]:
+    """Queue a change of the order as it is in the mirror now."""
+
+    def put(changes: dict[str, Any]) -> Operation:
+        order.refresh_from_db()
+        new = wire.write_body(order, order.secrets, changes)
+        return send("update", {"body": new, "base": wire.digest(order)})
+
+    return put
+
+
+NEW_STREET = {"phoneNumbers": {"*": {"endUser": {"streetNum": "1422"}}}}
+NEW_PIN = {"phoneNumbers": {"*": {"portOutInfo": {"existingPortOutPin": "775310"}}}}
+
+
+def test_an_accepted_change_is_in_the_mirror_at_once_with_its_pin(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    operation = update({**NEW_STREET, "customerOrderReference": "HVD-2"})
+    runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.payload["phoneNumbers"][0]["endUser"]["streetNum"] == "1422"
+    assert WorkItem.objects.get().reference == "HVD-2"
+    second = update(NEW_PIN)
+    settle()
+    order.refresh_from_db()
+    assert state_of(second) == State.SUCCEEDED
+    assert order.secrets == {n: {"existingPortOutPin": "775310"} for n in (A, B)}
+    texts = timeline(order)
+    assert texts.count("Changes accepted by Sinch") == 2
+    assert "Order details changed at Sinch" not in texts
+    assert list(sandbox.violations) == []
+
+
+def test_a_field_that_was_cleared_stays_cleared_where_sinch_leaves_empty_ones_out(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(blanks="absent", pin_on_read="absent")
+    update({"customerOrderReference": "", "phoneNumbers": {"*": {"voiceConfiguration": None}}})
+    settle()
+    order.refresh_from_db()
+    assert order.reference == ""
+    assert "voiceConfiguration" not in order.payload["phoneNumbers"][0]
+
+
+@pytest.mark.parametrize("change", [NEW_STREET, NEW_PIN], ids=["street", "PIN"])
+@pytest.mark.parametrize("pins", ["echo", "masked", "absent"])
+def test_a_change_whose_answer_was_lost_is_found_or_sent_again_and_arrives(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    change: dict[str, Any],
+    pins: str,
+) -> None:
+    for fault in ("drop_after", "drop_before"):
+        sandbox.control.personality(pin_on_read=pins)
+        street = {"phoneNumbers": {"*": {"endUser": {"streetNum": "1"}}}}
+        update(street)
+        settle()
+        sandbox.control.faults.add(fault, "updatePortInOrder")
+        operation = update(change)
+        settle()
+        assert state_of(operation) == State.SUCCEEDED
+    details = sandbox.control.orders()[0].numbers[0].details
+    expected = "1422" if change is NEW_STREET else "1"
+    assert details["endUser"]["streetNum"] == expected
+    expected = "775310" if change is NEW_PIN else PIN
+    assert details["portOutInfo"]["existingPortOutPin"] == expected
+
+
+def test_a_lost_change_of_a_field_that_did_arrive_is_not_sent_again(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "updatePortInOrder")
+    operation = update(NEW_STREET)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "updatePortInOrder") == 1
+
+
+def test_a_lost_new_pin_is_known_to_have_arrived_when_the_carrier_looks_again(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(pin_on_read="absent")
+    sandbox.control.reject(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    sandbox.control.faults.add("drop_after", "updatePortInOrder")
+    operation = update(NEW_PIN)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "updatePortInOrder") == 1
+
+
+def test_a_change_by_somebody_else_is_never_overwritten(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    operation = update(NEW_STREET)
+    sandbox.control.faults.add("drop_before", "updatePortInOrder")
+    runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    for number in sandbox.control.orders()[0].numbers:
+        number.details["endUser"]["streetNum"] = "9"
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert "somebody else" in operation.staff_message
+    order.refresh_from_db()
+    assert order.payload["phoneNumbers"][0]["endUser"]["streetNum"] == "9"
+    later = update(NEW_STREET)
+    payload = later.payload | {"base": "what it was before"}
+    Operation.objects.filter(pk=later.pk).update(payload=payload)
+    settle()
+    assert state_of(later) == State.REFUSED
+    assert count(sandbox, "updatePortInOrder") == 1
+
+
+def test_a_refused_change_is_told_and_needs_us(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    operation = update({"phoneNumbers": {"*": {"endUser": {"state": "Washington"}}}})
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert operation.violations[0]["field"] == "phoneNumbers[0].endUser.state"
+    assert any(text.startswith("Changes refused by Sinch: “") for text in timeline(order))
+    reason = WorkItem.objects.get().reasons[0]
+    assert (reason["code"], reason["text"]) == ("P1", "Sinch refused our change: state")
+
+
+# --- Cancel ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["object", "order", "no_content"])
+@pytest.mark.parametrize("way", ["two_steps", "straight"])
+def test_a_cancelation_is_ours_and_ends_the_order(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    answer: str,
+    way: str,
+) -> None:
+    sandbox.control.personality(cancel_answer=answer, cancelation=way)
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    sandbox.control.next(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    assert order.status == "CANCELED"
+    assert WorkItem.objects.get().bucket == "ended"
+    assert order.numbers.count() == 2
+
+
+def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "deleteOrder") == 1
+
+
+def test_a_cancelation_that_came_too_late_says_so(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    runner.run_one()
+    sandbox.control.confirm(order.sinch_id)
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert operation.staff_message == (
+        "The order is confirmed by now and cannot be canceled any more."
+    )
+
+
+# --- Note and document ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [None, "drop_after", "drop_before", "garbage"])
+def test_a_note_arrives_once_whatever_becomes_of_the_answer(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    fault: str | None,
+) -> None:
+    before = send("note", {"text": "The bill is attached.", "alike_before": 0})
+    settle()
+    if fault:
+        sandbox.control.faults.add(fault, "addOrderNote")
+    operation = send("note", {"text": "The bill is  attached.", "alike_before": 1})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert len(sandbox.control.order(order.sinch_id).notes) == 2
+    assert set(OrderNote.objects.values_list("operation", flat=True)) == {
+        before.pk,
+        operation.pk,
+    }
+    assert timeline(order).count("Our note arrived at Sinch") == 2
+    assert not any("wrote:" in text for text in timeline(order))
+
+
+@pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
+@pytest.mark.parametrize("key", ["id", "documentId"])
+def test_a_document_arrives_once_and_its_row_knows_sinchs_id(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    fault: str | None,
+    key: str,
+) -> None:
+    sandbox.control.personality(document_id=key)
+    row = OrderDocument.objects.create(
+        order=order, name="loa-signed.pdf", kind="loa", content=b"%PDF-1.7 invented"
+    )
+    if fault:
+        sandbox.control.faults.add(fault, "addOrderDocuments")
+    operation = send("document", {"document_pk": row.pk, "alike_before": 0})
+    OrderDocument.objects.filter(pk=row.pk).update(operation=operation)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    stored = sandbox.control.order(order.sinch_id).documents
+    assert len(stored) == 1
+    only = OrderDocument.objects.get(order=order)
+    assert (only.pk, only.sinch_id) == (row.pk, str(stored[0]["id"]))
+    assert "Document “loa-signed.pdf” arrived at Sinch" in timeline(order)
+
+
+def test_a_document_that_is_not_here_any_more_is_not_sent(
+    send: Callable[..., Operation], settle: Run
+) -> None:
+    operation = send("document", {"document_pk": 0, "alike_before": 0})
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert operation.staff_message == "The document is not in the desk any more."
+
+
+# --- Activate -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ready(order: PortInOrder, sandbox: Sandbox, settle: Run) -> PortInOrder:
+    """The order, with its group offered for activation."""
+    sandbox.control.make_ready(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    assert WorkItem.objects.get().bucket == "ready"
+    return order
+
+
+@pytest.mark.parametrize("shape", ["wrapped", "list"])
+@pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_activation_is_accepted_once_and_numbers_are_live_only_when_sinch_says_so(
+    ready: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    shape: str,
+    fault: str | None,
+    whole: bool,
+) -> None:
+    sandbox.control.personality(activations=shape)
+    readings.want_one(ready.project, "port_in_order", ready.sinch_id, "staff")
+    settle()
+    ready.refresh_from_db()
+    if fault:
+        sandbox.control.faults.add(fault, "activatePortIn")
+    operation = send("activate", {"groups": [] if whole else ready.offered_groups})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "activatePortIn") == (2 if fault == "drop_before" else 1)
+    item = WorkItem.objects.get()
+    assert (item.bucket, item.live_count, item.move) == ("wait", 0, "sinch")
+    sandbox.control.next(ready.sinch_id)
+    readings.want_one(ready.project, "port_in_order", ready.sinch_id, "staff")
+    settle()
+    assert WorkItem.objects.get().live_count == 2
+
+
+def test_a_refused_activation_comes_before_everything_else(
+    ready: PortInOrder, send: Callable[..., Operation], settle: Run
+) -> None:
+    send("activate", {"groups": [{"key": "no such group", "shape": "groupIds", "numbers": [A]}]})
+    settle()
+    item = WorkItem.objects.get()
+    assert (item.bucket, item.reasons[0]["code"]) == ("us", "P1")
+    assert item.rank < 50
+
+
+# --- Settings -------------------------------------------------------------------------------
+
+SETTINGS = {
+    "contact": {"email": "ports@desk.example", "name": "Dana Whitfield", "phone": "+12065550100"},
+    "webhookUrl": "https://desk.example/webhooks/porting/abc/",
+    "defaultPortTime": "08:30:00",
+    "defaultPortTimeZone": "US/Pacific",
+}
+
+
+@pytest.mark.parametrize("absent", ["not_found", "empty"])
+@pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
+def test_settings_are_created_then_replaced(
+    project: SinchProject,
+    agent: User,
+    sandbox: Sandbox,
+    settle: Run,
+    absent: str,
+    fault: str | None,
+) -> None:
+    sandbox.control.personality(configuration_absent=absent, webhook_url_read="bare_host")
+    for zone in ("US/Pacific", "US/Central"):
+        if fault:
+            sandbox.control.faults.add(fault, "createConfiguration")
+            sandbox.control.faults.add(fault, "updateConfiguration")
+        operation, _ = submit(
+            project,
+            "porting.configure",
+            target=f"project:{project.pk}",
+            payload={"configuration": {**SETTINGS, "defaultPortTimeZone": zone}},
+            by=agent,
+        )
+        settle()
+        sandbox.control.faults.clear()
+        assert state_of(operation) == State.SUCCEEDED
+        project.refresh_from_db()
+        assert project.default_port_time_zone == zone
+        assert sandbox.state.configuration["defaultPortTimeZone"] == zone
+
+
+# --- All kinds ------------------------------------------------------------------------------
+
+
+def test_every_kind_says_how_a_lost_answer_is_found_out() -> None:
+    kinds = {k: h for k, h in runner.handlers().items() if k.startswith("port")}
+    assert set(kinds) == {
+        "port_in.check",
+        "port_in.create",
+        "port_in.update",
+        "port_in.cancel",
+        "port_in.note",
+        "port_in.document",
+        "port_in.activate",
+        "porting.configure",
+    }
+    assert all(handler.how_found_out.endswith(".") for handler in kinds.values())
+
+
+@pytest.mark.parametrize("kind", ["update", "cancel", "note", "document", "activate"])
+def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, kind: str
+) -> None:
+    row = OrderDocument.objects.create(order=order, name="bill.pdf", content=b"%PDF-1.7")
+    payload = {
+        "update": {"body": wire.write_body(order, order.secrets), "base": wire.digest(order)},
+        "cancel": {"why": "x"},
+        "note": {"text": "Hello", "alike_before": 0},
+        "document": {"document_pk": row.pk, "alike_before": 0},
+        "activate": {"groups": []},
+    }[kind]
+    sandbox.control.faults.add("429", times=None)
+    operation = send(kind, payload)
+    runner.run_one()
+    assert state_of(operation) == State.QUEUED
+    assert operation.next_try_at > timezone.now()
+    assert "slow down" in operation.staff_message
+
+
+def test_the_reader_comes_back_sooner_the_more_is_expected(
+    order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    def next_in() -> timedelta:
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+        settle()
+        due = Reading.objects.get().next_try_at
+        assert due is not None
+        return due - timezone.now()
+
+    assert timedelta(minutes=13) < next_in() < timedelta(minutes=17)
+    sandbox.control.confirm(order.sinch_id, timezone.localdate() + timedelta(days=9))
+    assert timedelta(minutes=26) < next_in() < timedelta(minutes=34)
+    sandbox.control.move_foc_date(order.sinch_id, timezone.localdate() - timedelta(days=1))
+    assert timedelta(minutes=4) < next_in() < timedelta(minutes=6)
+    sandbox.control.cancel(order.sinch_id)
+    assert timedelta(hours=21) < next_in() < timedelta(hours=27)
+    WorkItem.objects.update(waiting_since=timezone.now() - timedelta(days=4))
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    assert Reading.objects.get().next_try_at is None
+
+
+def test_what_is_offered_may_fail_to_be_read_without_losing_the_reading(
+    order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.make_ready(order.sinch_id)
+    sandbox.control.faults.add("500", "getPortInAvailableActivation", times=None)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    assert order.status == "CONFIRMED"
+    assert order.offered_at is None
+    reading = Reading.objects.get()
+    assert reading.last_error == ""
+    sandbox.control.faults.clear()
+    Reading.objects.update(next_try_at=timezone.now())
+    settle()
+    assert WorkItem.objects.get().bucket == "ready"
+
+
+def test_a_reading_says_why_it_was_made(project: SinchProject) -> None:
+    now = timezone.now()
+    reading = Reading(project=project, requested_at=now - timedelta(seconds=1))
+    said = handlers.OrderReader._in_words
+    assert said(reading, "webhook", now) == "webhook, read 1 s later"
+    assert said(reading, "sweep", now) == "sweep: no webhook came"
+    assert handlers.OrderReader.kind == sync.READER

@@ -1,0 +1,739 @@
+"""The page of an order: what it shows, what staff can do from it, and what it refuses kindly."""
+
+import datetime
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from PIL import Image
+from pypdf import PdfWriter
+
+from orders import actions_order as actions
+from orders import documents, page, sync
+from orders.models import OrderDocument, OrderNote, PortInNumber, PortInOrder
+from portal.accounts.models import SinchProject, User
+from portal.operations import readings, runner
+from portal.operations.models import Operation, Reading
+from portal.work.models import TimelineEntry, WorkItem
+
+pytestmark = pytest.mark.django_db
+PIN = "482193"
+ACCOUNT = "9930-114431"
+Make = Callable[..., PortInOrder]
+
+
+@pytest.fixture
+def make_order(project: SinchProject) -> Make:
+    """Make an order as the mirror would hold it: `make_order("PENDING", numbers=[…])`."""
+
+    def make(
+        status: str = "PENDING",
+        numbers: int | list[dict[str, Any]] = 3,
+        item: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> PortInOrder:
+        if isinstance(numbers, int):
+            numbers = [{"status": "PENDING"} for _ in range(numbers)]
+        made = PortInOrder.objects.count()
+        work = WorkItem.objects.create(
+            kind="port_in",
+            project=project,
+            target_pk=made + 1_000_000,
+            sinch_id=f"4011827{made}",
+            reference=fields.get("reference", "HVD-2026-014"),
+            end_user="Harborview Dental LLC",
+            status=status,
+            counted=len(numbers),
+            **(item or {}),
+        )
+        first = {
+            "endUser": {
+                "name": "Harborview Dental LLC",
+                "streetNum": "1420",
+                "streetName": "Alder",
+                "streetType": "St",
+                "city": "Seattle",
+                "state": "WA",
+                "zipCode": "98101",
+                "typeOfService": "B",
+            },
+            "portOutInfo": {"accountPhoneNumber": "+12065550140", "authorizingName": "Dana Holt"},
+            "voiceConfiguration": {"type": "EST", "trunkId": "01HX0TRUNK0000000000007QK2"},
+        }
+        values: dict[str, Any] = {
+            "project": project,
+            "item": work,
+            "sinch_id": f"4011827{made}",
+            "status": status,
+            "reference": "HVD-2026-014",
+            "desired_port_date": datetime.date(2026, 6, 16),
+            "desired_port_time": "09:00:00",
+            "desired_port_time_zone": "US/Pacific",
+            "payload": {"id": 40118270 + made, "status": status, "phoneNumbers": [first]},
+            "fetched_at": timezone.now(),
+            "secrets": {"+12065550100": {"existingPortOutPin": PIN, "accountNum": ACCOUNT}},
+        }
+        order = PortInOrder.objects.create(**(values | fields))
+        WorkItem.objects.filter(pk=work.pk).update(target_pk=order.pk)
+        PortInNumber.objects.bulk_create(
+            PortInNumber(
+                order=order,
+                position=position,
+                phone_number=f"+1206555{100 + position:04}",
+                reversed_digits="",
+                **({"losing_carrier": "Lumen"} | number),
+            )
+            for position, number in enumerate(numbers)
+        )
+        return order
+
+    return make
+
+
+@pytest.fixture
+def reader_client(make_agent: Callable[..., User]) -> Client:
+    """A client in which somebody without any rights is signed in."""
+    client = Client()
+    client.force_login(
+        make_agent("rhea"), backend="portal.accounts.backends.EmailOrUsernameBackend"
+    )
+    return client
+
+
+def at(name: str, order: PortInOrder, *more: object) -> str:
+    return reverse(f"orders:{name}", args=[order.pk, *more])
+
+
+def a_pdf() -> bytes:
+    writer, out = PdfWriter(), io.BytesIO()
+    writer.add_blank_page(200, 200)
+    writer.write(out)
+    return out.getvalue()
+
+
+def a_picture(kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(out, kind)
+    return out.getvalue()
+
+
+# --- Looking --------------------------------------------------------------------------------
+
+
+def test_the_page_says_where_the_order_is_and_hides_its_secrets(agent_client, make_order):
+    order = make_order(
+        numbers=[
+            {"status": "REJECTED", "reject_reason": "Invalid passcode/PIN supplied"},
+            {"status": "REJECTED", "reject_reason": "Invalid passcode/PIN supplied"},
+            {"status": "CONFIRMED", "foc_date": datetime.date(2026, 6, 18)},
+            {"status": "EXCLUDED", "losing_carrier": "T-Mobile", "exclusion_reason": "Not on <it>"},
+        ],
+        item={
+            "bucket": "us",
+            "move": "us",
+            "reasons": [{"code": "P3", "text": "2 numbers rejected: PIN", "next": "Fix PIN"}],
+        },
+    )
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "<h1>Harborview Dental LLC</h1>" in html
+    assert "it can still be changed or canceled" in html
+    assert "2 numbers rejected: PIN." in html
+    assert "Our move" in html
+    assert "4 numbers, 2 carriers" in html
+    assert "Invalid passcode/PIN supplied" in html
+    assert "Not on &lt;it&gt;" in html
+    assert '<span class="phone">+1 206 555 0100</span>' in html
+    assert "1420 Alder St" in html
+    assert "SIP trunk" in html
+    assert "Check with Sinch now" in html
+    assert PIN not in html
+    assert ACCOUNT not in html
+    assert "••••4431" in html
+
+
+def test_whoever_is_not_signed_in_is_asked_to(client, make_order):
+    order = make_order()
+    for name in ("detail", "raw", "activate", "owner"):
+        answer = client.get(at(name, order))
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(reverse("login"))
+
+
+def test_an_order_that_is_not_there_is_a_404(agent_client):
+    assert agent_client.get(reverse("orders:detail", args=[987654])).status_code == 404
+
+
+def test_five_hundred_numbers_cost_as_many_statements_as_one(agent_client, make_order):
+    small, large = make_order(numbers=1), make_order(numbers=500)
+    for order in (small, large):
+        OrderNote.objects.create(order=order, fact=f"n{order.pk}", text="Hello")
+    agent_client.get(small.get_absolute_url())
+    with CaptureQueriesContext(connection) as one:
+        agent_client.get(small.get_absolute_url())
+    with CaptureQueriesContext(connection) as many:
+        answer = agent_client.get(large.get_absolute_url())
+    assert len(many) == len(one)
+    assert len(many) <= 8, "\n".join(query["sql"][:150] for query in many)
+    html = answer.content.decode()
+    assert html.count('data-mark="PENDING') == page.FIRST_ROWS
+    assert "Show all 500" in html
+
+
+def test_all_numbers_come_on_demand_as_a_fragment_and_as_a_page(agent_client, make_order):
+    order = make_order(numbers=120)
+    fragment = agent_client.get(at("numbers", order), headers={"HX-Request": "true"})
+    assert fragment.content.decode().count("data-mark=") == 120
+    assert "<html" not in fragment.content.decode()
+    plain = agent_client.get(at("numbers", order), follow=True)
+    assert plain.content.decode().count("data-mark=") == 120
+
+
+def test_a_word_sinch_adds_next_year_does_not_break_the_page(agent_client, make_order):
+    order = make_order("ORDER_BUILDING", numbers=[{"status": "TELEPORTED"}])
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Sinch reports ORDER_BUILDING, which this desk does not know yet." in html
+    assert "TELEPORTED" in html
+
+
+def test_neighbouring_numbers_are_told_as_runs():
+    numbers = ["+12065550117", "+12065550119", "+12065550118", "+14255550102"]
+    assert page.runs_text(numbers) == "+1 206 555 0117 to 0119, +1 425 555 0102"
+
+
+def test_the_raw_page_shows_what_sinch_sent_escaped(agent_client, make_order):
+    order = make_order(payload={"status": "PENDING", "note": "<script>"})
+    html = agent_client.get(at("raw", order)).content.decode()
+    assert "&quot;status&quot;: &quot;PENDING&quot;" in html
+    assert "<script>&" not in html
+    assert "&lt;script&gt;" in html
+
+
+# --- Live -----------------------------------------------------------------------------------
+
+
+def token_in(html: str) -> str:
+    found = re.search(r"token=([0-9a-f]{16})", html)
+    assert found
+    return found[1]
+
+
+def test_an_unchanged_page_gets_nothing_back_for_one_statement(agent_client, make_order):
+    order = make_order()
+    token = token_in(agent_client.get(order.get_absolute_url()).content.decode())
+    with CaptureQueriesContext(connection) as queries:
+        answer = agent_client.get(
+            at("live", order), {"token": token}, headers={"HX-Request": "true"}
+        )
+    assert answer.status_code == 204
+    assert len(queries) == 1, [query["sql"] for query in queries]
+
+
+def test_a_change_comes_as_parts_that_put_themselves_in_place(agent_client, make_order):
+    order = make_order()
+    token = token_in(agent_client.get(order.get_absolute_url()).content.decode())
+    PortInOrder.objects.filter(pk=order.pk).update(status="CONFIRMED")
+    WorkItem.objects.filter(pk=order.item_id).update(version=2)
+    answer = agent_client.get(at("live", order), {"token": token}, headers={"HX-Request": "true"})
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert "Confirmed" in html
+    assert token_in(html) != token
+    for part in ("order-head", "operations", "numbers", "timeline", "key-facts", "documents"):
+        assert re.search(rf'id="{part}"[^>]*hx-swap-oob="true"', html), part
+    assert 'id="composer"' not in html, "what is being typed is never swapped away"
+
+
+def test_a_write_that_moves_on_makes_an_open_page_ask_again(agent_client, make_order, agent):
+    order = make_order()
+    actions.add_note(order, "Hello", by=agent)
+    token = token_in(agent_client.get(order.get_absolute_url()).content.decode())
+    Operation.objects.update(state="sending", sent_at=timezone.now())
+    answer = agent_client.get(at("live", order), {"token": token})
+    assert "is on its way to Sinch" in answer.content.decode()
+
+
+def test_a_session_that_ran_out_sends_the_window_to_sign_in(client, make_order):
+    answer = client.get(at("live", make_order()), headers={"HX-Request": "true"})
+    assert answer["HX-Redirect"].startswith(reverse("login"))
+
+
+def test_check_with_sinch_now_asks_for_a_reading_and_says_so(agent_client, make_order):
+    order = make_order()
+    answer = agent_client.post(at("refresh", order), follow=True)
+    reading = Reading.objects.get(kind="port_in_order", resource_id=order.sinch_id)
+    assert reading.cause == "staff"
+    assert reading.next_try_at is not None
+    assert "Reading…" in answer.content.decode()
+    fragment = agent_client.post(at("refresh", order), headers={"HX-Request": "true"})
+    assert 'id="live"' in fragment.content.decode()
+    assert agent_client.get(at("refresh", order)).status_code == 405
+
+
+# --- Owner and secrets ----------------------------------------------------------------------
+
+
+def test_one_click_takes_an_order_and_a_line_hands_it_over(
+    agent_client, agent, make_agent, make_order
+):
+    order, tom = make_order(), make_agent("tom", first_name="Tom", last_name="Okafor")
+    agent_client.post(at("owner", order), {"take": "yes"})
+    order.item.refresh_from_db()
+    assert order.item.assignee == agent
+    refused = agent_client.post(at("owner", order), {"to": tom.pk, "line": ""})
+    assert refused.status_code == 422
+    agent_client.post(at("owner", order), {"to": tom.pk, "line": "Dana Holt answers until 17:00"})
+    order.item.refresh_from_db()
+    assert order.item.assignee == tom
+    assert "Handed over to Tom Okafor: Dana Holt" in TimelineEntry.objects.latest("pk").text
+
+
+def test_a_look_at_a_secret_is_shown_once_and_told_in_the_timeline(agent_client, agent, make_order):
+    order = make_order()
+    answer = agent_client.post(at("reveal", order), {"secret": "pin"})
+    assert PIN in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    entry = TimelineEntry.objects.get(item=order.item)
+    assert (entry.text, entry.by) == ("Looked at the port-out PIN", agent)
+    assert PIN not in agent_client.get(order.get_absolute_url()).content.decode()
+    fragment = agent_client.post(
+        at("reveal", order), {"secret": "account"}, headers={"HX-Request": "true"}
+    )
+    assert ACCOUNT in fragment.content.decode()
+    assert "<html" not in fragment.content.decode()
+    assert agent_client.post(at("reveal", order), {"secret": "payload"}).status_code == 404
+
+
+def test_secrets_stay_hidden_from_whoever_may_not_look(reader_client, make_order):
+    order = make_order()
+    assert reader_client.post(at("reveal", order), {"secret": "pin"}).status_code == 403
+    assert "reveal secrets" in reader_client.get(order.get_absolute_url()).content.decode()
+    assert not TimelineEntry.objects.exists()
+
+
+# --- Notes ----------------------------------------------------------------------------------
+
+
+def test_a_note_is_read_back_before_it_is_sent_and_sent_once(agent_client, agent, make_order):
+    order = make_order()
+    asked = agent_client.post(at("note", order), {"note": " The bill is attached. ", "key": "k1"})
+    html = asked.content.decode()
+    assert "Send this to Sinch?" in html
+    assert "The bill is attached." in html
+    assert not Operation.objects.exists()
+    sent = {"note": "The bill is attached.", "key": "k1", "sure": "yes"}
+    for _ in range(2):
+        assert agent_client.post(at("note", order), sent)["Location"] == order.get_absolute_url()
+    operation = Operation.objects.get()
+    assert operation.kind == "port_in.note"
+    assert operation.payload == {"text": "The bill is attached.", "alike_before": 0}
+    assert operation.by == agent
+    entry = TimelineEntry.objects.get()
+    assert entry.text == "Note to Sinch: “The bill is attached.”"
+
+
+def test_keep_writing_brings_the_text_back(agent_client, make_order):
+    order = make_order()
+    html = agent_client.post(
+        at("note", order), {"note": "Half a thought", "key": "k", "rewrite": "yes"}
+    ).content.decode()
+    assert re.search(r"<textarea[^>]*>Half a thought</textarea>", html)
+    assert "Send this to Sinch?" not in html
+
+
+def test_a_note_under_htmx_answers_with_the_composer_and_what_became_of_it(
+    agent_client, make_order
+):
+    order = make_order()
+    asked = agent_client.post(
+        at("note", order), {"note": "Hello", "key": "k"}, headers={"HX-Request": "true"}
+    ).content.decode()
+    assert asked.lstrip().startswith("{#") is False
+    assert 'id="composer"' in asked
+    assert "<html" not in asked
+    sent = agent_client.post(
+        at("note", order),
+        {"note": "Hello", "key": "k", "sure": "yes"},
+        headers={"HX-Request": "true"},
+    ).content.decode()
+    assert "Waiting to go: Your note “Hello”" in sent
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Write what Sinch should read."),
+        ("The account PIN is 482 193, she says", "This looks like a PIN"),
+        (f"Take {PIN}", "holds a PIN or an account number"),
+        (f"It is {ACCOUNT.replace('-', ' ')}", "holds a PIN or an account number"),
+    ],
+)
+def test_a_note_that_must_not_leave_is_stopped_and_kept(agent_client, make_order, text, said):
+    order = make_order()
+    answer = agent_client.post(at("note", order), {"note": text, "key": "k", "sure": "yes"})
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert text in answer.content.decode()
+    assert not Operation.objects.exists()
+
+
+def test_a_phone_number_is_no_secret_even_when_it_is_the_account_number(agent, make_order):
+    order = make_order(secrets={"+12065550142": {"accountNum": "206-555-0142"}})
+    actions.add_note(order, "About +1 206 555 0142", by=agent)
+    assert Operation.objects.count() == 1
+
+
+def test_readers_see_why_they_cannot_send_and_the_view_says_no(reader_client, make_order):
+    order = make_order()
+    html = reader_client.get(order.get_absolute_url()).content.decode()
+    assert "needs the agent role" in html
+    for name, data in (
+        ("note", {"note": "x"}),
+        ("document", {}),
+        ("cancel", {"why": "x"}),
+        ("activate", {"group": "1"}),
+    ):
+        assert reader_client.post(at(name, order), data).status_code == 403, name
+    assert not Operation.objects.exists()
+
+
+def test_the_conversation_tells_ours_from_theirs(agent_client, agent, make_order):
+    order = make_order()
+    operation = actions.add_note(order, "The lobby line", by=agent)
+    Operation.objects.update(state="succeeded", finished_at=timezone.now())
+    now = timezone.now()
+    for n, (text, ours) in enumerate([("The lobby line", operation), ("Send a bill", None)]):
+        OrderNote.objects.create(
+            order=order, fact=str(n), text=text, operation=ours, created_by="Sinch", created_at=now
+        )
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert re.search(r"<b>Dana Whitfield</b>\s+to Sinch", html)
+    assert "Arrived at Sinch" in html
+    assert re.search(r"<b>Sinch</b>\s+to us", html)
+    assert "Awaiting our answer" in html
+
+
+# --- Documents ------------------------------------------------------------------------------
+
+
+def test_a_document_is_kept_encrypted_and_sent_once(agent_client, agent, make_order):
+    order, content = make_order(), a_pdf()
+    for _ in range(2):
+        answer = agent_client.post(
+            at("document", order),
+            {
+                "document": SimpleUploadedFile("../loa signed.PDF", content),
+                "kind": "loa",
+                "key": "k1",
+            },
+        )
+        assert answer.status_code == 302
+    row = OrderDocument.objects.get()
+    assert (row.name, row.kind, row.content_type) == ("loa signed.pdf", "loa", "application/pdf")
+    operation = Operation.objects.get()
+    assert operation.payload == {"document_pk": row.pk, "alike_before": 0}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT content FROM orders_orderdocument")
+        assert b"%PDF" not in bytes(cursor.fetchone()[0])
+    file = agent_client.get(at("document_file", order, row.pk))
+    assert file.content == content
+    assert file["Content-Disposition"] == 'attachment; filename="loa signed.pdf"'
+    assert file["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_program_called_pdf_is_refused_in_words_and_nothing_is_kept(agent_client, make_order):
+    order = make_order()
+    answer = agent_client.post(
+        at("document", order),
+        {"document": SimpleUploadedFile("bill.pdf", b"MZ\x90\x00" + b"x" * 99), "kind": "bill"},
+    )
+    assert answer.status_code == 422
+    assert "Named .pdf, but it is a program. Nothing was sent." in answer.content.decode()
+    assert not OrderDocument.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.pdf", b"", "empty"),
+        ("a.pdf", b"%PDF-1.4 " + b"x" * 50, "cut off"),
+        ("a.pdf", b"%PDF-1.4 nothing %%EOF", "does not open"),
+        ("a.heic", b"\x00\x00\x00\x18ftypheic" + b"x" * 50, "Not a PDF, JPEG, PNG or TIFF"),
+        ("a.html", b"<html><script>alert(1)</script>", "Not a PDF, JPEG, PNG or TIFF"),
+        ("a.png", a_picture()[:45], "does not open"),
+        ("a.gif", a_picture("GIF"), "Not a PDF, JPEG, PNG or TIFF"),
+        ("a.pdf", a_pdf() + b"PK\x05\x06" + b"\x00" * 18, "hidden behind its end"),
+        ("a.pdf", b"%PDF-" + b"x" * documents.MOST_BYTES, "larger than 10 MB"),
+    ],
+    ids=["empty", "cut", "broken", "heic", "html", "cut picture", "gif", "zip behind", "large"],
+)
+def test_what_is_no_document_is_told_apart_by_its_content(name, content, said):
+    with pytest.raises(documents.NotAccepted, match=said):
+        documents.check(name, content)
+
+
+def test_a_locked_pdf_is_refused():
+    writer, out = PdfWriter(), io.BytesIO()
+    writer.add_blank_page(9, 9)
+    writer.encrypt("word", algorithm="RC4-128")
+    writer.write(out)
+    with pytest.raises(documents.NotAccepted, match="locked with a password"):
+        documents.check("a.pdf", out.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../etc/passwd.pdf", "passwd.pdf"),
+        ("C:\\scans\\loa.pdf", "loa.pdf"),
+        ("bill.pdf.exe", "bill.pdf.exe.pdf"),
+        ("bill\x00.pdf", "bill.pdf"),
+        ("…", "….pdf"),
+        ("", "document.pdf"),
+        ("a" * 300 + ".pdf", "a" * 116 + ".pdf"),
+    ],
+)
+def test_names_are_made_safe_and_end_as_their_content_asks(given, kept):
+    assert documents.check(given, a_pdf()).name == kept
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "kept"),
+    [("JPEG", "a.jpeg", "a.jpeg"), ("PNG", "a.jpg", "a.jpg.png"), ("TIFF", "a.tif", "a.tif")],
+)
+def test_pictures_are_opened_for_real(kind, name, kept):
+    assert documents.check(name, a_picture(kind)).name == kept
+
+
+# --- Canceling ------------------------------------------------------------------------------
+
+
+def test_canceling_asks_why_and_happens_once(agent_client, make_order):
+    order = make_order()
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Cancel all 3 numbers?" in html
+    assert agent_client.post(at("cancel", order), {"why": " "}).status_code == 422
+    for _ in range(2):
+        assert agent_client.post(at("cancel", order), {"why": "Customer stays"}).status_code == 302
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.payload) == ("port_in.cancel", {"why": "Customer stays"})
+    assert TimelineEntry.objects.get().text == "Canceling asked for: Customer stays"
+
+
+@pytest.mark.parametrize("status", ["CONFIRMED", "COMPLETED", "PENDING_CANCELATION", "CANCELED"])
+def test_a_locked_order_shows_why_and_refuses(agent_client, make_order, status):
+    order = make_order(status)
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert 'aria-describedby="why-no-cancel"' in html
+    assert "Cancel all" not in html
+    answer = agent_client.post(at("cancel", order), {"why": "x"}, headers={"HX-Request": "true"})
+    assert answer.status_code == 409
+    assert answer["HX-Retarget"] == "#messages"
+    assert not Operation.objects.exists()
+
+
+# --- Activation -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ready_order(make_order: Make) -> PortInOrder:
+    """An on-demand order with one group on offer and one whose date is not there yet."""
+    today = timezone.now().astimezone(datetime.UTC).date() - datetime.timedelta(days=1)
+    later = today + datetime.timedelta(days=9)
+    return make_order(
+        "CONFIRMED",
+        numbers=[
+            {"status": "CONFIRMED", "foc_date": today},
+            {"status": "CONFIRMED", "foc_date": today},
+            {"status": "CONFIRMED", "foc_date": later, "losing_carrier": "Comcast Business"},
+        ],
+        on_demand_activation=True,
+        offered_groups=[
+            {
+                "key": "77",
+                "shape": "wrapped",
+                "focDate": today.isoformat(),
+                "numbers": ["+12065550100", "+12065550101"],
+            }
+        ],
+        offered_at=timezone.now(),
+        item={"bucket": "ready", "move": "us"},
+    )
+
+
+def test_the_activation_page_shows_each_precondition_with_its_tick(agent_client, ready_order):
+    html = agent_client.get(at("activate", ready_order)).content.decode()
+    assert "Lumen, 2 numbers" in html
+    assert "Comcast Business, 1 number" in html
+    assert "Activate 2 numbers now?" in html
+    assert "Yes, activate 2 numbers" in html
+    assert "<b>Sinch offers this group</b>" in html
+    head = agent_client.get(ready_order.get_absolute_url()).content.decode()
+    assert "Activate 2 numbers" in head
+
+
+def test_a_group_is_activated_once_and_only_when_the_customer_expects_it(agent_client, ready_order):
+    url = at("activate", ready_order)
+    unasked = agent_client.post(url, {"group": "77", "key": "k"})
+    assert unasked.status_code == 422
+    for _ in range(2):
+        answer = agent_client.post(url, {"group": "77", "key": "k", "expected": "yes"})
+        assert answer.status_code == 302
+    operation = Operation.objects.get()
+    assert operation.payload["groups"] == [
+        {"key": "77", "shape": "wrapped", "numbers": ["+12065550100", "+12065550101"]}
+    ]
+    again = agent_client.post(url, {"group": "77", "key": "k2", "expected": "yes"})
+    assert again.status_code == 422
+    assert "under way already" in again.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"on_demand_activation": False}, "Not on-demand"),
+        ({"status": "PENDING"}, "once Sinch has confirmed"),
+        ({"offered_groups": []}, "offers no group yet"),
+        ({"gone_at": timezone.now()}, "does not know this order"),
+    ],
+)
+def test_what_is_not_ready_is_refused_with_its_reason(agent, ready_order, change, said):
+    PortInOrder.objects.filter(pk=ready_order.pk).update(**change)
+    with pytest.raises(actions.NotPossible, match=said):
+        actions.activate_groups(ready_order, ["77"], by=agent)
+
+
+def test_a_group_before_its_date_is_refused(agent, ready_order):
+    group = ready_order.offered_groups[0] | {"focDate": "2999-01-01"}
+    PortInOrder.objects.filter(pk=ready_order.pk).update(offered_groups=[group])
+    with pytest.raises(actions.NotPossible, match="not before"):
+        actions.activate_groups(ready_order, ["77"], by=agent)
+    with pytest.raises(actions.NotPossible, match="not offer this group"):
+        actions.activate_groups(ready_order, ["78"], by=agent)
+
+
+def test_the_outcome_counts_a_number_only_when_sinch_says_it_is_live(
+    agent_client, agent, ready_order
+):
+    actions.activate_groups(ready_order, ["77"], by=agent)
+    Operation.objects.update(state="succeeded", finished_at=timezone.now(), next_try_at=None)
+    url = at("activate", ready_order)
+    html = agent_client.get(url).content.decode()
+    assert "0 of 2 live." in html
+    assert "up to 1 h is normal" in html
+    token = token_in(html)
+    assert agent_client.get(at("activation_live", ready_order), {"token": token}).status_code == 204
+    ready_order.numbers.filter(phone_number="+12065550100").update(status="ACTIVATED")
+    WorkItem.objects.filter(pk=ready_order.item_id).update(version=9)
+    changed = agent_client.get(at("activation_live", ready_order), {"token": token})
+    assert "1 of 2 live." in changed.content.decode()
+
+
+def test_nothing_secret_is_kept_in_the_clear_with_a_write(agent, make_order):
+    order = make_order()
+    actions.add_note(order, "Hello there", by=agent)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT payload FROM operations_operation")
+        assert b"Hello" not in bytes(cursor.fetchone()[0])
+    assert PIN not in json.dumps(list(TimelineEntry.objects.values_list("text", flat=True)))
+
+
+# --- All the way to Sinch and back ------------------------------------------------------------
+
+
+@pytest.fixture
+def order_at_sinch(porting_client: Any, project: SinchProject) -> PortInOrder:
+    """An order that the sandbox holds, as the desk has read it."""
+    end_user = {
+        "name": "Harborview Dental LLC",
+        "streetNum": "1420",
+        "streetName": "Alder",
+        "city": "Seattle",
+        "state": "WA",
+        "zipCode": "98101",
+    }
+    made = porting_client.order_port_in(
+        {
+            "customerOrderReference": "HVD-2026-014",
+            "desiredPortSchedule": {
+                "desiredPortDate": (timezone.localdate() + datetime.timedelta(days=9)).isoformat()
+            },
+            "phoneNumbers": [
+                {
+                    "phoneNumber": f"+1206555014{n}",
+                    "endUser": end_user,
+                    "portOutInfo": {"existingPortOutPin": PIN},
+                }
+                for n in range(3)
+            ],
+        }
+    )
+    payload = porting_client.get_order_details(made["id"])
+    return sync.store_port_in_order(project, payload, timezone.now())
+
+
+def work_off() -> None:
+    """Carry out what is due, as a worker would."""
+    for _ in range(20):
+        if not (runner.run_one() or readings.run_one()):
+            return
+
+
+def test_a_note_and_a_document_arrive_and_come_back_with_the_next_reading(
+    agent_client, order_at_sinch
+):
+    order = order_at_sinch
+    agent_client.post(at("note", order), {"note": "Bill attached", "key": "n", "sure": "yes"})
+    agent_client.post(
+        at("document", order),
+        {"document": SimpleUploadedFile("bill.pdf", a_pdf()), "kind": "bill", "key": "d"},
+    )
+    work_off()
+    agent_client.post(at("refresh", order))
+    work_off()
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Arrived at Sinch: Your note “Bill attached”" in html
+    assert "Arrived at Sinch: “bill.pdf”" in html
+    assert re.search(r"<b>Dana Whitfield</b>\s+to Sinch.*<p>Bill attached</p>", html, re.S)
+    assert order.documents.get().sinch_id
+    assert "At Sinch since" in html
+
+
+def test_a_document_we_have_no_copy_of_is_fetched_from_sinch(
+    agent_client, order_at_sinch, porting_client
+):
+    order, content = order_at_sinch, a_pdf()
+    made = porting_client.add_order_documents(order.sinch_id, "loa.pdf", "Signed LOA", content)
+    assert made is not None
+    agent_client.post(at("refresh", order))
+    work_off()
+    row = order.documents.get()
+    assert row.content is None
+    file = agent_client.get(at("document_file", order, row.pk))
+    assert file.content == content
+    assert file["Content-Type"] == "application/pdf"
+
+
+def test_a_document_sinch_does_not_hand_out_is_said_in_words(agent_client, order_at_sinch):
+    row = OrderDocument.objects.create(order=order_at_sinch, name="loa.pdf", sinch_id="7001")
+    answer = agent_client.get(at("document_file", order_at_sinch, row.pk))
+    assert answer.status_code == 502
+    assert "Sinch did not hand the document out" in answer.content.decode()
+
+
+def test_a_cancelation_reaches_sinch_and_the_page_says_so(agent_client, order_at_sinch):
+    order = order_at_sinch
+    agent_client.post(at("cancel", order), {"why": "Customer stays"})
+    work_off()
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Arrived at Sinch: The cancelation" in html
+    order.refresh_from_db()
+    assert order.status in {"PENDING_CANCELATION", "CANCELED"}

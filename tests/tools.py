@@ -1,0 +1,43 @@
+"""What tests of several rooms share: waiting for a condition, free ports, HTTP without a client."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+Found = TypeVar("Found")
+
+
+def wait_for(
+    condition: Callable[[], Found], seconds: float = 10.0, what: str = "", pause: float = 0.05
+) -> Found:
+    """Return the first true value of the condition; AssertionError when the seconds are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what or 'the condition'} did not come true in {seconds:g} s")
+        time.sleep(pause)
+
+
+def free_port() -> int:
+    """Return a port of this machine on which nobody listens at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get(url: str, seconds: float = 10.0) -> tuple[int, str]:
+    """Return status and text of a page; (0, reason) when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except OSError as error:
+        return 0, str(error)

@@ -1,0 +1,321 @@
+"""The home page: what now, what goes live, what changed, did it leave; and the frame around it."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.operations.models import Operation, Reading
+from portal.work import context, items
+from portal.work.home import looked_before
+from portal.work.models import WorkItem
+
+
+def get(client: Client, url: str = "/") -> str:
+    answer = client.get(url)
+    assert answer.status_code == 200, answer.status_code
+    return answer.content.decode()
+
+
+def forget_frame() -> None:
+    """Have the frame counted anew."""
+    for key in User.objects.values_list("pk", flat=True):
+        cache.delete(f"frame:{key}")
+
+
+@pytest.fixture
+def busy(make_item, agent):
+    return make_busy(make_item, agent)
+
+
+def make_busy(make_item, agent):
+    """Make a desk with something of everything; return the items by what they are."""
+    today = timezone.localdate()
+    tom = User.objects.create(username="tom", first_name="Tom", last_name="Adair")
+    return {
+        "ready": make_item(
+            bucket="ready",
+            rank=100,
+            status="CONFIRMED",
+            foc_date=today,
+            end_user="Pinecrest Veterinary Clinic",
+            counted=8,
+            reasons=[{"code": "", "text": "Activate 8 numbers", "tone": "ready", "glyph": "ready"}],
+        ),
+        "late": make_item(
+            bucket="us",
+            rank=120,
+            status="CONFIRMED",
+            end_user="Copper Kettle Bakery Inc",
+            foc_date=today - timedelta(days=1),
+            reasons=[
+                {
+                    "code": "P2",
+                    "text": "2 numbers confirmed for Monday are not live",
+                    "tone": "bad",
+                    "glyph": "bad",
+                    "next": "Ask Sinch",
+                }
+            ],
+        ),
+        "rejected": make_item(
+            bucket="us",
+            rank=130,
+            assignee=agent,
+            end_user="Harborview Dental LLC",
+            reasons=[
+                {
+                    "code": "P3",
+                    "text": "2 numbers rejected: PIN",
+                    "tone": "bad",
+                    "glyph": "bad",
+                    "next": "Fix PIN",
+                },
+                {"code": "P4", "text": "Sinch asks for a bill", "tone": "us", "glyph": "note"},
+            ],
+        ),
+        "toms": make_item(
+            bucket="us",
+            rank=140,
+            assignee=tom,
+            end_user="Bluebird Moving Co",
+            foc_date=today + timedelta(days=1),
+            reasons=[{"code": "P5", "text": "FOC date moved", "tone": "us", "glyph": "us"}],
+        ),
+        "waiting": make_item(end_user="Juniper and Pike Law PLLC"),
+        "done": make_item(bucket="done", rank=800, status="COMPLETED", end_user="Cedar Falls"),
+    }
+
+
+def test_home_asks_for_a_sign_in_and_only_reads(client, agent_client):
+    assert client.get("/").status_code == 302
+    assert agent_client.post("/").status_code == 405
+
+
+def test_home_tells_what_to_do_now_worst_first_with_one_step_for_each(agent_client, busy):
+    html = get(agent_client)
+    today = timezone.localdate()
+    assert f"<h1>{today:%A} {today.day} {today:%B}</h1>" in html
+    assert "<b>3 orders need you, 1 is late.</b>" in html
+    assert "1 goes live today and 1 tomorrow; one of them is not ready." in html
+    places = [
+        html.index(text) for text in ("Activate 8 numbers", "not live", "2 numbers rejected: PIN")
+    ]
+    assert places == sorted(places)
+    activate = reverse("orders:activate", args=[busy["ready"].target_pk])
+    assert f'class="btn btn-sm btn-primary" href="{activate}"' in html
+    rejected = busy["rejected"].get_absolute_url()
+    assert f'href="{rejected}#numbers">Fix PIN' in html
+    assert "also: Sinch asks for a bill" in html
+    assert "Do now, worst first" in html
+    assert 'href="/work/?bucket=ready,us&amp;owner=me,nobody">All 3 in the list' in html
+
+
+def test_everyones_work_includes_that_of_colleagues(agent_client, busy):
+    assert "FOC date moved" not in get(agent_client).split("Going live")[0]
+    html = get(agent_client, "/?who=team")
+    assert "FOC date moved" in html.split("Going live")[0]
+    assert "<b>4 orders need you" in html
+    assert 'href="/work/?bucket=ready,us">All 4 in the list' in html
+
+
+def test_going_live_shows_today_and_tomorrow_and_who_is_not_ready(agent_client, busy):
+    dates = get(agent_client).split("Going live")[1]
+    assert "1 order, 8 numbers" in dates
+    assert "Not ready: FOC date moved" in dates
+    assert dates.index("Pinecrest") < dates.index("Tomorrow") < dates.index("Bluebird")
+
+
+def test_news_are_those_of_others_since_the_last_look(agent_client, agent, busy):
+    now = timezone.now()
+    get(agent_client)
+    cache.set(f"looked:{agent.pk}", (now - timedelta(hours=9), now - timedelta(hours=2)), 60)
+    events = [
+        items.Event(text="last Lumen number confirmed", fact=("a",), at=now - timedelta(hours=1)),
+        items.Event(text="was told days ago", fact=("b",), at=now - timedelta(hours=3)),
+        items.Event(text="I did this", fact=("c",), source="staff", by=agent, at=now),
+    ]
+    items.tell(busy["rejected"], events)
+    html = get(agent_client)
+    assert "last Lumen number confirmed" in html
+    assert "was told days ago" not in html
+    assert "I did this" not in html
+    assert "last Lumen number confirmed" in get(agent_client), "a reload forgets nothing"
+
+
+def test_the_last_look_moves_on_only_after_a_break(agent):
+    now = timezone.now()
+    cache.set(f"looked:{agent.pk}", (now - timedelta(hours=3), now - timedelta(minutes=5)), 60)
+    assert looked_before(agent) == now - timedelta(hours=3)
+    cache.set(f"looked:{agent.pk}", (now - timedelta(hours=3), now - timedelta(hours=1)), 60)
+    assert looked_before(agent) == now - timedelta(hours=1)
+    assert looked_before(agent) == now - timedelta(hours=1)
+
+
+def test_my_last_actions_say_what_became_of_them(agent_client, agent, project):
+    now = timezone.now()
+    for state, subject, ended in (
+        ("succeeded", "Order HVD-2026-014", now),
+        ("refused", "Change of JPL-77", now),
+        ("sending", "Document to PVC-0091", None),
+    ):
+        Operation.objects.create(
+            project=project,
+            kind="port_in.create",
+            target="draft:1",
+            by=agent,
+            state=state,
+            subject=subject,
+            finished_at=ended,
+            payload={"pin": "482193"},
+        )
+    html = get(agent_client)
+    for said in ("Order HVD-2026-014", "arrived ", "refused ", "sending"):
+        assert said in html
+    assert "482193" not in html
+
+
+def test_home_costs_at_most_eight_statements_however_busy_the_desk_is(
+    agent_client, agent, busy, make_item, project
+):
+    def statements() -> int:
+        agent_client.get("/")
+        forget_frame()
+        with CaptureQueriesContext(connection) as queries:
+            assert agent_client.get("/").status_code == 200
+        return len(queries)
+
+    few = statements()
+    for number in range(60):
+        item = make_item(bucket="us", rank=130, foc_date=timezone.localdate())
+        items.tell(item, [items.Event(text=f"News {number}", fact=("n",))])
+        Operation.objects.create(project=project, kind="port_in.note", target="x", by=agent)
+    assert few <= 8
+    assert statements() == few
+
+
+def test_an_empty_desk_is_told_what_will_come(agent_client, project):
+    html = get(agent_client)
+    assert "No orders yet." in html
+    assert "New port-in order" in html
+
+
+def test_nothing_to_do_is_good_news(agent_client, make_item):
+    make_item()
+    make_item(bucket="date", foc_date=timezone.localdate() + timedelta(days=3))
+    html = get(agent_client)
+    assert "Nothing needs you." in html
+    assert "1 order waits on carriers; the next date is" in html
+    assert "See all living orders" in html
+
+
+def test_the_picture_is_drawn_from_twenty_orders_on(agent_client, busy, make_item):
+    assert "A picture is drawn from 20 orders on" in get(agent_client)
+    for _ in range(20):
+        make_item()
+    html = get(agent_client)
+    assert "25 living orders" in html
+    assert 'aria-label="Waiting on carrier: 21 orders"><rect class="fill tone-wait"' in html
+
+
+# --- The frame ----------------------------------------------------------------------------------
+
+
+def test_the_frame_counts_what_its_links_lead_to(agent_client, busy):
+    html = get(agent_client, "/work/")
+    assert 'Home<span class="count due">3</span>' in html
+    assert 'All work<span class="count">6</span>' in html
+    assert 'Ready to activate<span class="count due">1</span>' in html
+    assert 'Needs us<span class="count due">3</span>' in html
+    assert 'Nobody owns it<span class="count">3</span>' in html
+
+
+def test_the_link_of_the_view_that_is_shown_is_marked(agent_client, busy):
+    html = get(agent_client, "/work/?bucket=us")
+    assert 'href="/work/?bucket=us" aria-current="true"' in html
+    assert 'href="/work/?bucket=ready" aria-current="true"' not in html
+
+
+def test_a_page_that_has_no_frame_asks_nothing_for_it(client, db):
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(reverse("login")).status_code == 200
+    assert len(queries) == 0
+
+
+def health(person: User) -> context.Health:
+    forget_frame()
+    return context.health_of(context.counts_of(person))
+
+
+def test_the_desk_is_in_step_after_a_sweep_with_nothing_stuck(agent, project):
+    assert health(agent).word == "Behind Sinch"
+    project.discovered_at = timezone.now()
+    project.save()
+    found = health(agent)
+    assert (found.tone, found.word) == ("done", "In step with Sinch")
+    assert found.title.startswith("No webhook yet, last sweep 0 s ago")
+
+
+def test_the_desk_is_behind_when_the_sweep_is_late(agent, project):
+    project.discovered_at = timezone.now() - timedelta(hours=1)
+    project.save()
+    assert health(agent).tone == "us"
+
+
+def test_a_stopped_write_and_a_silent_sinch_are_bad(agent, project):
+    project.discovered_at = timezone.now()
+    project.save()
+    stopped = Operation.objects.create(
+        project=project, kind="port_in.note", target="x", state="dead", next_try_at=None
+    )
+    assert (health(agent).tone, health(agent).word) == ("bad", "1 write stopped")
+    stopped.seen_at = timezone.now()
+    stopped.save()
+    assert health(agent).tone == "done"
+    Reading.objects.create(
+        project=project,
+        kind="port_in_order",
+        resource_id="1",
+        attempts=3,
+        last_error="Sinch does not answer.",
+    )
+    assert (health(agent).tone, health(agent).word) == ("bad", "Sinch does not answer")
+
+
+def test_a_desk_without_a_project_says_so(agent):
+    assert health(agent).word == "No Sinch project"
+
+
+def test_a_write_under_way_for_long_is_worth_a_look(agent, project):
+    project.discovered_at = timezone.now()
+    project.save()
+    Operation.objects.create(project=project, kind="port_in.note", target="x")
+    assert health(agent).tone == "done"
+    assert "writes: 1 under way, none stuck" in health(agent).title
+    Operation.objects.update(created_at=timezone.now() - timedelta(minutes=3))
+    assert health(agent).tone == "us"
+
+
+def test_training_is_named_when_the_sandbox_is_the_other_side(rf, agent, settings):
+    request = rf.get("/")
+    request.user = agent
+    assert "training" not in context.desk(request)["desk"]
+    settings.SINCH_SANDBOX_PAGE = "http://127.0.0.1:8001/"
+    shown = context.desk(request)["desk"]
+    assert shown["training"] == "Training: the Sinch sandbox"
+    assert shown["sandbox_page"] == "http://127.0.0.1:8001/"
+
+
+def test_counts_are_kept_for_a_moment(agent, make_item):
+    assert context.counts_of(agent)["all"] == 0
+    make_item()
+    assert context.counts_of(agent)["all"] == 0
+    context.forget(agent)
+    assert context.counts_of(agent)["all"] == 1
+    assert WorkItem.objects.count() == 1

@@ -1,0 +1,380 @@
+"""From stored webhooks to wanted readings, and from readings back to deliveries that are done.
+
+A delivery is a hint: it only says which order to read again. However many name one order, one
+reading that leaves after the newest of them serves them all, so order and repetition of
+deliveries do not matter.
+"""
+
+import logging
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from django.db import connection, models, transaction
+from django.db.models import Case, Count, F, Min, Q, Value, When
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from orders.models import PortInNumber, PortInOrder
+from orders.sync import READER
+from portal.operations import doorbell, readings
+from portal.operations.leases import pause_after
+from portal.operations.models import Reading
+from webhooks.models import Delivery
+from webhooks.wire import Notice, read_notice
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+LEASE_SECONDS = 60.0
+WAIT_SECONDS = 60.0  # until a waiting delivery is looked at again, should its reading be lost
+MOST_TRIES = 20  # looks at one delivery (about an hour and a half) before a person is asked
+REPEAT_WITHIN = timedelta(hours=24)
+
+State, Verdict = Delivery.State, Delivery.Verdict
+
+NOT_JSON = "Kept, answered 200, nothing done"
+NO_ORDER = "Names no order; kept, nothing to read"
+UNDECIPHERABLE = "Cannot be decrypted with the present ENCRYPTION_KEYS"
+STOPPED = "Sinch could not be read for a long time"
+
+# One statement settles a whole batch; a row whose lease has passed to somebody else is left alone.
+_SETTLE = """
+UPDATE webhooks_delivery AS delivery SET
+    event_type = fate.event_type, resource_id = fate.resource_id, verdict = fate.verdict,
+    state = fate.state, outcome = fate.outcome, reading_id = fate.reading_id,
+    next_try_at = fate.next_try_at, processed_at = fate.processed_at,
+    last_error = '', lease_id = NULL, lease_until = NULL
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+    AS fate(id, event_type, resource_id, verdict, state, outcome, reading_id, next_try_at,
+            processed_at)
+WHERE delivery.id = fate.id AND delivery.lease_id = %s
+"""
+
+
+@dataclass
+class _Fate:
+    """What becomes of one claimed delivery in this round."""
+
+    delivery: Delivery
+    notice: Notice
+    verdict: str = ""
+    state: str = State.SET_ASIDE
+    outcome: str = ""
+    reading: int | None = None
+    next_try_at: datetime | None = None
+
+
+@dataclass
+class _Round:
+    """What one batch needs to know from the database, in as many statements as there are tables."""
+
+    first: dict[tuple[int, str, str], tuple[datetime, int]] = field(default_factory=dict)
+    mirrored: set[tuple[int, str]] = field(default_factory=set)
+    read_at: dict[tuple[int, str], datetime] = field(default_factory=dict)
+
+
+def register() -> None:
+    """Be told of every reading that ends, and keep tokens out of logs."""
+    from webhooks import tokens
+
+    readings.after_reading(finish_waiting)
+    tokens.guard_logs()
+
+
+def process_some() -> bool:
+    """Claim the oldest due deliveries and take each a step further; False when none was due."""
+    claimed = Delivery.claim(Delivery.objects.defer("body"), limit=BATCH, seconds=LEASE_SECONDS)
+    if claimed:
+        _process(claimed)
+    return bool(claimed)
+
+
+def process_again(deliveries: models.QuerySet[Delivery]) -> int:
+    """Have deliveries looked into once more, and their orders read anew; return how many.
+
+    Harmless at any time: the mirror only ever takes a newer reading.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        rows = list(
+            deliveries.order_by("pk")
+            .select_for_update(of=("self",))
+            .values_list("pk", "project_id", "resource_id")
+        )
+        Delivery.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(
+            state=State.RECEIVED,
+            next_try_at=now,
+            attempts=0,
+            lease_id=None,
+            lease_until=None,
+            reading=None,
+            processed_at=None,
+            last_error="",
+            outcome="",
+        )
+        wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
+        for _, project, resource_id in rows:
+            if resource_id:
+                wishes[project][resource_id] = now
+        for project in sorted(wishes):
+            readings.want(project, READER, wishes[project], "staff")
+        doorbell.ring_on_commit(doorbell.DELIVERIES)
+    return len(rows)
+
+
+def finish_waiting(reading: Reading, read_at: datetime) -> None:
+    """Mark as done the deliveries a reading has served; called in the transaction that ends it."""
+    if reading.kind != READER:
+        return
+    served = Delivery.objects.filter(
+        reading=reading, state__in=(State.WAITING, State.DEAD), received_at__lte=read_at
+    )
+    newest = served.order_by("-received_at", "-pk").values_list("pk", "received_at").first()
+    if newest is None:
+        return
+    pk, received_at = newest
+    if reading.is_gone:
+        said: object = Value("Sinch answers that there is no such order")
+    else:
+        later = f"{max((read_at - received_at).total_seconds(), 0):.1f} s later"
+        said = Case(
+            When(
+                verdict=Verdict.UNKNOWN_EVENT,
+                then=Value("Order read all the same; this desk does not know the word"),
+            ),
+            When(verdict=Verdict.NEW, then=Value(_first_time(reading, served))),
+            # What the dispatch wrote, "Same event as one 2 s before", stays in front.
+            When(
+                verdict=Verdict.REPEAT,
+                then=Concat(F("outcome"), Value("; read again all the same")),
+            ),
+            When(pk=pk, then=Value(f"Read again {later}")),
+            default=Value("Covered by the same reading"),
+        )
+    served.update(
+        state=State.DONE,
+        outcome=said,
+        processed_at=timezone.now(),
+        next_try_at=None,
+        lease_id=None,
+        lease_until=None,
+        last_error="",
+    )
+
+
+def _first_time(reading: Reading, served: models.QuerySet[Delivery]) -> str:
+    if not served.filter(verdict=Verdict.NEW).exists():
+        return ""
+    count = PortInNumber.objects.filter(
+        order__project_id=reading.project_id, order__sinch_id=reading.resource_id
+    ).count()
+    return f"Order read for the first time, {count} number{'' if count == 1 else 's'}"
+
+
+# --- One batch ------------------------------------------------------------------------------
+
+
+def _process(claimed: list[Delivery]) -> None:
+    try:
+        _settle(claimed)
+    except Exception as error:
+        if len(claimed) == 1:
+            log.exception("Delivery %s failed here", claimed[0].pk)
+            _trouble(claimed[0], type(error).__name__)
+            return
+        # One odd delivery must not hold up the others: find it.
+        for delivery in claimed:
+            _process([delivery])
+
+
+def _trouble(delivery: Delivery, error: str) -> None:
+    if delivery.attempts >= MOST_TRIES:
+        delivery.let_go(state=State.DEAD, outcome="The desk itself failed on it", last_error=error)
+    else:
+        delivery.try_later(error)
+
+
+def _settle(claimed: list[Delivery]) -> None:
+    with transaction.atomic():
+        fates = list(_looked_into(claimed))
+        about = [fate for fate in fates if fate.notice.order_id]
+        if about:
+            round_ = _ask(about)
+            for fate in about:
+                _judge(fate, round_)
+            _want_readings([fate for fate in about if fate.state == State.WAITING])
+        _write(fates)
+
+
+def _looked_into(claimed: list[Delivery]) -> Iterator[_Fate]:
+    """Yield a fate for each delivery, oldest first; bodies are read for new ones only."""
+    fresh = [delivery for delivery in claimed if delivery.state == State.RECEIVED]
+    bodies = dict(_bodies(fresh))
+    for delivery in sorted(claimed, key=lambda row: (row.received_at, row.pk)):
+        if delivery.state != State.RECEIVED:
+            known = Notice(True, delivery.event_type, delivery.resource_id)
+            yield _Fate(delivery, known, delivery.verdict, delivery.state, delivery.outcome)
+        elif (body := bodies.get(delivery.pk)) is None:
+            yield _Fate(delivery, Notice(False), state=State.DEAD, outcome=UNDECIPHERABLE)
+        else:
+            notice = read_notice(body)
+            if not notice.is_json:
+                yield _Fate(delivery, notice, Verdict.NOT_JSON, outcome=NOT_JSON)
+            else:
+                yield _Fate(delivery, notice, Verdict.UNKNOWN_EVENT, outcome=NO_ORDER)
+
+
+def _bodies(deliveries: list[Delivery]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield key and body of each; None for one that no present key decrypts."""
+    keys = [delivery.pk for delivery in deliveries]
+    rows = Delivery.objects.filter(pk__in=keys).values_list("pk", "body", "is_compressed")
+    try:
+        found = list(rows)
+    except InvalidToken:
+        if len(keys) == 1:
+            yield keys[0], None
+        else:
+            for delivery in deliveries:
+                yield from _bodies([delivery])
+        return
+    for pk, body, is_compressed in found:
+        try:
+            yield pk, zlib.decompress(body) if is_compressed else body
+        except zlib.error:
+            yield pk, None
+
+
+def _ask(fates: list[_Fate]) -> _Round:
+    round_ = _Round()
+    projects = {fate.delivery.project_id for fate in fates}
+    orders = {fate.notice.order_id for fate in fates}
+    oldest = min(fate.delivery.received_at for fate in fates)
+    earlier = (
+        Delivery.objects.filter(
+            project_id__in=projects,
+            resource_id__in=orders,
+            digest__in={fate.delivery.digest for fate in fates},
+            received_at__gte=oldest - REPEAT_WITHIN,
+        )
+        .order_by()
+        .values_list("project_id", "resource_id", "digest")
+        .annotate(at=Min("received_at"), key=Min("pk"))
+    )
+    for project, order, digest, at, key in earlier:
+        round_.first[project, order, digest] = (at, key)
+    mirrored = PortInOrder.objects.filter(project_id__in=projects, sinch_id__in=orders)
+    round_.mirrored = set(mirrored.values_list("project_id", "sinch_id"))
+    read = Reading.objects.filter(
+        project_id__in=projects, kind=READER, resource_id__in=orders, read_at__isnull=False
+    ).values_list("project_id", "resource_id", "read_at")
+    round_.read_at = {(project, order): at for project, order, at in read if at is not None}
+    return round_
+
+
+def _judge(fate: _Fate, round_: _Round) -> None:
+    """Decide on a delivery that names an order: what it is, and whether a reading is needed."""
+    delivery, notice = fate.delivery, fate.notice
+    order = (delivery.project_id, notice.order_id)
+    if delivery.state == State.RECEIVED:
+        same = (*order, delivery.digest)
+        at, key = round_.first.setdefault(same, (delivery.received_at, delivery.pk))
+        fate.verdict, fate.outcome = Verdict.KNOWN, ""
+        if key < delivery.pk and delivery.received_at - at <= REPEAT_WITHIN:
+            fate.verdict = Verdict.REPEAT
+            fate.outcome = f"Same event as one {_age(delivery.received_at - at)} before"
+        elif not notice.is_known:
+            fate.verdict = Verdict.UNKNOWN_EVENT
+        elif order not in round_.mirrored:
+            fate.verdict = Verdict.NEW
+    read_at = round_.read_at.get(order)
+    # A repeat is read again like any other: Sinch sends NUMBERS_CONFIRMED twice, and an order
+    # that went back to where it was sends the same words for something new.
+    if read_at is not None and read_at >= delivery.received_at:
+        fate.state = State.DONE
+        covered = f"overed by a reading {_age(read_at - delivery.received_at)} later"
+        fate.outcome = f"{fate.outcome}; c{covered}" if fate.outcome else f"C{covered}"
+    elif delivery.state != State.RECEIVED and delivery.attempts >= MOST_TRIES:
+        fate.state, fate.outcome, fate.reading = State.DEAD, STOPPED, delivery.reading_id
+    else:
+        fate.state = State.WAITING
+        tries = delivery.attempts if delivery.state != State.RECEIVED else 0
+        pause = max(WAIT_SECONDS, pause_after(tries))
+        fate.next_try_at = timezone.now() + timedelta(seconds=pause)
+
+
+def _want_readings(fates: list[_Fate]) -> None:
+    """Ask for one reading of each order, newer than its newest delivery; a statement a project."""
+    wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
+    for fate in fates:
+        of_project = wishes[fate.delivery.project_id]
+        order, at = fate.notice.order_id, fate.delivery.received_at
+        of_project[order] = max(at, of_project.get(order, at))
+    # The projects in one order, so that two batches never wait for each other.
+    rows = {
+        project: readings.want(project, READER, wishes[project], "webhook")
+        for project in sorted(wishes)
+    }
+    for fate in fates:
+        fate.reading = rows[fate.delivery.project_id][fate.notice.order_id]
+
+
+def _write(fates: list[_Fate]) -> None:
+    now = timezone.now()
+    columns: list[list[Any]] = [
+        [fate.delivery.pk for fate in fates],
+        [fate.notice.event for fate in fates],
+        [fate.notice.order_id for fate in fates],
+        [str(fate.verdict) for fate in fates],
+        [str(fate.state) for fate in fates],
+        [fate.outcome[:200] for fate in fates],
+        [fate.reading for fate in fates],
+        [fate.next_try_at for fate in fates],
+        [None if fate.next_try_at else now for fate in fates],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE, [*columns, fates[0].delivery.lease_id])
+
+
+def _age(age: timedelta) -> str:
+    seconds = age.total_seconds()
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+# --- What the log page and the health line ask ------------------------------------------------
+
+
+def needs_a_look() -> Q:
+    """Return the condition of deliveries that somebody should look at."""
+    return Q(seen_at=None) & (
+        Q(state=State.DEAD) | Q(verdict__in=(Verdict.NOT_JSON, Verdict.UNKNOWN_EVENT))
+    )
+
+
+def counts(since: datetime) -> dict[str, int]:
+    """Return how many deliveries came since then, and how many readings they caused."""
+    return Delivery.objects.filter(received_at__gte=since).aggregate(
+        deliveries=Count("pk"),
+        # Deliveries that one reading served were all marked in the same moment.
+        readings=Count(
+            Concat("reading_id", Value("@"), "processed_at", output_field=models.CharField()),
+            distinct=True,
+            filter=Q(state=State.DONE, reading__isnull=False),
+        ),
+    )
+
+
+def mark_seen(deliveries: Iterable[int]) -> int:
+    """Note that somebody has looked at these; return how many were new to them."""
+    return Delivery.objects.filter(pk__in=list(deliveries), seen_at=None).update(
+        seen_at=timezone.now()
+    )
