@@ -61,7 +61,13 @@ class OrderReader(readings.Reader):
             sync.mark_gone(reading.project, reading.resource_id, started_at, said)
             Reading.objects.filter(pk=reading.pk).update(is_gone=True)
             return None
-        stored = sync.store_reading(reading.project, payload, started_at, cause=said)
+        stored = sync.store_reading(
+            reading.project,
+            payload,
+            started_at,
+            cause=said,
+            first_cause="" if cause == readings.SWEEP else said,
+        )
         if cause == readings.SWEEP and stored.told and not stored.is_new:
             readings.count_missed(reading.pk)
         facts = sync.facts_of(stored.order)
@@ -218,6 +224,11 @@ class OrderHandler(Handler):
 
     def taken_up(self, operation: Operation) -> None:
         """Work out the bucket anew: the stopped write is on its way again."""
+        if order := self._order_or_none(operation):
+            sync.recompute(order)
+
+    def seen(self, operation: Operation) -> None:
+        """Work out the bucket anew: an outcome that somebody has looked at asks nothing more."""
         if order := self._order_or_none(operation):
             sync.recompute(order)
 

@@ -8,7 +8,7 @@ the numbers that differ and for nothing else.
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,8 +41,8 @@ from portal.work.models import WorkItem
 log = logging.getLogger(__name__)
 
 READER = "port_in_order"
-CREATE, NOTE, DOCUMENT = "port_in.create", "port_in.note", "port_in.document"
-ACTIVATE, CANCEL = "port_in.activate", "port_in.cancel"
+CREATE, CANCEL = "port_in.create", "port_in.cancel"
+NOTE, ACTIVATE = "port_in.note", "port_in.activate"
 # A note of ours is recognised by its text within this time of our sending it.
 NOTE_WINDOW = timedelta(minutes=10)
 MOST_WRITES = 100  # the newest operations of an order that its bucket looks at
@@ -104,6 +104,7 @@ def store_reading(
     fetched_at: datetime,
     *,
     cause: str = "",
+    first_cause: str | None = None,
     secrets: Mapping[str, Mapping[str, str]] | None = None,
     sent: Mapping[str, Any] | None = None,
     replaces: bool = False,
@@ -111,10 +112,11 @@ def store_reading(
     """Store an order as it was read, tell its timeline what changed, and update its work item.
 
     `fetched_at` is when the request left; a reading that is not newer than the stored one changes
-    nothing. `cause` is said beside what changed ("webhook, read 1 s later"). `secrets` are ours
-    for the numbers named and replace what we kept for them. `sent` is a body that Sinch accepted:
-    it completes what Sinch does not repeat, and with `replaces` (a full replacement) goes over
-    what was stored. Raises ValueError for an order without an id.
+    nothing. `cause` is said beside what changed ("webhook, read 1 s later"), `first_cause` in its
+    place beside an order seen for the first time. `secrets` are ours for the numbers named and
+    replace what we kept for them. `sent` is a body that Sinch accepted: it completes what Sinch
+    does not repeat, and with `replaces` (a full replacement) goes over what was stored. Raises
+    ValueError for an order without an id.
     """
     sinch_id = wire.text(payload.get("id"), 32)
     if not sinch_id:
@@ -126,7 +128,9 @@ def store_reading(
         if order is None:
             _wait_for_births(project, sinch_id)
             order = _locked(project, sinch_id)
-        return _store_new(reading) if order is None else _store_again(reading, order)
+        if order is not None:
+            return _store_again(reading, order)
+        return _store_new(reading if first_cause is None else replace(reading, cause=first_cause))
 
 
 @dataclass(frozen=True)
@@ -852,26 +856,30 @@ def store_offers(
             return order
         before = {(group["key"], group["focDate"]) for group in order.offered_groups}
         _update(order, {"offered_groups": offered, "offered_at": asked_at})
-        events = []
-        for group in groups:
-            if (group.key, group.foc_date) not in before:
-                what = (
-                    words.count_text(len(group.numbers), "number") if group.numbers else "a group"
-                )
-                carrier = wire.carrier_of_group(group.key)
-                events.append(
-                    Event(
-                        f"Sinch offers {what}{f' at {carrier}' if carrier else ''} for activation",
-                        ("offered", group.key, group.foc_date, asked_at),
-                        tone="ready",
-                        glyph="ready",
-                    )
-                )
         item = _item_of(order.item_id)
         said, rows = wire.read_order(order.payload), _Rows.of(item)
+        events = [
+            Event(
+                f"Sinch offers {_offer_in_words(group, rows)} for activation",
+                ("offered", group.key, group.foc_date, asked_at),
+                tone="ready",
+                glyph="ready",
+            )
+            for group in groups
+            if (group.key, group.foc_date) not in before
+        ]
         _store_item(item, order, said, rows, is_visible=bool(events))
         items.tell(item, events)
     return order
+
+
+def _offer_in_words(group: ActivationGroup, rows: _Rows) -> str:
+    if not group.numbers:
+        return f"the group {group.key}"
+    carriers = {rows.carriers.get(number, "") for number in group.numbers}
+    carrier = carriers.pop() if len(carriers) == 1 else ""
+    count = words.count_text(len(group.numbers), "number")
+    return f"{count} at {carrier}" if carrier else count
 
 
 def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> None:

@@ -263,9 +263,7 @@ _OPERATION: Final = {
 
 _DELIVERY: Final = {
     "KNOWN": Chip("Known order", "done", "done", "It made the desk read the order again."),
-    "NEW": Chip(
-        "Made elsewhere", "date", "date", "The desk read this order for the first time."
-    ),
+    "NEW": Chip("Made elsewhere", "date", "date", "The desk read this order for the first time."),
     "UNKNOWN_EVENT": Chip(
         "Unknown event", "us", "unknown", "Kept; the order was read all the same.", "us"
     ),

@@ -81,10 +81,11 @@ class _Round:
 
 def register() -> None:
     """Be told of every reading that ends, and keep tokens out of logs."""
-    from webhooks import tokens
+
+    from webhooks import logs
 
     readings.after_reading(finish_waiting)
-    tokens.guard_logs()
+    logs.guard_logs()
 
 
 def process_some() -> bool:

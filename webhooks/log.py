@@ -17,8 +17,8 @@ from orders.models import PortInOrder
 from portal.operations.models import Reading
 from portal.work.models import WorkItem
 from webhooks import dispatch
+from webhooks.logs import HIDDEN
 from webhooks.models import Delivery
-from webhooks.tokens import HIDDEN
 
 PAGE = 50
 MOST_COUNTED = 1000

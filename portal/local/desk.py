@@ -26,6 +26,7 @@ from portal.local.processes import Child, DeskError, Log
 from portal.local.servers import EmbeddedPostgres, EmbeddedRedis, ServerError, private_dir
 
 SINCH_KEY = ("SINCH_PROJECT_ID", "SINCH_KEY_ID", "SINCH_KEY_SECRET")
+SINCH_PLACES = ("SINCH_AUTH_URL", "SINCH_PORTING_URL", "SINCH_HOSTING_URL")
 SANDBOX_PROJECT, SANDBOX_KEY_ID = "sandbox", "sandbox-key"
 READY_SECONDS = 90.0
 PREPARE_SECONDS = 300.0
@@ -283,6 +284,9 @@ class Desk:
                 "SINCH_KEY_ID": SANDBOX_KEY_ID,
                 "SINCH_KEY_SECRET": secrets["SANDBOX_KEY_SECRET"],
             }
+        else:
+            # A command in a second terminal must not carry the project's key to another host.
+            plain |= {name: text for name in SINCH_PLACES if (text := given.text(name, ""))}
         keep(self.local_dir, "running.json", plain)
         if hosts := given.text("ALLOWED_HOSTS", ""):
             # The launcher's question "are you up?" and the sandbox's webhooks come from here.

@@ -14,7 +14,7 @@ from portal.accounts.models import SinchProject
 from portal.operations.models import Reading
 from portal.sandbox import Sandbox
 from portal.sinch.porting import PortingClient
-from portal.work.models import WorkItem
+from portal.work.models import TimelineEntry, WorkItem
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,8 @@ def test_orders_made_elsewhere_are_discovered_and_read(
     assert tasks.discover() == 5
     work_off()
     assert set(PortInOrder.objects.values_list("sinch_id", flat=True)) == set(elsewhere)
+    # What was there before anybody could be told of it is no webhook that went missing.
+    assert set(TimelineEntry.objects.values_list("cause", flat=True)) == {""}
     assert tasks.discover() == 0
 
 

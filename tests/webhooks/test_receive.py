@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from portal.accounts.models import WebhookToken
 from portal.operations import doorbell
-from webhooks import receive, tokens
+from webhooks import logs, receive, tokens
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -177,7 +177,7 @@ def test_a_trace_of_a_failure_names_no_token(token, caplog, monkeypatch):
 
 def test_words_around_an_address_stay_as_they_are():
     text = "GET /webhooks/log/17/ and POST /webhooks/porting/abcdefgh12345/?x=1 200"
-    assert tokens.without_token(text) == (
+    assert logs.without_token(text) == (
         "GET /webhooks/log/17/ and POST /webhooks/porting/••••••••/?x=1 200"
     )
 

@@ -433,6 +433,14 @@ def test_a_change_on_another_page_is_no_news_of_this_one(agent_client, make_item
     assert "1 changed: show" in get(agent_client, poll_url(second))
 
 
+def test_an_empty_list_hears_of_the_first_orders(agent_client, make_item, project):
+    url = poll_url(get(agent_client))
+    assert agent_client.get(url).status_code == 204
+    make_item()
+    make_item()
+    assert '<a class="changes" href="/work/">2 changed: show</a>' in get(agent_client, url)
+
+
 def test_a_poll_knows_whose_list_it_is(agent_client, agent, make_item):
     make_item(assignee=agent)
     url = poll_url(get(agent_client, f"{LIST}?owner=me"))
