@@ -1,7 +1,8 @@
 """Figures 4, 10 and 12: statements, counted inside this process."""
 
-import json
+import re
 from datetime import timedelta
+from html import unescape
 
 from django.db import connection
 from django.test import Client
@@ -23,12 +24,10 @@ def _project(name: str) -> SinchProject:
 def receiving(quick: bool) -> list[Figure]:
     """Statements for one delivery received, the token being known to the process."""
     path = reverse("webhooks:porting", args=[WebhookToken.make(_project("receiving")).token])
-    client = Client()
-    body = json.dumps(data.webhook(1, 1))
+    client = Client(SERVER_NAME="127.0.0.1")
+    body = data.webhook(1, 1)
     client.post(path, body, content_type="application/json")
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         answer = client.post(path, body, content_type="application/json")
     words = [query["sql"].split()[0].upper() for query in queries.captured_queries]
     return [
@@ -83,7 +82,7 @@ def pages(quick: bool) -> list[Figure]:
     """
     project = _project("pages")
     person = User.objects.create_superuser("bench", "bench@desk.example", "not a real password")
-    client = Client()
+    client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(person)
     counts: dict[str, list[int]] = {"home": [], "list": [], "order": [], "poll": []}
     for first, orders, quantity in ((10, 1, 5), (100, 60, 20), (500, 1, 500)):
@@ -91,12 +90,16 @@ def pages(quick: bool) -> list[Figure]:
             order = sync.store_port_in_order(
                 project, data.order(number, quantity), fetched_at=timezone.now()
             )
-        order.item.refresh_from_db()
+        order_page = reverse("orders:detail", args=[order.pk])
+        poll = re.search(
+            rf'hx-get="({order_page}live/[^"]*)"', client.get(order_page).content.decode()
+        )
+        assert poll, "the order page asks for no news"
         pages = {
             "home": reverse("work:home"),
             "list": reverse("work:list"),
-            "order": reverse("orders:detail", args=[order.pk]),
-            "poll": f"{reverse('orders:live', args=[order.pk])}?version={order.item.version}",
+            "order": order_page,
+            "poll": unescape(poll[1]),
         }
         for name, path in pages.items():
             client.get(path)  # the session and the counts of the frame are in the cache from here

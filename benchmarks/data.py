@@ -1,5 +1,6 @@
 """Orders as Sinch would describe them, of any size; people and numbers invented."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
@@ -54,10 +55,10 @@ def order(number: int, quantity: int, *, status: str = "PENDING") -> dict[str, A
     }
 
 
-def webhook(number: int, quantity: int) -> dict[str, Any]:
-    """Return an ORDER_UPDATED event about such an order; about 125 kB with 500 numbers."""
-    return {
-        "type": "ORDER_UPDATED",
-        "orderId": str(40_000_000 + number),
-        "order": order(number, quantity),
-    }
+def webhook(number: int, quantity: int) -> bytes:
+    """Return an ORDER_UPDATED event about such an order; 125 kB with 500 numbers."""
+    told = order(number, quantity)
+    for entry in told["phoneNumbers"]:
+        del entry["portOutInfo"]
+    event = {"type": "ORDER_UPDATED", "orderId": str(told["id"]), "order": told}
+    return json.dumps(event, separators=(",", ":")).encode()

@@ -661,7 +661,7 @@ def _ready(case: _Case) -> Reason | None:
 
 def _short(said: str, most: int = 80) -> str:
     said = " ".join(said.split())
-    return said if len(said) <= most else f"{said[:most].rstrip()}…"
+    return said if len(said) <= most else f"{said[:most].rstrip(' .,;:')}…"
 
 
 # --- How soon to read again ---------------------------------------------------------------------

@@ -9,6 +9,7 @@ from orders.buckets import ACTIVATED, CANCELED, CONFIRMED, EXCLUDED, PENDING, RE
 from orders.wire import NumberFacts, OrderFacts, comparable, same_order
 from portal import words
 from portal.work.items import Event
+from portal.work.models import TimelineEntry
 
 _ORDER_WORDS = {
     "PENDING": ("Order pending", "wait", "wait"),
@@ -35,7 +36,7 @@ def found_elsewhere(facts: OrderFacts, cause: str) -> Event:
         parts.append(facts.end_user)
     parts.append(words.chip("order", facts.status).label.lower())
     return Event(
-        text=f"Found at Sinch: {', '.join(parts)}",
+        text=f"{TimelineEntry.FOUND}: {', '.join(parts)}",
         fact=("found", facts.sinch_id),
         tone="date",
         glyph="date",

@@ -161,14 +161,6 @@ class OrderHandler(Handler):
         """Return the sentence that tells a success."""
         return f"{self.name(operation)} accepted by Sinch"
 
-    def send(self, operation: Operation) -> dict[str, Any]:
-        """Do the write at Sinch; see the kinds."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
-
-    def find_out(self, operation: Operation) -> Found | None:
-        """Look for the write at Sinch; see the kinds."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
-
     def read(self, operation: Operation, order: PortInOrder) -> dict[str, Any]:
         """Read the order at Sinch to look for a trace, and keep it for settling."""
         at = timezone.now()
@@ -178,7 +170,7 @@ class OrderHandler(Handler):
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Store what Sinch said, tell it, and ask for a reading."""
-        order = self.order(operation)
+        order = self._lock(self.order(operation))
         self.store(operation, order, answer, _recall(operation))
         self._tell(operation, order, self.accepted(operation), "done", "done")
         sync.recompute(order)
@@ -201,6 +193,7 @@ class OrderHandler(Handler):
         order = self._order_or_none(operation)
         if order is None:
             return
+        order = self._lock(order)
         name, status = self.name(operation), operation.answer.get("status")
         if operation.state == Operation.State.DEAD:
             self._tell(operation, order, f"{name} stopped: {operation.staff_message}", "bad", "out")
@@ -218,6 +211,7 @@ class OrderHandler(Handler):
         """Tell that the answer was lost."""
         order = self._order_or_none(operation)
         if order:
+            order = self._lock(order)
             text = f"{self.name(operation)}: Sinch did not answer; looking it up"
             self._tell(operation, order, text, "us", "unknown")
             sync.recompute(order)
@@ -235,6 +229,12 @@ class OrderHandler(Handler):
     @staticmethod
     def _order_or_none(operation: Operation) -> PortInOrder | None:
         return PortInOrder.objects.filter(pk=operation.target.removeprefix("port_in:")).first()
+
+    @staticmethod
+    def _lock(order: PortInOrder) -> PortInOrder:
+        # Before its work item is touched, as every reading does: two that took the two rows the
+        # other way round would wait for each other.
+        return PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
 
     def _tell(
         self, operation: Operation, order: PortInOrder, text: str, tone: str, glyph: str
@@ -615,6 +615,8 @@ class DocumentHandler(OrderHandler):
     stands_alone = True
     what = "Document"
     how_found_out = "The order’s documents are read: one more with this name than before is ours."
+    # 10 MB leave slowly over a narrow line, and a second worker would send them beside the first.
+    lease_seconds = 180.0
 
     def name(self, operation: Operation) -> str:
         """Return it with its name."""

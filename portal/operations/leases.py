@@ -12,10 +12,13 @@ from typing import Any, Self
 
 from django.db import models, transaction
 from django.db.models import F
+from django.db.models.functions import Least
 from django.utils import timezone
 
 FIRST_PAUSE = 2.0  # seconds
 LONGEST_PAUSE = 300.0  # seconds
+# What the column holds. A row that fails for months must not stop the queue by growing beyond.
+MOST_ATTEMPTS = 32767
 
 
 def pause_after(attempts: int) -> float:
@@ -59,11 +62,11 @@ class LeasedRow(models.Model):
                     lease_id=lease,
                     lease_until=until,
                     next_try_at=until,
-                    attempts=F("attempts") + 1,
+                    attempts=Least(F("attempts"), MOST_ATTEMPTS - 1) + 1,
                 )
         for row in due:
             row.lease_id, row.lease_until, row.next_try_at = lease, until, until
-            row.attempts += 1
+            row.attempts = min(row.attempts + 1, MOST_ATTEMPTS)
         return list(due)
 
     def let_go(self, *, next_try_at: Any = None, **values: Any) -> bool:

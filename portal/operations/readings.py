@@ -1,6 +1,7 @@
 """Reading again: wanted by many, done once, the newest wish fulfilled."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -47,17 +48,17 @@ RETURNING id, resource_id, next_try_at
 """
 
 
-class Reader:
+class Reader(ABC):
     """How one kind of thing is read and stored. Subclass and `register`."""
 
     kind: ClassVar[str]
 
+    @abstractmethod
     def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
         """Read the thing and store it; return when to look again, None for never by itself.
 
         Raises SinchError when it could not be read.
         """
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
 
 _readers: dict[str, Reader] = {}

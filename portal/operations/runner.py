@@ -6,6 +6,7 @@ An operation found in `sending` by a claim belonged to a worker that died: uncer
 """
 
 import logging
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -41,7 +42,7 @@ class Found:
     answer: dict[str, Any]
 
 
-class Handler:
+class Handler(ABC):
     """How one kind of operation is sent, looked up and settled. Subclass and `register`."""
 
     kind: ClassVar[str]
@@ -50,17 +51,19 @@ class Handler:
     # Whether several about one thing may be meant at once, as with notes; otherwise a newer one
     # takes the place of one that has stopped.
     stands_alone: ClassVar[bool] = False
+    # How long its write may take, time-outs included; nobody else touches it for so long.
+    lease_seconds: ClassVar[float] = LEASE_SECONDS
 
+    @abstractmethod
     def send(self, operation: Operation) -> dict[str, Any]:
         """Do the write at Sinch and return its answer. Outside any transaction."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
+    @abstractmethod
     def find_out(self, operation: Operation) -> Found | None:
         """Look for the write at Sinch; None when there is no trace of it. Outside a transaction.
 
         Raises SinchError when Sinch can't be asked, Refused when sending again would do harm.
         """
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Settle a success: store, tell. In the transaction that ends the operation."""
@@ -76,6 +79,9 @@ class Handler:
 
     def uncertain(self, operation: Operation) -> None:
         """Tell that the outcome is being looked up, in the transaction that notes it."""
+
+    def seen(self, operation: Operation) -> None:
+        """Settle that somebody has looked at the outcome, in the transaction of that."""
 
 
 _handlers: dict[str, Handler] = {}
@@ -130,7 +136,11 @@ def _send(operation: Operation, handler: Handler) -> None:
     state = Operation.State
     mine = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
     # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
-    if not mine.update(state=state.SENDING, sent_at=timezone.now(), looks=0):
+    now = timezone.now()
+    until = now + timedelta(seconds=handler.lease_seconds)
+    if not mine.update(
+        state=state.SENDING, sent_at=now, looks=0, lease_until=until, next_try_at=until
+    ):
         return
     operation.refresh_from_db(fields=["state", "sent_at", "looks"])
     try:
@@ -170,7 +180,14 @@ def _look(operation: Operation, handler: Handler) -> None:
         _end(operation, handler, state.SUCCEEDED, answer=found.answer)
         return
     operation.looks += 1
-    if operation.looks >= len(LOOK_PAUSES):
+    if operation.looks >= len(LOOK_PAUSES) and operation.attempts >= MOST_SENDS:
+        _end(
+            operation,
+            handler,
+            state.DEAD,
+            message="Its answer was lost each time, and Sinch shows no trace of it.",
+        )
+    elif operation.looks >= len(LOOK_PAUSES):
         # Nothing there, looked for long enough: it was never done and may be sent.
         operation.let_go(
             next_try_at=timezone.now(), state=state.QUEUED, looks=0, uncertain_since=None
@@ -277,6 +294,8 @@ def _settle(
     row = Operation.objects.select_for_update().defer("payload").get(pk=operation.pk)
     if not row.is_under_way:
         return  # another worker has settled it meanwhile
+    if state != Operation.State.SUCCEEDED and row.lease_id != operation.lease_id:
+        return  # another worker has it in hand; what ours came to is not the last word
     operation.state = state
     operation.answer = answer
     operation.staff_message = message[:500]
@@ -318,6 +337,14 @@ def may_be_tried_again(operation: Operation) -> bool:
         state__in=(*Operation.UNDER_WAY, Operation.State.SUCCEEDED),
     )
     return not newer.exists()
+
+
+def mark_seen(operation: Operation) -> None:
+    """Note that somebody has looked at the outcome; one still under way stays open."""
+    with transaction.atomic():
+        finished = Operation.objects.exclude(state__in=Operation.UNDER_WAY)
+        if finished.filter(pk=operation.pk, seen_at=None).update(seen_at=timezone.now()):
+            handler_of(operation.kind).seen(operation)
 
 
 def try_again(operation: Operation) -> bool:

@@ -11,7 +11,6 @@ from django.db.models import CharField, Subquery, Value
 from django.db.models.functions import Cast, Concat
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
@@ -60,9 +59,7 @@ def seen(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
     if operation.by_id != request.user.pk and not request.user.has_perm(SEND):
         raise PermissionDenied
-    Operation.objects.filter(pk=operation.pk, seen_at=None).exclude(
-        state__in=Operation.UNDER_WAY
-    ).update(seen_at=timezone.now())
+    runner.mark_seen(operation)
     return go_to(request, _next(request, operation))
 
 

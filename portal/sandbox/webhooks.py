@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -36,6 +36,7 @@ class Sent:
     body: bytes = field(repr=False)
     outcome: str = "waiting"
     statuses: list[int] = field(default_factory=list)
+    answered_at: str = ""  # when the last answer came, ISO 8601 in UTC
     error: str = ""
 
     @property
@@ -52,6 +53,7 @@ class Sent:
             "at": self.at,
             "outcome": self.outcome,
             "statuses": list(self.statuses),
+            "answeredAt": self.answered_at,
             "error": self.error,
         }
 
@@ -231,6 +233,7 @@ class WebhookSender:
             else:
                 entry.outcome = "sent"
                 entry.statuses.append(answer.status_code)
+                entry.answered_at = datetime.now(UTC).isoformat()
 
     def _finish(self) -> None:
         with self._lock:

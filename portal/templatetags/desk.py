@@ -255,6 +255,12 @@ def size(value: int | None) -> str:
 
 
 @register.filter
+def figure(number: int | None) -> str:
+    """Return `2,204` for a number."""
+    return "" if number is None else f"{number:,}"
+
+
+@register.filter
 def counted(number: int, noun: str) -> str:
     """Return `1 number`, `12 numbers` for `count|counted:"number"`; `"day,days"` names both."""
     one, _, many = noun.partition(",")
@@ -445,6 +451,13 @@ def theme(context: Context) -> SafeString:
 def quoted(text: Any) -> SafeString:
     """Return somebody else's words in quotation marks, never reworded."""
     return mark_safe(f"“{conditional_escape(text)}”")  # noqa: S308 - escaped right here
+
+
+@register.filter
+def ended(text: Any) -> str:
+    """Return the text as a sentence: with a full stop, unless it or its last quotation has one."""
+    said = str(text)
+    return said if said.rstrip("”’)").endswith((".", "!", "?", "…")) else f"{said}."
 
 
 # --- What becomes of a write ----------------------------------------------------------------

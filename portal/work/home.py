@@ -17,6 +17,9 @@ from portal.work.models import TimelineEntry, WorkItem
 MOST_TODO = 20
 MOST_DATED = 40
 MOST_NEWS = 10
+MOST_NEWS_READ = 100
+# So many orders found at Sinch, or more, are told in one line: the first day brings them all.
+FEWEST_FOUND_TOGETHER = 4
 MOST_ACTIONS = 6
 FEWEST_FOR_CHART = 20
 CHART_WIDTH = 480
@@ -59,6 +62,19 @@ class Bar:
     width: float = 0
 
 
+@dataclass(frozen=True)
+class News:
+    """One thing that happened since the person last looked."""
+
+    at: datetime
+    tone: str
+    glyph: str
+    url: str
+    about: str
+    text: str
+    by: User | None = None
+
+
 @dataclass
 class Home:
     """Everything the home page shows."""
@@ -71,7 +87,7 @@ class Home:
     list_url: str
     days: list[Day]
     since: datetime
-    news: list[TimelineEntry]
+    news: list[News]
     actions: list[Operation]
     bars: list[Bar]
 
@@ -170,13 +186,43 @@ def _days(today: date) -> list[Day]:
     return days
 
 
-def _news(person: User, since: datetime) -> list[TimelineEntry]:
-    return list(
+def _news(person: User, since: datetime) -> list[News]:
+    entries = list(
         TimelineEntry.objects.filter(at__gt=since, item__isnull=False)
         .exclude(by=person)
         .select_related("item", "by")
         .defer("item__search", "item__reasons", "item__parts")
-        .order_by("-at", "-id")[:MOST_NEWS]
+        .order_by("-at", "-id")[:MOST_NEWS_READ]
+    )
+    found = [entry for entry in entries if entry.text.startswith(TimelineEntry.FOUND)]
+    if len(found) < FEWEST_FOUND_TOGETHER:
+        return [_one_of_the_news(entry) for entry in entries[:MOST_NEWS]]
+    more = "+" if len(entries) == MOST_NEWS_READ else ""
+    together = News(
+        at=found[0].at,
+        tone=found[0].tone,
+        glyph=found[0].glyph,
+        url=queue.address("work:list", {"sort": "changed"}),
+        about=f"{len(found)}{more} orders",
+        text=TimelineEntry.FOUND[:1].lower() + TimelineEntry.FOUND[1:],
+    )
+    told = [
+        together if entry is found[0] else _one_of_the_news(entry)
+        for entry in entries
+        if entry is found[0] or entry not in found
+    ]
+    return told[:MOST_NEWS]
+
+
+def _one_of_the_news(entry: TimelineEntry) -> News:
+    return News(
+        at=entry.at,
+        tone=entry.tone,
+        glyph=entry.glyph,
+        url=entry.item.get_absolute_url() if entry.item else "",
+        about=str(entry.item),
+        text=entry.text,
+        by=entry.by,
     )
 
 

@@ -107,6 +107,9 @@ class WorkItem(models.Model):
 class TimelineEntry(models.Model):
     """One thing that happened to an order, in a sentence; unique by what it says."""
 
+    # How the entry of an order begins that this desk did not make.
+    FOUND = "Found at Sinch"
+
     class Source(models.TextChoices):
         SINCH = "sinch"
         STAFF = "staff"

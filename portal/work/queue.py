@@ -3,6 +3,7 @@
 Every question is answered from WorkItem alone and in a constant number of statements.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -62,6 +63,10 @@ COLUMNS = (
     "assignee__first_name",
     "assignee__last_name",
 )
+
+
+# "Acme, Inc." is one carrier.
+_BETWEEN_CARRIERS = re.compile(r", (?!(?:Inc|LLC|Corp|Co|Ltd|LP)\b)")
 
 
 class CappedCount(Subquery):
@@ -471,6 +476,12 @@ class Line:
     def chip_kind(self) -> str:
         """The table that its status is in."""
         return "order" if self.item.kind == WorkItem.Kind.PORT_IN else "hosting_order"
+
+    @property
+    def carrier(self) -> str:
+        """Its first losing carrier and how many more there are: `Comcast +2`."""
+        first, *others = _BETWEEN_CARRIERS.split(self.item.carriers)
+        return f"{first} +{len(others)}" if others else first
 
     @property
     def is_living(self) -> bool:

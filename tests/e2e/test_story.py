@@ -186,3 +186,17 @@ def test_an_order_can_be_sent_without_javascript(desk: RunningDesk, plain_page: 
     page.wait_for_url(re.compile(r"/orders/\d+/$"), timeout=20_000)
     order = order_with(desk, "PLAIN-1")
     assert len(desk.ask_sandbox(f"orders/{order['id']}")["phoneNumbers"]) == 3
+
+
+def test_a_button_clicked_while_the_draft_is_being_saved_is_not_lost(page: Page):
+    held: list[Any] = []
+    page.goto("/orders/new/")
+    page.route("**/orders/new/", lambda route: held.append(route), times=1)
+    page.get_by_label("Numbers, one a line").fill("503 555 0151\n503 555 0152")
+    page.get_by_label("Numbers, one a line").blur()
+    wait_for(lambda: page.wait_for_timeout(20) or held, what="the saving of what was typed")
+
+    # Its answer puts another button in the place of the one that is clicked now.
+    page.get_by_role("button", name="Check portability").click()
+    held[0].continue_()
+    expect(page.get_by_role("cell", name="Yes")).to_have_count(2)

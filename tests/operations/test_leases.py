@@ -92,6 +92,14 @@ def test_trying_later_keeps_the_reason_and_waits(rows):
     assert 25 < wait <= 30
 
 
+def test_a_row_that_was_tried_for_months_can_still_be_claimed(rows):
+    rows(1)
+    Reading.objects.update(attempts=32767)
+    (row,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    assert row.lease_id
+    assert Reading.objects.get().attempts == 32767
+
+
 def test_pauses_double_with_jitter_and_end_growing():
     assert FIRST_PAUSE * 0.75 <= pause_after(1) <= FIRST_PAUSE * 1.25
     assert FIRST_PAUSE * 0.75 <= pause_after(0) <= FIRST_PAUSE * 1.25

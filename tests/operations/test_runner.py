@@ -1,6 +1,7 @@
 """Writes: once and only once, whatever breaks on the way."""
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -159,6 +160,48 @@ def test_a_write_that_left_no_trace_is_sent_again_after_several_looks(write, des
     run(operation)
     assert operation.state == State.SUCCEEDED
     assert desk.there == [operation.pk]
+
+
+def test_a_write_whose_answer_is_lost_every_time_stops_and_a_person_is_asked(write, desk):
+    desk.before = LOST
+    operation = write()
+    for _ in range(MOST_SENDS * 3):
+        run(operation)
+        if operation.state == State.DEAD:
+            break
+    assert operation.state == State.DEAD
+    assert len(desk.sent) <= MOST_SENDS // len(LOOK_PAUSES)
+    assert operation.uncertain_since, "tried again it is looked up first"
+    assert "no trace" in operation.staff_message.lower()
+    assert desk.told[-1] == ("failed", "dead")
+
+
+def test_a_refusal_of_a_worker_that_lost_its_lease_does_not_end_the_write(write, desk):
+    """Somebody else has it in hand by then, and may have had it done."""
+    desk.before = SinchInvalidRequest(status=422, sinch_message="Invalid order")
+    operation = write()
+    (slow,) = Operation.claim(Operation.objects.all(), limit=1, seconds=45)
+    send = desk.send
+
+    def while_another_takes_over(op):
+        Operation.objects.update(lease_id=uuid.uuid4())
+        return send(op)
+
+    desk.send = while_another_takes_over
+    runner._step(slow)
+    operation.refresh_from_db()
+    assert operation.state == State.SENDING
+    assert desk.told == []
+
+
+def test_a_write_that_takes_long_keeps_its_lease_for_as_long(write, desk, monkeypatch):
+    monkeypatch.setattr(type(desk), "lease_seconds", 300.0)
+    write()
+    leases = []
+    send = desk.send
+    desk.send = lambda op: (leases.append(Operation.objects.get().lease_until), send(op))[1]
+    runner.run_one()
+    assert leases[0] > timezone.now() + timedelta(seconds=250)
 
 
 def test_the_looks_grow_apart(write, desk):

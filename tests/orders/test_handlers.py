@@ -1,10 +1,12 @@
 """Each write about an order: sent once, found again after a lost answer, settled once."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from orders import handlers, sync, wire
@@ -20,7 +22,9 @@ from portal.operations import readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
+from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 A, B = "+12065550140", "+12065550141"
@@ -712,3 +716,40 @@ def test_a_reading_says_why_it_was_made(project: SinchProject) -> None:
     assert said(reading, "webhook", now) == "webhook, read 1 s later"
     assert said(reading, "sweep", now) == "sweep: no webhook came"
     assert handlers.OrderReader.kind == sync.READER
+
+
+# --- Side by side ---------------------------------------------------------------------------
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", [None, "402", "drop_after"])
+def test_settling_a_write_and_storing_a_reading_never_wait_for_each_other(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, fault: str | None
+) -> None:
+    """Sinch's webhook about our own note has the order read in the moment the note is settled."""
+    operation = send("note", {"text": "The PIN is on its way.", "alike_before": 0})
+    if fault:
+        sandbox.control.faults.add(fault, "addOrderNote")
+
+    def worker() -> None:
+        try:
+            runner.run_one()
+        finally:
+            connection.close()
+
+    settling = threading.Thread(target=worker)
+    with transaction.atomic():
+        PortInOrder.objects.select_for_update().get(pk=order.pk)  # as a reading begins
+        settling.start()
+        wait_for(somebody_waits_for_a_lock, what="the settling")
+        items.touch(order.item_id)  # as a reading ends
+    settling.join(20)
+    ends = {None: State.SUCCEEDED, "402": State.REFUSED, "drop_after": State.UNCERTAIN}
+    assert state_of(operation) == ends[fault]
+    assert "Error" not in operation.last_error

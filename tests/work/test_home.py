@@ -14,7 +14,7 @@ from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
 from portal.work import context, items
 from portal.work.home import looked_before
-from portal.work.models import WorkItem
+from portal.work.models import TimelineEntry, WorkItem
 
 
 def get(client: Client, url: str = "/") -> str:
@@ -147,6 +147,19 @@ def test_news_are_those_of_others_since_the_last_look(agent_client, agent, busy)
     assert "was told days ago" not in html
     assert "I did this" not in html
     assert "last Lumen number confirmed" in get(agent_client), "a reload forgets nothing"
+
+
+def test_many_orders_found_at_once_are_one_line_of_the_news(agent_client, make_item):
+    now = timezone.now()
+    for number in range(6):
+        item = make_item(end_user=f"Newcomer {number}")
+        found = f"{TimelineEntry.FOUND}: 2 numbers, Newcomer {number}, pending"
+        items.tell(item, [items.Event(text=found, fact=("found",), at=now)])
+    items.tell(item, [items.Event(text="2 numbers rejected", fact=("x",), at=now)])
+    news = get(agent_client).split("Since you last looked")[1]
+    assert ">6 orders</a> found at Sinch" in news
+    assert "2 numbers rejected" in news
+    assert news.count("ound at Sinch") == 1
 
 
 def test_the_last_look_moves_on_only_after_a_break(agent):
