@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import unicodedata
 import warnings
 from dataclasses import dataclass
@@ -67,7 +68,10 @@ def _check_pdf(content: bytes) -> tuple[str, str]:
         pages = len(reader.pages)
     except NotAccepted:
         raise
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        *(PyPdfError, ValueError, LookupError, TypeError, AttributeError),
+        *(RecursionError, AssertionError, ArithmeticError),
+    ) as error:
         raise NotAccepted("The PDF does not open. Save it anew and add it again.") from error
     if not pages:
         raise NotAccepted("The PDF has no page. Choose another file.")
@@ -89,7 +93,11 @@ def _check_image(content: bytes) -> tuple[str, str]:
         raise NotAccepted(wrong) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAccepted("The picture is larger than any page. Scan it smaller.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    # A picture made to do harm brings Pillow out of step in more ways than it names.
+    except (
+        *(OSError, SyntaxError, ValueError, TypeError, LookupError),
+        *(EOFError, struct.error),
+    ) as error:
         raise NotAccepted("The picture does not open. Save it anew and add it again.") from error
     return _IMAGES[kind]
 

@@ -29,7 +29,13 @@ from portal.accounts import clients
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from portal.operations.runner import Found, Handler, Refused
-from portal.sinch.errors import SinchError, SinchNotFound, SinchUnexpectedReply
+from portal.sinch.errors import (
+    SinchConflict,
+    SinchError,
+    SinchInvalidRequest,
+    SinchNotFound,
+    SinchUnexpectedReply,
+)
 from portal.sinch.porting import ActivationGroup, PortingClient
 from portal.work import items, search
 from portal.work.items import Event
@@ -289,17 +295,19 @@ class CheckHandler(Handler):
         heard = _recall(operation)
         if heard is None:
             return
+        by_number = {wire.phone_of(verdict): verdict for verdict in heard.payload["verdicts"]}
+        by_number.pop("", None)
         PortabilityResult.objects.bulk_create(
             [
                 PortabilityResult(
                     project=operation.project,
-                    phone_number=verdict["phoneNumber"],
+                    phone_number=number,
                     portable=verdict["portable"],
                     carrier=wire.text(verdict.get("carrier"), 120),
                     reason=wire.text(verdict.get("reason"), 500),
                     checked_at=heard.at,
                 )
-                for verdict in heard.payload["verdicts"]
+                for number, verdict in by_number.items()
             ],
             update_conflicts=True,
             unique_fields=["project", "phone_number"],
@@ -321,7 +329,14 @@ class CreateHandler(Handler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the order; when the answer does not say its id, look it up by reference."""
         at = timezone.now()
-        order: dict[str, Any] = dict(_client(operation).order_port_in(operation.payload["body"]))
+        try:
+            created = _client(operation).order_port_in(operation.payload["body"])
+        except (SinchInvalidRequest, SinchConflict):
+            # A try before this one may have come through later than anybody looked for it.
+            if operation.attempts > 1 and (found := self.find_out(operation)) is not None:
+                return found.answer
+            raise
+        order: dict[str, Any] = dict(created)
         if not order.get("id"):
             found = self.find_out(operation)
             if found is None:

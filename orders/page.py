@@ -35,7 +35,7 @@ from orders.models import OrderDocument, OrderNote, PortInNumber, PortInOrder
 from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
-from portal.work.models import TimelineEntry
+from portal.work.models import TeamNote, TimelineEntry
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_ENTRIES = 40
@@ -408,6 +408,11 @@ class Document:
     hint: str
     state: str  # of its operation; "" when Sinch has it or nobody here sent it
     url: str
+
+
+def team_notes_of(order: PortInOrder) -> list[TeamNote]:
+    """Return what colleagues wrote for each other, oldest first."""
+    return list(order.item.team_notes.select_related("by"))
 
 
 def documents_of(order: Any) -> list[Document]:

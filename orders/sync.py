@@ -916,7 +916,7 @@ def tell(order: PortInOrder, events: Iterable[Event]) -> None:
 
 
 def discover(project: SinchProject, *, everything: bool = False) -> dict[str, int]:
-    """Walk the list at Sinch and ask for a reading of each order that is new or differs.
+    """Walk the list at Sinch and ask for a reading of each order that is new, differs, or was gone.
 
     Returns the keys of the readings by order id. One request and at most three statements for a
     thousand orders; `everything` asks for every order. Raises SinchError.
@@ -928,11 +928,13 @@ def discover(project: SinchProject, *, everything: bool = False) -> dict[str, in
         known = {
             order.sinch_id: order
             for order in PortInOrder.objects.filter(project=project, sinch_id__in=said).only(
-                "sinch_id", "list_digest"
+                "sinch_id", "list_digest", "gone_at"
             )
         }
         differing = [order for order in known.values() if order.list_digest != said[order.sinch_id]]
         wanted = said.keys() if everything else said.keys() - known.keys()
+        # One that Sinch lists is not gone, whatever it once answered.
+        wanted |= {order.sinch_id for order in known.values() if order.gone_at}
         wishes = dict.fromkeys({*wanted, *(order.sinch_id for order in differing)}, timezone.now())
         with transaction.atomic():
             wished |= readings.want(project, READER, wishes, "sweep")

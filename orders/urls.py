@@ -15,6 +15,7 @@ urlpatterns = [
     path("<int:pk>/refresh/", views_order.refresh, name="refresh"),
     path("<int:pk>/edit/", views.edit, name="edit"),
     path("<int:pk>/note/", views_order.note, name="note"),
+    path("<int:pk>/team-note/", views_order.team_note, name="team_note"),
     path("<int:pk>/documents/", views_order.document, name="document"),
     path(
         "<int:pk>/documents/<int:document_pk>/",

@@ -89,7 +89,8 @@ def draft(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     if found.state == PortInDraft.State.THROWN_AWAY:
         messages.info(request, "That draft was thrown away.")
         return redirect("orders:create")
-    return _draft_page(request, found)
+    # Who asked to send and may not yet is shown what is wrong, beside the fields.
+    return _draft_page(request, found, complete="ask" in request.GET)
 
 
 def _draft_or_404(pk: uuid.UUID) -> PortInDraft:
@@ -212,6 +213,7 @@ def _draft_context(
         "checks_mark": _mark(found.checks, found.is_checking, draft.field("left_out", [])),
         "post_to": draft.get_absolute_url() if saved else reverse("orders:create"),
         "parts": set(),
+        "asking": "ask" in request.GET and found.can_send,
     } | more
 
 
@@ -249,19 +251,23 @@ def _draft_page(
 # --- What was typed and pressed -----------------------------------------------------------------
 
 
+def _count(text: str) -> int:
+    """Return a count that a page of ours has put into a form; 0 for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
 def _typed(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
     fields: dict[str, Any] = {name: post[name] for name in actions.TEXT_FIELDS if name in post}
     if "port_date" in post:
         fields["on_demand"] = "on_demand" in post
     secrets = {name: post.get(name, "") or sealed.get(name, "") for name in SECRET_FIELDS}
     overrides = _typed_overrides(post) if "has_overrides" in post else None
-    version = post.get("version", "")
     return Typed(
         fields=fields,
         overrides=overrides,
         secrets={name: value for name, value in secrets.items() if value},
         dropped_secrets=[name for name in SECRET_FIELDS if post.get(f"{name}_remove")],
-        version=int(version) if version.isdecimal() else 0,
+        version=_count(post.get("version", "")),
         tab=post.get("tab", "")[:40],
         overwrite=post.get("action") == "overwrite",
     )
@@ -328,6 +334,7 @@ def _press(draft: PortInDraft, verb: str, what: str, by: User) -> PortInDraft:
 # Where a page without script goes on after a button.
 _ANCHORS: Final = {
     "check": "#s2",
+    "ask": "#s4",
     "keep_portable": "#s2",
     "leave_out": "#s1",
     "show_all": "#s1",
@@ -339,8 +346,8 @@ _ANCHORS: Final = {
 def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpResponse:
     draft = _draft_or_404(draft.pk)
     if not wants_fragment(request):
-        every = "?all=1" if verb == "show_all" else ""
-        return redirect(f"{draft.get_absolute_url()}{every}{_ANCHORS.get(verb, '')}")
+        query = {"show_all": "?all=1", "ask": "?ask=1"}.get(verb, "")
+        return redirect(f"{draft.get_absolute_url()}{query}{_ANCHORS.get(verb, '')}")
     context = _draft_context(request, draft)
     post = request.POST
     parts = {"always"}
@@ -354,7 +361,10 @@ def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpRespo
         parts.add("overrides")
     if post.get("version") == "0":
         parts.add("actions")
+    # Once asked, the question stays open while what was typed last is still being saved.
+    asked = verb == "ask" or (not verb and "asking" in post)
     context |= {"parts": parts, "opened": verb == "add_override"}
+    context["asking"] = asked and context["found"].can_send
     answer = render(request, "orders/_draft_answer.html", context)
     answer["HX-Replace-Url"] = draft.get_absolute_url()
     return answer
@@ -405,17 +415,16 @@ def _refused(request: HtmxHttpRequest, draft: PortInDraft, reasons: list[Reason]
 def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
     """Return the draft when this page's attempt to send it has been made before."""
     draft = PortInDraft.objects.filter(pk=pk).first()
-    if draft is None or not attempt.isdecimal():
+    if draft is None or not _count(attempt):
         return None
-    marker = actions.create_marker(draft, int(attempt))
+    marker = actions.create_marker(draft, _count(attempt))
     return draft if Operation.objects.filter(marker=marker).exists() else None
 
 
 def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
-    attempt = request.POST.get("attempt", "")
-    number = int(attempt) if attempt.isdecimal() else actions.attempt_of(draft)
+    attempt = _count(request.POST.get("attempt", "")) or actions.attempt_of(draft)
     try:
-        actions.submit_port_in_order(draft, attempt=number, by=_person(request))
+        actions.submit_port_in_order(draft, attempt=attempt, by=_person(request))
     except NotSendable as refusal:
         said = [reason.text for reason in refusal.reasons if not reason.is_open]
         return _draft_page(
@@ -557,7 +566,7 @@ def _send_edit(request: HtmxHttpRequest, order: PortInOrder, typed: dict[str, An
             order,
             typed,
             base=post.get("base", ""),
-            key=post.get("key", "")[:40] or actions.new_key(),
+            key=post.get("key", "").replace("\0", "")[:40] or actions.new_key(),
             by=_person(request),
         )
     except NotEditable as locked:

@@ -63,6 +63,7 @@ def _context(
         "operations": page.operations_of(order),
         "notes": page.notes_of(order),
         "documents": page.documents_of(order),
+        "team_notes": page.team_notes_of(order),
         "reading": page.reading_of(order),
         "facts": page.facts_of(order),
         "address": page.address_of(order),
@@ -87,7 +88,11 @@ def _context(
 def _page(request: HttpRequest, pk: int, *, status: int = 200, **more: Any) -> HttpResponse:
     order = page.load(pk)
     context = _context(request, order, _person(request), more.pop("revealed", None))
-    context |= {"composer": Composer(), "upload": UploadForm()} | more
+    context |= {
+        "composer": Composer(),
+        "team_composer": TeamComposer(),
+        "upload": UploadForm(),
+    } | more
     return render(request, "orders/order.html", context, status=status)
 
 
@@ -208,6 +213,7 @@ class HandOverForm(forms.Form):
 
 
 @login_required
+@may_send
 @require_http_methods(["GET", "POST"])
 def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
@@ -295,6 +301,39 @@ def note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         return _page(request, pk, status=status, **more)
     context = {"order": order, "item": order.item, "why_no_message": "", **more}
     return render(request, "orders/_composer.html", context, status=status)
+
+
+class TeamComposer(forms.Form):
+    """A note for colleagues."""
+
+    text = forms.CharField(
+        label="Write to your team",
+        max_length=actions.LONGEST_NOTE,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Write what your colleagues should know."},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", "team_%s")
+        super().__init__(*args, **kwargs)
+
+
+@login_required
+@require_POST
+def team_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Keep a note for colleagues."""
+    order = _order(pk)
+    form = TeamComposer(request.POST)
+    if form.is_valid():
+        try:
+            actions.add_team_note(order, form.cleaned_data["text"], by=_person(request))
+            return _written(request, pk, "orders/_team_composer.html", team_composer=TeamComposer())
+        except actions.NotSendable as wrong:
+            form.add_error("text", str(wrong))
+    if not wants_fragment(request):
+        return _page(request, pk, status=422, team_composer=form)
+    context = {"order": order, "team_composer": form}
+    return render(request, "orders/_team_composer.html", context, status=422)
 
 
 class UploadForm(forms.Form):
@@ -423,7 +462,8 @@ def cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask Sinch to cancel the order; the page had it asked once more before."""
     order = _order(pk)
     try:
-        actions.cancel_order(order, why=request.POST.get("why", ""), by=_person(request))
+        why = request.POST.get("why", "").replace("\0", "")
+        actions.cancel_order(order, why=why, by=_person(request))
     except actions.NotSendable as wrong:
         return _failed(request, pk, "The order was not canceled", str(wrong), 422)
     except actions.NotPossible as wrong:
@@ -473,7 +513,7 @@ def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
                 _order(pk),
                 request.POST.getlist("group"),
                 by=user,
-                key=request.POST.get("key", "")[:32],
+                key=request.POST.get("key", "").replace("\0", "")[:32],
             )
         except (actions.NotSendable, actions.NotPossible) as wrong:
             problem = str(wrong)

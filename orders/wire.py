@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol, cast
 
-from portal.sinch.payloads import PortInOrderWrite, writable_order
+from portal.sinch.payloads import PortInOrderWrite, storable_text, writable_order
 
 Json = dict[str, Any]
 
@@ -127,7 +127,8 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _phone(entry: Mapping[str, Any]) -> str:
+def phone_of(entry: Mapping[str, Any]) -> str:
+    """Return the number an entry of Sinch's is about, E.164 in whatever spelling it came."""
     number = re.sub(r"[\s().-]", "", text(entry.get("phoneNumber")))
     return f"+{number}"[:16] if number[:1].isdigit() else number[:16]
 
@@ -148,7 +149,7 @@ def redact(payload: Any) -> Any:
     """
     if isinstance(payload, Mapping):
         return {
-            _clean(str(key)): (
+            storable_text(str(key)): (
                 MASK
                 if str(key).casefold() in _SECRET_FOLDED and value not in (None, "")
                 else redact(value)
@@ -157,14 +158,7 @@ def redact(payload: Any) -> Any:
         }
     if isinstance(payload, (list, tuple)):
         return [redact(item) for item in payload]
-    return _clean(payload) if isinstance(payload, str) else payload
-
-
-def _clean(value: str) -> str:
-    if "\x00" in value:
-        value = value.replace("\x00", "")
-    # Half a surrogate pair is legal JSON and no legal text.
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return storable_text(payload) if isinstance(payload, str) else payload
 
 
 def order_secrets(body: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -179,7 +173,7 @@ def order_secrets(body: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             if text(value) and not is_masked(value)
         }
         if kept:
-            found[_phone(entry)] = kept
+            found[phone_of(entry)] = kept
     return found
 
 
@@ -192,7 +186,7 @@ def unknown_secrets(
     """
     missing: dict[str, list[str]] = {}
     for entry in _mappings(_payload_of(order).get("phoneNumbers")):
-        number, info = _phone(entry), _mapping(entry.get("portOutInfo"))
+        number, info = phone_of(entry), _mapping(entry.get("portOutInfo"))
         shown = {key: info.get(key) for key in PIN_KEYS} | {NEW_PIN_KEY: entry.get(NEW_PIN_KEY)}
         keys = [
             key for key, value in shown.items() if value and not secrets.get(number, {}).get(key)
@@ -330,7 +324,7 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
 def _read_number(entry: Mapping[str, Any], position: int) -> NumberFacts:
     end_user = _mapping(entry.get("endUser"))
     return NumberFacts(
-        phone_number=_phone(entry),
+        phone_number=phone_of(entry),
         position=position,
         status=read_status(entry.get("status")),
         country_code=text(entry.get("countryCode"), 2).upper(),
@@ -374,10 +368,12 @@ def _read_notes(notes: object) -> Iterator[NoteFacts]:
 
 
 def _read_documents(documents: object) -> Iterator[DocumentFacts]:
+    seen: set[str] = set()
     for entry in _mappings(documents):
         key = "id" if entry.get("id") is not None else "documentId"
         sinch_id, name = text(entry.get(key), 64), text(entry.get("documentName"), 200)
-        if sinch_id or name:
+        if (sinch_id or name) and sinch_id not in seen:
+            seen |= {sinch_id} if sinch_id else set()
             yield DocumentFacts(
                 sinch_id, name or f"Document {sinch_id}", text(entry.get("description"), 300)
             )
@@ -448,7 +444,7 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
 def _by_number(payload: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for entry in _mappings(payload.get("phoneNumbers")):
-        if number := _phone(entry):
+        if number := phone_of(entry):
             found.setdefault(number, entry)
     return found
 
@@ -691,7 +687,7 @@ def comparable(payload: Mapping[str, Any]) -> dict[Path, str]:
     for key, value in _mapping(body.get("desiredPortSchedule")).items():
         values[("desiredPortSchedule", key)] = _normal(key, value)
     for entry in body.get("phoneNumbers", []):
-        number = _phone(entry)
+        number = phone_of(entry)
         values[("phoneNumbers", number)] = ""
         if entry.get("endUser"):
             values[("phoneNumbers", number, "endUser", "typeOfService")] = "B"

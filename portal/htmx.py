@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -55,5 +56,6 @@ class SignInRedirectMiddleware:
             here = request.headers.get("HX-Current-URL", "")
             login = resolve_url(settings.LOGIN_URL)
             path = "/" + here.split("/", 3)[3] if here.count("/") >= 3 else "/"
-            return HttpResponseClientRedirect(f"{login}?next={path}")
+            query = urlencode({"next": path}, safe="/")
+            return HttpResponseClientRedirect(f"{login}?{query}")
         return response

@@ -241,7 +241,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
-AXES_SENSITIVE_PARAMETERS: list[str] = []
+# However a name is spelled, the tries count for one person.
+AXES_USERNAME_CALLABLE = "portal.accounts.backends.tried_name"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
@@ -250,8 +251,15 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Without a proxy that says so it is not known here which requests came in the clear, and sending
+# all of them to https would send them round in circles.
 if env.flag("BEHIND_TLS_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = _public.scheme == "https"
+    SECURE_REDIRECT_EXEMPT = [r"^healthz/$"]  # asked by the proxy itself
+    SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 86400, 0, 2 * 365 * 86400)
+# Whether other hosts of the domain speak https is for the owner of the domain to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

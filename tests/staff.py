@@ -114,5 +114,9 @@ class Staff:
         )
         path = answer.url.removeprefix(self.desk.address).split("?")[0].split("#")[0]
         assert path.startswith("/orders/drafts/"), (answer.url, answer.text[:2000])
-        wait_for(lambda: "Yes, send 1 order" in self.get(path).text, 20, "a draft fit to be sent")
+        wait_for(
+            lambda: 'id="send-open" name="action"' in self.get(path).text,
+            20,
+            "a draft fit to be sent",
+        )
         return path

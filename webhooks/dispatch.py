@@ -103,11 +103,15 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
     """
     now = timezone.now()
     with transaction.atomic():
-        rows = list(
-            deliveries.order_by("pk")
-            .select_for_update(of=("self",))
-            .values_list("pk", "project_id", "resource_id")
-        )
+        rows = list(deliveries.values_list("pk", "project_id", "resource_id"))
+        wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
+        for _, project, resource_id in rows:
+            if resource_id:
+                wishes[project][resource_id] = now
+        # The readings before their deliveries, as the end of a reading takes them: the other way
+        # round the two would wait for each other.
+        for project in sorted(wishes):
+            readings.want(project, READER, wishes[project], "staff")
         Delivery.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(
             state=State.RECEIVED,
             next_try_at=now,
@@ -119,12 +123,6 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
             last_error="",
             outcome="",
         )
-        wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
-        for _, project, resource_id in rows:
-            if resource_id:
-                wishes[project][resource_id] = now
-        for project in sorted(wishes):
-            readings.want(project, READER, wishes[project], "staff")
         doorbell.ring_on_commit(doorbell.DELIVERIES)
     return len(rows)
 

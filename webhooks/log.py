@@ -212,7 +212,7 @@ _EXPLAINED = {
         "What a webhook says is not believed; it makes the desk read the order again.",
     ),
     Verdict.NEW: (
-        "Sinch told us of an order that was made elsewhere.",
+        "Sinch told us of an order this desk had not read before.",
         "The desk read it for the first time and keeps it from now on.",
     ),
     Verdict.UNKNOWN_EVENT: (

@@ -1,5 +1,6 @@
 """Sign-in by e-mail address or user name."""
 
+import unicodedata
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -8,6 +9,15 @@ from django.http import HttpRequest
 
 from portal.accounts import sessions
 from portal.accounts.models import User
+
+
+def tried_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Return the name a sign-in is counted under: capitals, spaces and wide letters aside.
+
+    Names are found in any case, so each spelling would otherwise have tries of its own.
+    """
+    given = (credentials or {}).get("username") or request.POST.get("username") or ""
+    return unicodedata.normalize("NFKC", str(given)).replace("\0", "").strip().casefold()[:255]
 
 
 class EmailOrUsernameBackend(ModelBackend):

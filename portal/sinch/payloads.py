@@ -248,6 +248,16 @@ _E911_KEYS = tuple(key for key in E911.__annotations__ if not key.startswith("en
 _VOICE_ID_KEYS = {"RTC": "appId", "EST": "trunkId", "FAX": "serviceId"}
 
 
+def storable_text(value: str) -> str:
+    """Return a text without what JSON may hold and a database may not.
+
+    NUL is taken out; half a surrogate pair, which is no legal text, becomes a question mark.
+    """
+    if "\x00" in value:
+        value = value.replace("\x00", "")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
 def writable_order(order: Mapping[str, Any]) -> PortInOrderWrite:
     """Return what may be sent of an order: writable keys that hold a value, in Sinch's format.
 

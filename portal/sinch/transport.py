@@ -38,6 +38,7 @@ from portal.sinch.errors import (
     error_from_answer,
     secrets_in,
 )
+from portal.sinch.payloads import storable_text
 
 log = logging.getLogger(__name__)
 _jitter = random.SystemRandom().uniform
@@ -561,7 +562,7 @@ def _parsed(request: _Request, status: int, content: bytes) -> Any:
     if not content.strip():
         return None
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        return _storable(json.loads(content, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         raise SinchUnexpectedReply(
             "the answer is not JSON",
@@ -570,6 +571,14 @@ def _parsed(request: _Request, status: int, content: bytes) -> Any:
             status=status,
             outcome_unknown=request.is_write,
         ) from None
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {storable_text(key): _storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return storable_text(value) if isinstance(value, str) else value
 
 
 def _refuse_constant(word: str) -> None:

@@ -190,6 +190,41 @@
     if (event.detail.elt.matches("form[data-once]")) released(event.detail.elt);
   });
 
+  // A button pressed while its form is still being answered is pressed again afterwards: the
+  // answer may put a new button in its place, and the one that was clicked would then do nothing.
+  const underWay = new Set();
+  let pressed = null;
+  const isUnderWay = (form) => [...underWay].some((sent) => sent.form === form);
+  const formOf = (element) => element.closest("form[data-once]");
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const button = target && target.closest("button[name=action][hx-post]");
+    const form = button && formOf(button);
+    if (!form || !isUnderWay(form)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    pressed = { form, value: button.value };
+    button.setAttribute("aria-busy", "true");
+  }, true);
+  function pressAgain() {
+    if (!pressed || isUnderWay(pressed.form)) return;
+    const { form, value } = pressed;
+    pressed = null;
+    const button = all("button[name=action][hx-post]", form).find((one) => one.value === value);
+    if (!button) return;
+    button.removeAttribute("aria-busy");
+    button.click();
+  }
+  document.addEventListener("htmx:beforeSend", (event) => {
+    const form = formOf(event.detail.elt);
+    if (form && event.detail.requestConfig.verb === "post") underWay.add({ form, xhr: event.detail.xhr });
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    for (const sent of underWay) if (sent.xhr === event.detail.xhr) underWay.delete(sent);
+    // What waits in line behind the answered one goes first.
+    setTimeout(pressAgain, 0);
+  });
+
   // --- Keys -----------------------------------------------------------------------------------
   const KEYS_OFF = "desk-keys-off";
   const keysOn = () => {

@@ -56,6 +56,12 @@ def test_many_wrong_tries_are_throttled_in_the_look(client, agent):
     assert sign_in(client, "dana").status_code == 429, "the right password waits as well"
 
 
+def test_tries_are_counted_for_the_person_however_their_name_is_spelled(client, agent):
+    names = ["dana", "Dana", "DANA", " dana", "danA", "dAna", "ＤＡＮＡ", "daNa", "DaNa", "DANa"]
+    answers = [sign_in(client, name, "wrong") for name in names]
+    assert answers[-1].status_code == 429
+
+
 def test_signing_out_takes_a_post(agent_client):
     assert agent_client.get(reverse("logout")).status_code == 405
     assert agent_client.post(reverse("logout")).status_code == 302

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from portal.local import chromium
 from tests.desk import PASSWORD, USERNAME, RunningDesk, running_desk
@@ -26,6 +26,9 @@ FLAGS = [
 ]
 
 NewPage = Callable[..., Page]
+
+# A deadline, not a pause: a machine busy with other things may take its time.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +89,7 @@ def new_page(
     def make(**options: Any) -> Page:
         options.setdefault("viewport", WIDE)
         context = browser.new_context(base_url=desk.address, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         contexts.append(context)
         context.on("request", lambda sent: note_request(sent.url))
         context.on("console", lambda message: note_console(message.text))

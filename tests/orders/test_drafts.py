@@ -32,6 +32,7 @@ PASTED = """(206) 555-0142
 206 555 0145 ext 3"""
 PIN = "482193"
 ACCOUNT = "206-555-0142-031"
+CAN_BE_SENT = 'id="send-open" name="action" value="ask"'
 
 
 def in_days(days: int) -> str:
@@ -358,14 +359,32 @@ def test_two_carriers_are_an_advice_and_block_nothing(desk):
     runner.run_one()
     html = desk.open(desk.draft.get_absolute_url())
     assert "2 losing carriers answer at different speeds" in html
+    assert CAN_BE_SENT in html
+
+
+def test_sending_asks_once_more_and_the_question_outlives_an_autosave(checked):
+    checked.post({}, "ask")
+    html = checked.open(f"{checked.draft.get_absolute_url()}?ask=1")
     assert "Yes, send 1 order" in html
+    checked.post({"asking": "yes"}, **HTMX)
+    assert "Yes, send 1 order" in checked.html
+    checked.post({"asking": "yes"}, "save", **HTMX)
+    assert "Yes, send 1 order" not in checked.html
+    assert not Operation.objects.filter(kind="port_in.create").exists()
+
+
+def test_asking_too_early_says_what_is_wrong_beside_the_fields(desk):
+    desk.post({"numbers": "206 555 0142"}, "ask")
+    html = desk.open(f"{desk.draft.get_absolute_url()}?ask=1")
+    assert "Yes, send 1 order" not in html
+    assert "error-summary" in html
 
 
 def test_an_answer_older_than_a_day_is_asked_again(checked):
     PortabilityResult.objects.update(checked_at=timezone.now() - timedelta(hours=25))
     html = checked.open(checked.draft.get_absolute_url())
     assert "older than a day; check again" in html
-    assert "Yes, send 1 order" not in html
+    assert CAN_BE_SENT not in html
 
 
 def test_a_check_that_failed_says_why_and_can_be_asked_again(desk, sandbox):
@@ -445,7 +464,7 @@ def test_what_is_open_is_named_with_links(desk):
 
 
 def test_an_order_is_sent_read_back_and_its_page_opened(checked, sandbox, agent):
-    assert "Yes, send 1 order" in checked.html
+    assert CAN_BE_SENT in checked.html
     answer = checked.post({}, "send")
     draft = checked.draft
     assert answer["Location"] == draft.get_absolute_url()
@@ -692,14 +711,14 @@ def test_a_refusal_without_fields_is_told_in_plain_words(checked, sandbox, statu
     assert "Nothing changed at Sinch" in html
     assert 'value="Pike Street Books LLC"' in html
     assert "A PIN is saved" in html
-    assert "Yes, send 1 order" in html
+    assert CAN_BE_SENT in html
     assert checked.draft.state == PortInDraft.State.OPEN
 
 
 def test_a_key_sinch_does_not_accept_is_told_in_plain_words(checked, sandbox):
     html = send_with(checked, sandbox, "401", times=None)
     assert "does not accept the access key of this project" in html
-    assert "Yes, send 1 order" in html
+    assert CAN_BE_SENT in html
 
 
 def test_too_many_requests_wait_here_and_go_by_themselves(checked, sandbox):

@@ -160,6 +160,23 @@ def test_a_create_whose_answer_was_lost_never_makes_a_second_order(
     assert sum("accepted by Sinch" in text for text in texts) == 1
 
 
+def test_an_order_that_came_to_be_after_it_was_looked_for_is_ours_and_no_refusal(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    """Sinch may need longer than our looks; the second try then meets its own numbers there."""
+    sandbox.control.faults.add("drop_before", "orderPortIn")
+    runner.run_one()
+    while state_of(create) == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        runner.run_one()
+    assert state_of(create) == State.QUEUED
+    late = sandbox.control.create_order([A, B], reference="HVD-2026-014")
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert create.answer == {"id": str(late.id)}
+    assert len(sandbox.control.orders()) == 1
+
+
 def test_an_answer_without_a_body_is_looked_up(
     create: Operation, sandbox: Sandbox, settle: Run
 ) -> None:
@@ -275,6 +292,25 @@ def test_a_check_stores_what_sinch_says_of_each_number(
     assert (good.portable, bool(good.carrier)) == (True, True)
     assert (bad.portable, bad.reason) == (False, "Number is not portable")
     assert good.checked_at > bad.checked_at
+
+
+def test_verdicts_in_another_spelling_or_said_twice_are_one_for_each_number(
+    project: SinchProject, agent: User, settle: Run
+) -> None:
+    operation, _ = submit(
+        project, "port_in.check", target="draft:x", payload={"numbers": [A, B]}, by=agent
+    )
+    handler = handlers.CheckHandler()
+    verdicts = [
+        {"phoneNumber": "+1 (206) 555-0140", "portable": False},
+        {"phoneNumber": A.lstrip("+"), "portable": True},
+        {"phoneNumber": B, "portable": True},
+        {"phoneNumber": "", "portable": True},
+    ]
+    handlers._remember(operation, {"verdicts": verdicts}, timezone.now())
+    handler.succeeded(operation, {})
+    found = PortabilityResult.objects.values_list("phone_number", "portable")
+    assert sorted(found) == [(A, True), (B, True)]
 
 
 def test_a_check_whose_worker_died_is_asked_again_at_once(

@@ -340,6 +340,47 @@ def test_a_note_is_read_back_before_it_is_sent_and_sent_once(agent_client, agent
     assert entry.text == "Note to Sinch: “The bill is attached.”"
 
 
+def test_a_team_note_is_kept_once_and_never_leaves_the_desk(agent_client, agent, make_order):
+    order = make_order()
+    version = order.item.version
+    for _ in range(2):
+        answer = agent_client.post(at("team_note", order), {"text": " She has both bills. "})
+        assert answer["Location"] == order.get_absolute_url()
+    note = order.item.team_notes.get()
+    assert (note.text, note.by) == ("She has both bills.", agent)
+    assert not Operation.objects.exists()
+    order.item.refresh_from_db()
+    assert order.item.version == version + 1
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "She has both bills." in html
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Write what your colleagues should know."),
+        ("Her port-out PIN is 482193", "This looks like a PIN."),
+        ("x" * 4001, "at most"),
+    ],
+)
+def test_a_team_note_that_cannot_be_kept_says_why_and_is_not_lost(
+    agent_client, make_order, text, said
+):
+    order = make_order()
+    for headers in ({}, {"HX-Request": "true"}):
+        answer = agent_client.post(at("team_note", order), {"text": text}, headers=headers)
+        assert answer.status_code == 422
+        html = answer.content.decode()
+        assert said in html
+        assert text in html
+    assert not order.item.team_notes.exists()
+
+
+def test_a_team_note_needs_somebody_signed_in(client, make_order):
+    answer = client.post(at("team_note", make_order()), {"text": "Hello"})
+    assert answer["Location"].startswith("/sign-in/")
+
+
 def test_keep_writing_brings_the_text_back(agent_client, make_order):
     order = make_order()
     html = agent_client.post(
@@ -399,6 +440,7 @@ def test_readers_see_why_they_cannot_send_and_the_view_says_no(reader_client, ma
         ("note", {"note": "x"}),
         ("document", {}),
         ("cancel", {"why": "x"}),
+        ("owner", {"take": "yes"}),
         ("activate", {"group": "1"}),
     ):
         assert reader_client.post(at(name, order), data).status_code == 403, name

@@ -436,6 +436,14 @@ def test_documents_are_stored_once_and_an_loa_is_known_by_its_name(
     assert [r["code"] for r in item_of(order).reasons if r["code"] == "P9"] == []
 
 
+def test_a_document_named_twice_in_one_reading_is_one_document(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    paper = {"id": 7001, "documentName": "loa-acme.pdf"}
+    order = sync.store_port_in_order(project, order_json(documents=[paper, paper]), now)
+    assert OrderDocument.objects.get(order=order).sinch_id == "7001"
+
+
 def test_a_document_we_sent_gets_sinchs_id_instead_of_a_second_row(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
@@ -726,3 +734,21 @@ def test_an_order_sinch_forgot_is_marked_gone_and_read_no_more(
     reading = Reading.objects.get()
     assert (reading.is_gone, reading.next_try_at) == (True, None)
     assert PortInOrder.objects.get().gone_at is not None
+
+
+def test_an_order_that_was_gone_is_read_again_when_the_list_still_names_it(
+    porting_client: PortingClient,
+    project: SinchProject,
+    sandbox: Sandbox,
+    work_off: Callable[[], None],
+) -> None:
+    """A 404 may have been a passing fault at Sinch; nothing else would ever ask again."""
+    (sinch_id,) = make_orders(sandbox, 1)
+    sync.discover(project)
+    work_off()
+    sync.mark_gone(project, sinch_id, timezone.now())
+    Reading.objects.update(is_gone=True, next_try_at=None)
+    assert sync.discover(project).keys() == {sinch_id}
+    work_off()
+    assert PortInOrder.objects.get().gone_at is None
+    assert sync.discover(project) == {}

@@ -320,6 +320,19 @@ def test_an_unreadable_yes_to_a_write_leaves_its_outcome_unknown(sinch, line, re
     assert caught.value.outcome_unknown is True
 
 
+def test_what_no_database_holds_is_taken_out_of_an_answer(sinch, line):
+    """NUL is legal JSON that PostgreSQL refuses; half a surrogate pair is no legal text."""
+    said = b'{"na\\u0000me": ["Harbor\\u0000view", {"note": "a \\ud83d b", "\\u00e9": 1}]}'
+    sinch.queue(READ, Reply(200, said))
+    answer = line.transport.get(ORDER)
+    assert answer == {"name": ["Harborview", {"note": "a ? b", "\u00e9": 1}]}
+
+
+def test_a_backslash_before_zeros_is_no_nul(sinch, line):
+    sinch.queue(READ, Reply(200, rb'{"note": "C:\\u0000"}'))
+    assert line.transport.get(ORDER) == {"note": r"C:\u0000"}
+
+
 def test_a_yes_cut_short_leaves_the_outcome_of_a_write_unknown(sinch, line):
     sinch.queue(NOTE, Reply(201, {"id": 1}, cut=True))
     with pytest.raises(SinchUnavailable) as caught:

@@ -43,7 +43,8 @@ def test_the_log_says_what_came_and_what_became_of_it(reading_client, deliver, m
     work()
     page = text_of(reading_client.get(URL))
     assert "<h1>Webhook log</h1>" in page
-    assert f'href="{order.get_absolute_url()}">Cedar Falls Optical</a>' in page
+    assert f'href="{order.get_absolute_url()}"' in page
+    assert ">Cedar Falls Optical</a>" in page
     for words in (
         "ORDER_UPDATED",
         "Known order",

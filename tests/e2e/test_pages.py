@@ -1,0 +1,317 @@
+"""Every page as somebody sees it: on a wide screen and a telephone, in the light and in the dark.
+
+One desk with the sandbox's demo orders, at rest, is looked at by an administrator and by a reader.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, Response
+
+from tests.desk import PASSWORD, USERNAME, RunningDesk, running_desk
+from tests.e2e.conftest import NARROW, WIDE
+from tests.staff import Staff
+from tests.tools import wait_for
+
+READER = "rosa"
+# The longest of what Sinch takes: an end user's name, a reference, and a reason of some length.
+LONG_NAME = "The Society of Greater Washington Orthodontists, Periodontists and Dental Surgeons"
+LONG_REFERENCE = "made-by-a-machine-2026-11-21-000001-" + "x" * 64
+LONG_REASON = (
+    "The authorized person named in the letter of authorization is not listed on the customer "
+    "service record; send a new letter signed by the account holder, with the last bill attached"
+)
+LONG_WORD = "https://desk.example/" + "an-address-without-a-single-space/" * 6
+SERIOUS = {"serious", "critical"}
+AXE = """async rules => {
+  const options = rules ? {runOnly: {type: "rule", values: rules}} : {};
+  const found = await axe.run(document, {...options, resultTypes: ["violations"]});
+  return found.violations.map(v => ({
+    id: v.id, impact: v.impact, where: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200)),
+  }));
+}"""
+TOO_WIDE = """() => {
+  const edge = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= edge) return [];
+  return [...document.querySelectorAll("main *")]
+    .filter(e => e.getBoundingClientRect().right > edge + 1)
+    .map(e => e.outerHTML.slice(0, 120)).slice(0, 5);
+}"""
+OPEN_ALL = 'document.querySelectorAll("main details").forEach(part => { part.open = true; })'
+
+
+@dataclass
+class Stage:
+    """A desk with something of everything on it, and the addresses of its pages."""
+
+    desk: RunningDesk
+    paths: dict[str, str]
+
+
+def order_path(staff: Staff, reference: str) -> str:
+    """Return the page of the one order with the reference, as soon as the desk has it."""
+
+    def found() -> str:
+        url = staff.get(f"/work/?q={reference}").url.removeprefix(staff.desk.address)
+        return url if url.startswith("/orders/") else ""
+
+    return wait_for(found, 30, f"the order {reference} on the desk")
+
+
+def make_orders(desk: RunningDesk) -> None:
+    """Have orders made elsewhere: one of 500 numbers, and one with everything very long."""
+    codes, lines = ("312", "630", "847"), (*range(100, 196), *range(200, 296))
+    numbers = [f"+1{code}555{line:04d}" for code in codes for line in lines][:500]
+    big = {"numbers": numbers, "reference": "BIG-500", "end_user": "Lakemont Cycles"}
+    desk.ask_sandbox("orders", big | {"on_demand": True})
+    long = {"numbers": [f"+1509555{line:04d}" for line in range(100, 112)]}
+    long |= {"reference": LONG_REFERENCE, "end_user": LONG_NAME}
+    order = desk.ask_sandbox("orders", long)
+    refused = {"reason": LONG_REASON, "numbers": ["+15095550100", "+15095550101"]}
+    desk.ask_sandbox(f"orders/{order['id']}/reject", refused)
+    desk.ask_sandbox(f"orders/{order['id']}/note", {"note": f"Is this it? {LONG_WORD}"})
+
+
+def make_reader(desk: RunningDesk) -> None:
+    """Make an account that may look and nothing else."""
+    desk.manage(
+        "shell",
+        "-c",
+        "from django.contrib.auth.models import Group; from portal.accounts.models import User; "
+        f"user = User.objects.create_user({READER!r}, password={PASSWORD!r}); "
+        "user.groups.add(Group.objects.get(name='Readers'))",
+    )
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """The desk that is looked at; nothing on it moves by itself."""
+    with running_desk(SANDBOX_OPTIONS="--speed 0 --activation-seconds 0.5") as desk:
+        make_orders(desk)
+        make_reader(desk)
+        staff = Staff(desk)
+        paths = {
+            "wrong": order_path(staff, "HVD-2026-014"),
+            "ready": order_path(staff, "PVC-0091"),
+            "dated": order_path(staff, "CFO-main"),
+            "canceling": order_path(staff, "QLA-9"),
+            "canceled": order_path(staff, "KCA-9"),
+            "done": order_path(staff, "FSF-3"),
+            "sixty": order_path(staff, "NUC-60"),
+            "big": order_path(staff, "BIG-500"),
+            "long": order_path(staff, LONG_REFERENCE[:40]),
+            "fit": staff.draft("DRAFT-1", ["206 555 0142", "206 555 0143", "425 555 0118"]),
+        }
+        answer = staff.submit(
+            "/orders/new/",
+            "draft-form",
+            action="check",
+            numbers="206-555-0152\n206-555-015\nhello\n206 555 0199\n+44 20 7946 0000",
+            name="Harborview Dental LLC",
+            state="WAS",
+            zip="981",
+            port_date="2020-01-01",
+            signed_on="2099-01-01",
+        )
+        paths["unfit"] = answer.url.removeprefix(desk.address).partition("?")[0]
+        staff.submit(paths["dated"], "composer", note="Is the date still good?", sure="yes")
+        key = wait_for(lambda: re.search(r'href="(/operations/[^"]+)"', staff.get("/").text))
+        paths["written"] = key[1]
+        wait_for(lambda: "Arrived at Sinch" in staff.get(paths["written"]).text, 20)
+        waiting = staff.draft("DRAFT-2", ["206 555 0144", "206 555 0145"])
+        # Sinch asks us to wait for an hour: from here on nothing goes out.
+        fault = {"kind": "429", "operation": "orderPortIn", "retry_after": "3600", "times": ""}
+        desk.ask_sandbox("faults", fault)
+        staff.submit(waiting, "draft-form", action="send")
+        paths["sending"] = waiting
+        delivery = re.search(r'href="(\?[^"]*d=\d+)', staff.get("/webhooks/log/").text)
+        assert delivery
+        paths["delivery"] = "/webhooks/log/" + delivery[1].replace("&amp;", "&")
+        yield Stage(desk, paths)
+
+
+# --- What is looked at ------------------------------------------------------------------------
+
+
+def check_an_edit(page: Page) -> None:
+    page.get_by_label("City").first.fill("Seattle")
+    page.get_by_role("button", name="Check the changes").click()
+    page.get_by_role("heading", level=1, name="What this edit will change").wait_for()
+
+
+def open_everything(page: Page) -> None:
+    page.evaluate(OPEN_ALL)
+
+
+def write_to_sinch(page: Page) -> None:
+    page.get_by_label("Answer Sinch").fill("The lobby line stays where it is.")
+    page.get_by_role("button", name="Check and send to Sinch…").click()
+    page.get_by_text("Send this to Sinch?").wait_for()
+
+
+def open_keys(page: Page) -> None:
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard").wait_for()
+
+
+@dataclass(frozen=True)
+class Look:
+    """A page to look at: its address (or a key of the stage's), who looks, and what is done."""
+
+    path: str
+    who: str = USERNAME
+    status: int = 200
+    after: Callable[[Page], None] | None = None
+
+
+LOOKS = {
+    "home": Look("/"),
+    "home for everyone": Look("/?who=team"),
+    "list": Look("/work/"),
+    "list with its menus open": Look("/work/?bucket=us", after=open_everything),
+    "list without a match": Look("/work/?q=zebra"),
+    "new order": Look("/orders/new/"),
+    "draft with problems": Look("unfit"),
+    "draft ready to send": Look("fit", after=open_everything),
+    "draft being sent": Look("sending"),
+    "order that is rejected": Look("wrong"),
+    "order with everything open": Look("wrong", after=open_everything),
+    "order with a note to be sent": Look("wrong", after=write_to_sinch),
+    "order that is ready": Look("ready"),
+    "order with a write that arrived": Look("dated"),
+    "order that is being canceled": Look("canceling"),
+    "order that is canceled": Look("canceled"),
+    "order that is done": Look("done"),
+    "order of 60 numbers": Look("sixty"),
+    "order of 500 numbers": Look("big"),
+    "order with long words": Look("long"),
+    "order as Sinch sent it": Look("wrong raw/"),
+    "edit": Look("wrong edit/"),
+    "edit that is not possible": Look("done edit/"),
+    "edit to be reviewed": Look("wrong edit/", after=check_an_edit),
+    "activation": Look("ready activate/"),
+    "activation that is not possible": Look("wrong activate/"),
+    "hand over": Look("wrong owner/"),
+    "operation": Look("written"),
+    "settings": Look("/settings/"),
+    "settings with everything open": Look("/settings/", after=open_everything),
+    "change of password": Look("/settings/password/"),
+    "webhook log": Look("/webhooks/log/"),
+    "webhook log with a delivery open": Look("delivery"),
+    "components": Look("/components/"),
+    "keyboard": Look("/", after=open_keys),
+    "nothing here": Look("/not-here/", status=404),
+    "not allowed": Look("/orders/new/", who=READER, status=403),
+    "order for a reader": Look("wrong", who=READER),
+    "settings for a reader": Look("/settings/", who=READER),
+    "sign-in": Look("/sign-in/", who=""),
+}
+
+
+class Eyes:
+    """Somebody's browser window, used for page after page."""
+
+    def __init__(self, browser: Browser, desk: RunningDesk, who: str, **options: Any) -> None:
+        """Open the window and sign in."""
+        context = browser.new_context(
+            base_url=desk.address, reduced_motion="reduce", color_scheme="light", **options
+        )
+        context.set_default_timeout(10_000)
+        self.complaints: list[str] = []
+        self.page = context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        if who:
+            self.page.goto("/sign-in/")
+            self.page.get_by_label("E-mail").fill(who)
+            self.page.get_by_label("Password").fill(PASSWORD)
+            self.page.get_by_role("button", name="Sign in").click()
+            self.page.wait_for_url(lambda url: "/sign-in/" not in url)
+
+    def _hear(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def go(self, path: str) -> Response:
+        """Open a page, with nothing to complain about yet."""
+        self.complaints.clear()
+        answer = self.page.goto(path)
+        assert answer
+        return answer
+
+    def axe(self, *rules: str) -> list[Any]:
+        """Return what axe finds serious on the page as it is now; all rules, or some of them."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
+        found = self.page.evaluate(AXE, list(rules) or None)
+        return [wrong for wrong in found if wrong["impact"] in SERIOUS]
+
+
+@pytest.fixture(scope="module")
+def eyes(stage: Stage, browser: Browser) -> Iterator[Callable[[str, str], Eyes]]:
+    """Give the window of a person at a width, the same one each time."""
+    windows: dict[tuple[str, str], Eyes] = {}
+
+    def of(who: str, width: str) -> Eyes:
+        if (who, width) not in windows:
+            options: dict[str, Any] = {"viewport": WIDE}
+            if width == "narrow":
+                options = {"viewport": NARROW, "has_touch": True}
+            windows[who, width] = Eyes(browser, stage.desk, who, **options)
+        return windows[who, width]
+
+    yield of
+    for window in windows.values():
+        window.page.context.close()
+
+
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_page_holds_together_in_the_light_and_in_the_dark(
+    stage: Stage, eyes: Callable[[str, str], Eyes], name: str, width: str
+) -> None:
+    look = LOOKS[name]
+    window = eyes(look.who, width)
+    page = window.page
+    first, _, rest = look.path.partition(" ")
+    # Every rule once in each theme; what depends on the theme alone is looked at twice.
+    page.emulate_media(color_scheme="light" if width == "wide" else "dark")
+    answer = window.go(stage.paths.get(first, first) + rest)
+    assert answer.status == look.status
+    if look.after:
+        look.after(page)
+    assert page.locator("h1").count() == 1
+    assert re.fullmatch(r"\S.* · Porting portal", page.title())
+    assert page.evaluate(TOO_WIDE) == []
+    assert window.axe() == []
+    if width == "wide":
+        page.emulate_media(color_scheme="dark")
+        assert window.axe("color-contrast") == []
+    refused = "Failed to load resource" if look.status >= 400 else None
+    assert [text for text in window.complaints if not (refused and refused in text)] == []
+
+
+def test_signing_out_leads_to_the_sign_in_page(stage: Stage, browser: Browser) -> None:
+    window = Eyes(browser, stage.desk, USERNAME, viewport=WIDE)
+    window.page.get_by_role("button", name="Sign out").click()
+    window.page.get_by_label("Password").wait_for()
+    assert window.page.goto("/settings/")
+    assert "/sign-in/" in window.page.url
+    assert window.complaints == []
+    window.page.context.close()
+
+
+def test_an_order_fits_on_paper_without_its_controls(
+    stage: Stage, eyes: Callable[[str, str], Eyes]
+) -> None:
+    window = eyes(USERNAME, "wide")
+    window.go(stage.paths["long"])
+    window.page.emulate_media(media="print")
+    assert not window.page.locator(".topbar").is_visible()
+    assert not window.page.get_by_role("button").filter(visible=True).count()
+    assert window.page.pdf().startswith(b"%PDF")
+    window.page.emulate_media(media="screen")
