@@ -240,6 +240,13 @@ def continue_with_portable(draft: PortInDraft) -> PortInDraft:
     return change_draft(draft, {"numbers": text, "left_out": left_out})
 
 
+def take_date(draft: PortInDraft, day: str) -> PortInDraft:
+    """Put a suggested port date (2026-06-23) into the draft; anything else changes nothing."""
+    if wire.read_date(day) is None:
+        return draft
+    return change_draft(draft, {"port_date": day})
+
+
 def add_override(draft: PortInDraft, number: str = "") -> PortInDraft:
     """Add an empty entry of details for a single number."""
     entries = list(draft.field("overrides", []) or [])
@@ -471,7 +478,6 @@ def edit_of(order: PortInOrder, typed: Mapping[str, Any], *, complete: bool) -> 
         complete=complete,
         overrides=override_forms(typed.get("overrides") or [], numbers, complete=complete),
         reference_owner=lambda reference: reference_owner(order.project, reference, order=order),
-        past_date=str(start["port_date"]),
         needs_secret=False,
     )
     return Edit(start, dict(typed), form, numbers)

@@ -8,12 +8,12 @@ import datetime
 import re
 import uuid
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
 
-from orders import sync
+from orders import sync, wire
+from orders.buckets import zone_named
 from orders.documents import MOST_DOCUMENTS, CheckedDocument
 from orders.models import OrderDocument, OrderNote, PortInOrder
 from portal import words
@@ -94,20 +94,13 @@ def why_no_activation(order: PortInOrder) -> str:
 
 def today_there(order: PortInOrder) -> datetime.date:
     """Return today's date in the order's zone, else in the default of its project."""
-    name = order.desired_port_time_zone or order.project.default_port_time_zone
-    try:
-        zone = ZoneInfo(name)
-    except (KeyError, ValueError):  # a zone Sinch added and this machine does not know
-        zone = ZoneInfo("US/Eastern")
+    zone = zone_named(order.desired_port_time_zone, order.project.default_port_time_zone)
     return timezone.now().astimezone(zone).date()
 
 
 def group_date(group: dict[str, Any]) -> datetime.date | None:
     """Return the FOC date of an offered group; None when Sinch gave none that can be read."""
-    try:
-        return datetime.date.fromisoformat(str(group.get("focDate") or "")[:10])
-    except ValueError:
-        return None
+    return wire.read_date(group.get("focDate"))
 
 
 def activations(order: PortInOrder) -> list[Operation]:

@@ -12,9 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from orders.causes import MOST_CAUSES, Cause, causes_of, names_of
+from orders.dates import DEFAULT_ZONE, add_bd, bd_between, countries_of, moment_plus_bd
 from portal import words
 
 UNCERTAIN_PATIENCE: Final = timedelta(minutes=15)  # then a lost answer is ours to look into
@@ -33,7 +36,6 @@ SETTLED_NUMBERS: Final = frozenset({ACTIVATED, REJECTED, EXCLUDED, CANCELED})
 FINISHED: Final = frozenset({COMPLETED, CANCELED})
 UNDER_WAY: Final = frozenset({"queued", "sending", "uncertain"})
 
-DEFAULT_ZONE: Final = "US/Eastern"
 _LOA_WORDS: Final = (
     "loa",
     "letter of authorization",
@@ -43,6 +45,16 @@ _LOA_WORDS: Final = (
 # "Worst first": the bucket, then the first reason. P1 about an activation comes before all.
 _RANKS: Final = {"ready": 50, "us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
 _ACTIVATION_FAILED_RANK: Final = 10
+
+
+def zone_named(*names: str) -> ZoneInfo:
+    """Return the first of these time zones that this machine knows, else US/Eastern."""
+    for name in names:
+        try:
+            return ZoneInfo(name)
+        except (KeyError, ValueError, OSError):  # not named, unknown, or the name of a folder
+            continue
+    return ZoneInfo(DEFAULT_ZONE)
 
 
 # --- Facts --------------------------------------------------------------------------------------
@@ -150,12 +162,7 @@ class Facts:
     @property
     def time_zone(self) -> ZoneInfo:
         """The zone of its dates: the order's, else the project's, else US/Eastern."""
-        for name in (self.zone, self.default_zone):
-            try:
-                return ZoneInfo(name)
-            except (KeyError, ValueError, OSError):  # not named, or unknown to this machine
-                continue
-        return ZoneInfo(DEFAULT_ZONE)
+        return zone_named(self.zone, self.default_zone)
 
     @property
     def port_time(self) -> time:
@@ -166,6 +173,11 @@ class Facts:
             except ValueError:
                 continue
         return time(9)
+
+    @cached_property
+    def countries(self) -> tuple[str, ...]:
+        """The countries of its numbers, whose holidays are no business days."""
+        return countries_of(number.phone_number for number in self.numbers)
 
     def today(self, now: datetime) -> date:
         """The calendar day in its zone."""
@@ -222,40 +234,6 @@ class Verdict:
     move: str
     reasons: tuple[Reason, ...] = ()
     next_change_at: datetime | None = None
-
-
-# --- Business days ------------------------------------------------------------------------------
-# Mondays to Fridays; holidays come here and nowhere else.
-
-
-def is_bd(day: date) -> bool:
-    """Tell whether people at the carriers work on a day."""
-    return day.weekday() < 5
-
-
-def bd_between(first: date, last: date) -> int:
-    """Return the business days after `first` up to and with `last`; negative the other way."""
-    if last < first:
-        return -bd_between(last, first)
-    days = (last - first).days
-    weeks, rest = divmod(days, 7)
-    return weeks * 5 + sum(is_bd(first + timedelta(days=n)) for n in range(1, rest + 1))
-
-
-def add_bd(day: date, count: int) -> date:
-    """Return the day so many business days later, or earlier for a negative count."""
-    step = timedelta(days=1 if count > 0 else -1)
-    for _ in range(abs(count)):
-        day += step
-        while not is_bd(day):
-            day += step
-    return day
-
-
-def moment_plus_bd(moment: datetime, count: int, zone: ZoneInfo) -> datetime:
-    """Return the same time of day so many business days later."""
-    local = moment.astimezone(zone)
-    return datetime.combine(add_bd(local.date(), count), local.time(), zone)
 
 
 # --- The verdict --------------------------------------------------------------------------------
@@ -348,17 +326,20 @@ def _calm(case: _Case) -> Verdict:
     today = facts.today(clock.now)
     if facts.is_living and facts.status in (PENDING, CONFIRMED):
         for day in facts.open_focs:
-            clock.is_past(facts.start_of(add_bd(day, -SOON_DAYS)))
-        soon = [day for day in facts.open_focs if bd_between(today, day) <= SOON_DAYS]
-        accepted = [w for w in facts.writes if _is_running(w, case)]
+            clock.is_past(facts.start_of(add_bd(day, -SOON_DAYS, facts.countries)))
+        soon = [
+            day for day in facts.open_focs if bd_between(today, day, facts.countries) <= SOON_DAYS
+        ]
+        # An activation whose numbers are all live is over, however short a while ago it was.
+        accepted = [w for w in facts.writes if _is_running(w, case) and not _is_over(w, facts)]
         if accepted:
-            waiting = sum(n.status == CONFIRMED for n in facts.numbers)
-            text = f"Activation under way, {words.count_text(waiting, 'number')} not live yet"
+            waiting = {n.phone_number for w in accepted for n in _not_live(w, facts)}
+            text = f"Activation under way, {words.count_text(len(waiting), 'number')} not live yet"
             reason = Reason("WAIT", text, "date", "half", since=accepted[0].created_at)
             return _verdict(case, "wait", "sinch", [reason])
         if soon:
             clock.is_past(facts.start_of(today + timedelta(days=1)))
-            rank = _RANKS["date"] + max(0, min(bd_between(today, soon[0]), 99))
+            rank = _RANKS["date"] + max(0, min(bd_between(today, soon[0], facts.countries), 99))
             return _verdict(case, "date", "date", [_dated(case, soon[0])], rank)
     if facts.is_living or (facts.status == COMPLETED and any(n.is_live for n in facts.numbers)):
         reason, move = _waiting(case)
@@ -473,7 +454,9 @@ def _late(case: _Case) -> None:
     late: list[tuple[datetime, str]] = []
     if facts.status == COMPLETED:
         count = sum(n.is_live for n in facts.numbers)
-        due = moment_plus_bd(facts.progress_at, COMPLETED_LIVE_DAYS, facts.time_zone)
+        due = moment_plus_bd(
+            facts.progress_at, COMPLETED_LIVE_DAYS, facts.time_zone, facts.countries
+        )
         if count and clock.is_past(due):
             are = "is" if count == 1 else "are"
             text = f"Completed, but {words.count_text(count, 'number')} {are} not live"
@@ -495,13 +478,7 @@ def _late(case: _Case) -> None:
                 late.append((due, f"{text}, and Sinch does not offer them"))
     for write in facts.writes:
         if write.kind == "port_in.activate" and write.state == "succeeded" and write.finished_at:
-            covered = [
-                n
-                for n in facts.numbers
-                if n.status == CONFIRMED
-                and (not write.numbers or n.phone_number in write.numbers)
-                and (write.numbers or not write.groups or n.group in write.groups)
-            ]
+            covered = _not_live(write, facts)
             due = write.finished_at + ACTIVATION_GRACE
             if covered and clock.is_past(due):
                 count_words = words.count_text(len(covered), "number")
@@ -525,19 +502,40 @@ def _rejected(case: _Case) -> None:
             continue
         answered = max((at for at in updates if at > number.since), default=None)
         if answered is None or case.clock.is_past(
-            moment_plus_bd(answered, ANSWER_DAYS, facts.time_zone)
+            moment_plus_bd(answered, ANSWER_DAYS, facts.time_zone, facts.countries)
         ):
             open_numbers.append(number)
     if not open_numbers:
         return
-    causes = Counter(n.reject_reason for n in open_numbers)
-    text = f"{words.count_text(len(open_numbers), 'number')} rejected"
-    if len(causes) > 1:
-        text += f" in {len(causes)} causes"
-    elif cause := next(iter(causes)):
-        text += f": “{_short(cause)}”"
-    next_step = "Correct it" if facts.status == PENDING else "Order them anew"
-    case.add("P3", text, "bad", next_step, min(n.since for n in open_numbers))
+    reasons = Counter(n.reject_reason for n in open_numbers)
+    text = f"{words.count_text(len(open_numbers), 'number')} rejected{_why(reasons)}"
+    since = min(n.since for n in open_numbers)
+    case.add("P3", text, "bad", _remedy(facts, reasons), since)
+
+
+def _why(reasons: Mapping[str, int]) -> str:
+    """Return `: PIN, address` for what the refusals speak of, `: “…”` where nobody knows."""
+    known = {cause.number: cause for said in reasons for cause in causes_of(said)}
+    if known and all(causes_of(said) for said in reasons) and len(known) <= MOST_CAUSES:
+        return f": {names_of([known[number] for number in sorted(known)])}"
+    if len(reasons) > 1:
+        return f" in {len(reasons)} causes"
+    said = next(iter(reasons))
+    return f": “{_short(said)}”" if said else ""
+
+
+def _remedy(facts: Facts, reasons: Mapping[str, int]) -> str:
+    """Return what to do first: the step that the cause of most of the numbers asks for."""
+    found = Counter[Cause]()
+    for said, count in reasons.items():
+        found.update(dict.fromkeys(causes_of(said), count))
+    # The table's order decides among causes of equally many numbers.
+    first = min(found, key=lambda cause: (-found[cause], cause.number), default=None)
+    if first and first.remedy == "terminal":
+        return first.next_step
+    if facts.status != PENDING:
+        return "Order them anew"
+    return first.next_step if first else "Ask Sinch"
 
 
 def _unanswered_note(case: _Case) -> None:
@@ -565,7 +563,7 @@ def _moved(case: _Case) -> None:
     """P5: a confirmed date changed or fell away, and the customer should know."""
     facts = case.facts
     if facts.moved and facts.is_living:
-        until = moment_plus_bd(facts.moved.at, MOVED_DAYS, facts.time_zone)
+        until = moment_plus_bd(facts.moved.at, MOVED_DAYS, facts.time_zone, facts.countries)
         if not case.clock.is_past(until):
             case.add("P5", facts.moved.text, "us", "Tell customer", facts.moved.at)
 
@@ -575,7 +573,7 @@ def _ended_by_others(case: _Case) -> None:
     facts = case.facts
     # An order that came back has not ended after all.
     if facts.ended and (facts.status == CANCELED or facts.gone_at):
-        until = moment_plus_bd(facts.ended.at, ENDED_DAYS, facts.time_zone)
+        until = moment_plus_bd(facts.ended.at, ENDED_DAYS, facts.time_zone, facts.countries)
         if not case.clock.is_past(until):
             case.add("P6", facts.ended.text, "bad", "Look at it", facts.ended.at)
 
@@ -621,6 +619,23 @@ def is_loa_name(name: str) -> bool:
     bare = "".join(c if c.isalnum() else " " for c in name.casefold())
     spaced = f" {' '.join(bare.split())} "
     return any(f" {word} " in spaced for word in _LOA_WORDS)
+
+
+def _not_live(activation: Write, facts: Facts) -> list[Number]:
+    """Return the confirmed numbers that an activation was asked for; without any, all of them."""
+    return [
+        n
+        for n in facts.numbers
+        if n.status == CONFIRMED
+        and (not activation.numbers or n.phone_number in activation.numbers)
+        and (activation.numbers or not activation.groups or n.group in activation.groups)
+    ]
+
+
+def _is_over(activation: Write, facts: Facts) -> bool:
+    """Tell whether every number is live that an activation was asked for, where it names them."""
+    names_them = activation.numbers or not activation.groups
+    return bool(names_them) and not _not_live(activation, facts)
 
 
 def _is_running(write: Write, case: _Case) -> bool:

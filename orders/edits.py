@@ -6,12 +6,15 @@ page cannot show it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
 from orders import wire
+from orders.causes import ORDER_FIELDS, Cause
 from orders.forms import (
     ADDRESS_FIELDS,
+    NEEDED_ADDRESS,
     SECRET_FIELDS,
     SERVICES,
     VOICE_ID_KEYS,
@@ -82,14 +85,12 @@ def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) 
 
     What most numbers have is in the shared fields; numbers that differ have an override.
     """
-    payload = order.payload
+    payload = wire.in_shape(order.payload)
     facts = wire.read_order(payload)
     per_number = {
-        str(entry.get("phoneNumber")): _fields_of_number(
-            entry, secrets.get(str(entry.get("phoneNumber")), {})
-        )
-        for entry in payload.get("phoneNumbers") or []
-        if entry.get("phoneNumber")
+        number: _fields_of_number(entry, secrets.get(number, {}))
+        for entry in payload["phoneNumbers"]
+        if (number := wire.phone_of(entry))
     }
     shared: Json = {}
     for unit in (*_OWN_UNITS, *_SHARED_UNITS):
@@ -131,8 +132,7 @@ def _commonest(entries: Iterable[Json], unit: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fields_of_number(entry: Mapping[str, Any], secrets: Mapping[str, str]) -> Json:
-    end_user, info = entry.get("endUser") or {}, entry.get("portOutInfo") or {}
-    voice = entry.get("voiceConfiguration") or {}
+    end_user, info, voice = entry["endUser"], entry["portOutInfo"], entry["voiceConfiguration"]
     kind = _text(voice.get("type"))
     signed = wire.read_date(info.get("authorizingDate"))
     street = ("streetPreDir", "streetName", "streetType", "streetPostDir")
@@ -156,7 +156,7 @@ def _fields_of_number(entry: Mapping[str, Any], secrets: Mapping[str, str]) -> J
         "signed_on": signed.isoformat() if signed else "",
         "voice": kind,
         "voice_id": _text(voice.get(VOICE_ID_KEYS.get(kind, ""))),
-        "sms_app": _text((entry.get("smsConfiguration") or {}).get("smsAppId")),
+        "sms_app": _text(entry["smsConfiguration"].get("smsAppId")),
     }
 
 
@@ -338,3 +338,133 @@ def override_forms(
             )
         )
     return forms
+
+
+# --- Mending what a cause of refusals names ---------------------------------------------------
+
+
+class FixForm(EndUserFields):
+    """Only the fields that mend a cause, once for all the numbers it is about."""
+
+    def __init__(self, data: Mapping[str, Any], names: Sequence[str]) -> None:
+        super().__init__(
+            {f"fix-{name}": value for name, value in data.items()},
+            saved={name: _text(data.get(name)) for name in SECRET_FIELDS},
+            complete=True,
+            prefix="fix",
+        )
+        for name in set(self.fields) - set(names):
+            del self.fields[name]
+        for name in names:
+            if name in ORDER_FIELDS:
+                self.fields[name] = deepcopy(DetailsForm.base_fields[name])
+
+    def clean(self) -> dict[str, Any]:
+        """Judge an address as a whole."""
+        given = super().clean() or self.cleaned_data
+        self._agree_on_country()
+        if any(given.get(name) for name in ADDRESS_FIELDS):
+            self._need(*NEEDED_ADDRESS)
+        return given
+
+
+class Fix:
+    """The fields of a cause, to be typed once for the numbers that were refused for it.
+
+    `before` are the fields that the page began with, `everyone` all numbers of the order.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        before: Json,
+        numbers: Sequence[str],
+        everyone: Sequence[str],
+        typed: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.cause, self.before = cause, before
+        self.numbers, self.everyone = list(numbers), list(everyone)
+        self._own = _by_number(before)
+        self.typed = {name: _text((typed or {}).get(name)) for name in cause.edits}
+        shown = {} if typed is not None else {n: self.sent(n) for n in cause.edits}
+        self.form = FixForm(self.typed | shown, cause.edits)
+
+    def sent(self, name: str) -> str:
+        """What Sinch has for all of these numbers; "" where they differ, and for no secret."""
+        if name in ORDER_FIELDS:
+            return _text(self.before.get(name))
+        return "" if name in SECRET_FIELDS else (self._sent(name) or "")
+
+    def _sent(self, name: str) -> str | None:
+        """The one value that all of these numbers have; None where they differ."""
+        unit = next(unit for unit in _OWN_UNITS if name in unit)
+        values = set()
+        for number in self.numbers:
+            entry = self._own.get(number)
+            has_own = entry is not None and any(_values(entry, unit))
+            values.add(_text((entry if has_own and entry else self.before).get(name)))
+        return values.pop() if len(values) == 1 else None
+
+    @property
+    def rows(self) -> list[tuple[Any, str, str]]:
+        """Each field with its width and what was sent, for the page."""
+        widths = {"street_num": "w-xs", "state": "w-xs", "zip": "w-xs", "unit": "w-sm"}
+        widths |= {"signed_on": "w-sm", "port_date": "w-sm", "port_time": "w-sm", "pin": "w-sm"}
+        return [
+            (self.form[name], widths.get(name, "w-md"), self._hint(name))
+            for name in self.cause.edits
+        ]
+
+    def _hint(self, name: str) -> str:
+        sent = _text(self.before.get(name)) if name in ORDER_FIELDS else self._sent(name)
+        if sent is None:
+            return "Sent so far: not the same for all of them"
+        if name in SECRET_FIELDS:
+            sent = _dots(name, sent)
+        elif name in ("port_date", "signed_on"):
+            sent = words.day_text(wire.read_date(sent)) or sent
+        elif name == "btn":
+            sent = words.phone_text(sent)
+        return f"Sent so far: {sent or 'nothing'}"
+
+    @property
+    def title(self) -> str:
+        """`Fix PIN on 2 numbers`."""
+        return self.cause.button(len(self.numbers))
+
+    @property
+    def digits(self) -> str:
+        """Its numbers as an address of a page holds them."""
+        return ".".join(number.lstrip("+") for number in self.numbers)
+
+    def applied(self, fields: Json) -> Json:
+        """Return the fields of an edit with what was typed here put in for these numbers."""
+        changed = {n for n, value in self.typed.items() if value and value != self.sent(n)}
+        # Emptying what may be empty, such as the unit of an address, is a change as well.
+        changed |= {n for n in self.typed if n == "unit" and self.typed[n] != self.sent(n)}
+        result = dict(fields)
+        for name in changed & ORDER_FIELDS:
+            result[name] = self.typed[name]
+        for unit in _OWN_UNITS:
+            if changed.intersection(unit):
+                result = self._with_unit(result, {name: self.typed.get(name, "") for name in unit})
+        return result
+
+    def _with_unit(self, fields: Json, values: Json) -> Json:
+        entries = [dict(entry) for entry in fields.get("overrides") or []]
+        if set(self.numbers) == set(self.everyone):
+            for entry in entries:
+                for name in values:
+                    entry.pop(name, None)
+            # Nothing of its own left: the number is as all the others are.
+            kept = [
+                e for e in entries if any(v for k, v in e.items() if k not in ("key", "number"))
+            ]
+            return fields | values | {"overrides": kept}
+        by_number = {entry.get("number"): entry for entry in entries}
+        for number in self.numbers:
+            if number not in by_number:
+                by_number[number] = {"key": f"n{number.lstrip('+')}", "number": number}
+                entries.append(by_number[number])
+            by_number[number].update(values)
+        return fields | {"overrides": entries}

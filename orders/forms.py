@@ -15,6 +15,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from orders import dates
 from orders.numbers import Line, is_canadian, numbers_of, read_numbers
 from portal import words
 from portal.operations.models import Operation
@@ -23,8 +24,8 @@ MAX_NUMBERS: Final = 500
 MAX_REFERENCE: Final = 100
 MAX_TEXT: Final = 100  # characters of any other field; longer ones are a slip of the clipboard
 
-ZONES: Final = ("US/Pacific", "US/Mountain", "US/Central", "US/Eastern")
-DEFAULT_ZONE: Final = "US/Eastern"
+ZONES: Final = dates.ZONES
+DEFAULT_ZONE: Final = dates.DEFAULT_ZONE
 # The last zone of the US in which a day begins: a date that has come there has come everywhere.
 WESTERNMOST: Final = ZoneInfo("Pacific/Honolulu")
 
@@ -347,21 +348,19 @@ class DetailsForm(EndUserFields):
         complete: bool,
         overrides: "Sequence[OverrideForm]" = (),
         reference_owner: Callable[[str], str] = lambda reference: "",
-        past_date: str = "",
         needs_secret: bool = True,
         **options: Any,
     ) -> None:
         """Bind the form to typed fields.
 
         `numbers` are the E.164 numbers of the order; `reference_owner` says whose a reference is
-        already, "" for nobody's; `past_date` is a port date that may stay although it has passed,
-        because it is what Sinch has; `needs_secret` asks for a PIN or an account number.
+        already, "" for nobody's; `needs_secret` asks for a PIN or an account number. The port
+        date is not judged: `advice` coaches, and Sinch decides.
         """
         self.needs_secret = needs_secret
         self.phone_numbers = list(numbers)
         self.overrides = overrides
         self.reference_owner = reference_owner
-        self.past_date = past_date
         super().__init__(data, saved=saved, complete=complete, **options)
         self.fields["voice_id"].label = VOICE_ID_LABELS.get(str(data.get("voice", "")), "Trunk id")
 
@@ -392,7 +391,6 @@ class DetailsForm(EndUserFields):
         """Judge what fields say together."""
         given = super().clean() or self.cleaned_data
         self._agree_on_country()
-        self._judge_schedule()
         if given.get("voice") and "voice_id" in given and not given["voice_id"]:
             label = VOICE_ID_LABELS[given["voice"]].lower()
             if self.complete:
@@ -416,19 +414,19 @@ class DetailsForm(EndUserFields):
         own = {o.phone_number for o in self.overrides if any(o.saved.values())}
         return bool(self.phone_numbers) and own >= set(self.phone_numbers)
 
-    def _judge_schedule(self) -> None:
+    def advice(self, now: datetime, carriers: Iterable[str] = ()) -> dates.Advice | None:
+        """Return what to know about the port date that stands in the form; None for nothing."""
+        self.is_valid()
         given = self.cleaned_data
-        zone = given.get("port_zone") or DEFAULT_ZONE
-        day: date | None = given.get("port_date")
-        today = timezone.now().astimezone(ZoneInfo(zone)).date()
-        if day is None or day.isoformat() == self.past_date:
-            return
-        if day < today:
-            self.add_error("port_date", "This day has passed. Choose a later one.")
-        elif day == today:
-            self.cautions["port_date"] = [
-                "Today; carriers need a business day at the least and will refuse it."
-            ]
+        return dates.coach(
+            numbers=self.phone_numbers,
+            carriers=carriers,
+            wanted=given.get("port_date"),
+            at=given.get("port_time"),
+            zone=given.get("port_zone") or "",
+            on_demand=bool(given.get("on_demand")),
+            now=now,
+        )
 
     def schedule(self) -> dict[str, str]:
         """Return Sinch's desiredPortSchedule. Only after `is_valid`."""

@@ -102,11 +102,6 @@ class Line:
         """How a sentence names it: "line 4"."""
         return f"line {self.position}"
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether there is nothing to say about it."""
-        return not self.problem and not self.remark
-
 
 def read_numbers(text: str) -> list[Line]:
     """Return one Line for each number or unreadable piece, in the order they were written.

@@ -4,9 +4,10 @@ import datetime
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -28,10 +29,14 @@ from django.db.models.functions import Cast, Concat, JSONObject
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
+from django.utils.dateparse import parse_datetime, parse_time
 
 from orders import actions_order as actions
+from orders import dates
+from orders.buckets import zone_named
+from orders.causes import CAUSES, Cause, causes_of
 from orders.models import OrderDocument, OrderNote, PortInNumber, PortInOrder
+from orders.numbers import is_canadian
 from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
@@ -152,12 +157,15 @@ def load(pk: int) -> PortInOrder:
 
 
 @dataclass
-class Cause:
-    """Numbers of one group that share a trouble and its reason."""
+class Refusal:
+    """Numbers of one group that share a trouble and its reason, and what is known of it."""
 
     status: str
     reason: str
     numbers: list[str] = field(default_factory=list)
+    causes: tuple[Cause, ...] = ()
+    steps: list["Step"] = field(default_factory=list)
+    tip: str = ""
 
     @property
     def title(self) -> str:
@@ -170,6 +178,19 @@ class Cause:
         """The numbers, neighbours drawn together: `+1 206 555 0117 to 0119, +1 …`."""
         return runs_text(self.numbers)
 
+    @property
+    def shared(self) -> str:
+        """`Same reason for both numbers.`; "" for a single one."""
+        count = len(self.numbers)
+        if count < 2:
+            return ""
+        return f"Same reason for {'both' if count == 2 else f'all {count}'} numbers."
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing can be mended, by a new order neither."""
+        return any(cause.remedy == "terminal" for cause in self.causes)
+
 
 @dataclass
 class Group:
@@ -179,7 +200,7 @@ class Group:
     group: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     shown: list[dict[str, Any]] = field(default_factory=list)
-    causes: list[Cause] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     when: str = ""
 
     @property
@@ -207,7 +228,7 @@ class Numbers:
     live: int
     counted: int
     parts: list[tuple[str, int]]
-    causes: list[Cause]
+    refusals: list[Refusal]
 
     @property
     def title(self) -> str:
@@ -279,6 +300,12 @@ def _live_since(row: dict[str, Any]) -> str:
     return words.moment_text(at if at.tzinfo else at.replace(tzinfo=datetime.UTC))
 
 
+def _live_time(row: dict[str, Any], accepted: datetime.datetime) -> str:
+    """Return when a number went live where Sinch names no day, only a time in UTC: `14:07`."""
+    at = parse_time(row["activated_at"]) if row["status"] == "ACTIVATED" else None
+    return words.clock_text(datetime.datetime.combine(accepted, at, datetime.UTC)) if at else ""
+
+
 def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
     """Return the numbers by carrier group; one statement. The first hundred unless `every`."""
     rows: list[dict[str, Any]] = [
@@ -313,7 +340,7 @@ def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
     for group in groups.values():
         group.shown = group.rows[: max(0, left)]
         left -= len(group.shown)
-        group.causes = _causes(group.rows)
+        group.refusals = _refusals(order, group.rows, len(rows))
         group.when = _when(order, group.rows)
     counts = Counter(row["status"] for row in rows)
     counted = len(rows) - counts["EXCLUDED"] - counts["CANCELED"]
@@ -331,12 +358,13 @@ def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
             ("wait", counts["PENDING"]),
             ("bad", counts["REJECTED"]),
         ],
-        causes=_causes(rows),
+        refusals=_refusals(order, rows, len(rows)),
     )
 
 
-def _causes(rows: list[dict[str, Any]]) -> list[Cause]:
-    found: dict[tuple[str, str], Cause] = {}
+def _refusals(order: PortInOrder, rows: list[dict[str, Any]], total: int) -> list[Refusal]:
+    """Return the refused and left out numbers by reason; `total` is how many the order has."""
+    found: dict[tuple[str, str], Refusal] = {}
     for row in rows:
         if row["status"] in TROUBLE:
             reason = (
@@ -344,9 +372,48 @@ def _causes(rows: list[dict[str, Any]]) -> list[Cause]:
                 if row["status"] == "REJECTED"
                 else row["exclusion_reason"] or row["reject_reason"]
             )
-            cause = found.setdefault((row["status"], reason), Cause(row["status"], reason))
-            cause.numbers.append(row["phone_number"])
-    return sorted(found.values(), key=lambda cause: (_rank(cause.status), -len(cause.numbers)))
+            refusal = found.setdefault(
+                (row["status"], reason), Refusal(row["status"], reason, causes=causes_of(reason))
+            )
+            refusal.numbers.append(row["phone_number"])
+    for refusal in found.values():
+        refusal.steps = _steps(order, refusal)
+        refusal.tip = _tip(refusal, total)
+    return sorted(found.values(), key=lambda one: (_rank(one.status), -len(one.numbers)))
+
+
+def fix_url(order: PortInOrder, cause: Cause, numbers: Sequence[str] = ()) -> str:
+    """Return the edit page opened at the fields of a cause; all its numbers unless some."""
+    asked = {"fix": cause.key} | (
+        {"n": ".".join(n.lstrip("+") for n in numbers)} if numbers else {}
+    )
+    return f"{reverse('orders:edit', args=[order.pk])}?{urlencode(asked)}"
+
+
+def _steps(order: PortInOrder, refusal: Refusal) -> list["Step"]:
+    """Return the buttons under a refusal while the order can be changed, one for each place."""
+    places = {"upload": "#upload", "composer": "#composer"}
+    steps: dict[str, Step] = {}
+    for cause in refusal.causes:
+        url = places.get(cause.place, "")
+        if cause.edits and refusal.status == "REJECTED":
+            url = fix_url(order, cause, () if cause.is_of_order else refusal.numbers)
+        if url:
+            steps.setdefault(url, Step(cause.button(len(refusal.numbers)), url))
+    if not refusal.causes and refusal.status == "REJECTED":
+        return [Step("Ask Sinch", "#composer")]
+    return list(steps.values()) if refusal.status == "REJECTED" else []
+
+
+def _tip(refusal: Refusal, total: int) -> str:
+    """Return the rule to quote when a single US line is refused over its name or address."""
+    named = {cause.key for cause in refusal.causes} & {"name", "address"}
+    if total > 1 or not named or is_canadian(refusal.numbers[0]):
+        return ""
+    return (
+        "For a single US line a carrier may ask no more of the customer than the number, the "
+        "account number, the ZIP and a passcode if there is one (47 CFR 52.36)."
+    )
 
 
 def _when(order: PortInOrder, rows: list[dict[str, Any]]) -> str:
@@ -591,11 +658,31 @@ def local_hint(order: PortInOrder, user: User) -> str:
             day, datetime.time.fromisoformat(at), tzinfo=ZoneInfo(zone)
         )
         here = there.astimezone(ZoneInfo(user.time_zone))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OSError):  # OSError: the name of a folder of zones
         return ""
     if here.utcoffset() == there.utcoffset():
         return ""
     return f"{here:%H:%M} where you are ({words.zone_word(user.time_zone)})"
+
+
+def gap_of(order: PortInOrder, numbers: Numbers) -> str:
+    """Return how many business days the confirmed date lies after the one asked for: "+2"."""
+    countries = dates.countries_of(row["phone_number"] for g in numbers.groups for row in g.rows)
+    return dates.gap_text(order.desired_port_date, order.item.foc_date, countries)
+
+
+def freeze_of(order: PortInOrder) -> str:
+    """Return the warning for a change in the last 48 hours before the port moment; else ""."""
+    day = order.item.foc_date or order.desired_port_date
+    if day is None:
+        return ""
+    try:
+        at = datetime.time.fromisoformat(order.desired_port_time or order.project.default_port_time)
+    except ValueError:
+        at = datetime.time(9)
+    zone = zone_named(order.desired_port_time_zone, order.project.default_port_time_zone)
+    moment = datetime.datetime.combine(day, at, zone)
+    return dates.freeze_text([moment], timezone.now())
 
 
 # --- What to do next -------------------------------------------------------------------------
@@ -620,10 +707,14 @@ def next_step(order: PortInOrder, offered: int) -> Step | None:
         return None
     text = reason.get("next") or ""
     edit = reverse("orders:edit", args=[order.pk]) if order.is_editable else "#composer"
+    fixes = {cause.next_step: cause for cause in reversed(CAUSES) if cause.edits}
+    asked = fixes.get(text) if reason.get("code") == "P3" else None
+    if asked and order.is_editable:
+        return Step(text, fix_url(order, asked))
     places = {
         "P1": "#operations",
         "P2": "#composer",
-        "P3": edit,
+        "P3": "#numbers",
         "P4": "#composer",
         "P6": "#timeline",
         "P7": "#numbers",
@@ -634,6 +725,9 @@ def next_step(order: PortInOrder, offered: int) -> Step | None:
     mended = {
         "Activate again": reverse("orders:activate", args=[order.pk]),
         "Correct it": edit,
+        "Ask Sinch": "#composer",
+        "Write to Sinch": "#composer",
+        "Upload LOA": "#upload",
     }
     place = mended.get(text) or places.get(reason.get("code", ""))
     return Step(text, place) if text and place else None
@@ -800,8 +894,9 @@ def outcome_of(order: PortInOrder, numbers: Numbers) -> Outcome | None:
         for group in operation.payload.get("groups") or ()
         for number in group.get("numbers") or ()
     }
+    accepted = operation.finished_at or timezone.now()
     rows = [
-        (row["phone_number"], row["status"], row["since"])
+        (row["phone_number"], row["status"], row["since"] or _live_time(row, accepted))
         for group in numbers.groups
         for row in group.rows
         if not asked or row["phone_number"] in asked

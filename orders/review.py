@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.urls import reverse
 from django.utils import timezone
 
+from orders.dates import Advice
 from orders.edits import override_forms
 from orders.forms import MAX_NUMBERS, DraftForm
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
@@ -239,6 +240,11 @@ class Review:
     def _cleaned(self) -> dict[str, Any]:
         self.form.is_valid()
         return dict(self.form.cleaned_data)
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """What to know about the port date; it blocks nothing."""
+        return self.form.advice(timezone.now(), [carrier for carrier, _ in self.carriers])
 
     @cached_property
     def banners(self) -> list[Banner]:

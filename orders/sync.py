@@ -47,6 +47,7 @@ NOTE, ACTIVATE = "port_in.note", "port_in.activate"
 NOTE_WINDOW = timedelta(minutes=10)
 MOST_WRITES = 100  # the newest operations of an order that its bucket looks at
 CONFIGURATION_AGE = timedelta(hours=1)
+BROKEN_PAUSE = timedelta(hours=1)  # before a bucket that could not be worked out is tried again
 _NUMBER_COLUMNS = (
     "status",
     "country_code",
@@ -826,8 +827,13 @@ def recompute_due(now: datetime, limit: int = 200) -> int:
     due = WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, next_change_at__lte=now)
     pks = list(due.order_by("next_change_at").values_list("target_pk", flat=True)[:limit])
     for pk in pks:
-        if order := PortInOrder.objects.filter(pk=pk).only("pk").first():
-            recompute(order)
+        try:
+            if order := PortInOrder.objects.filter(pk=pk).only("pk").first():
+                recompute(order)
+        except Exception:
+            # One whose key was lost, for instance, must not stop the clocks of all the others.
+            log.exception("The bucket of order %s could not be worked out", pk)
+            due.filter(target_pk=pk).update(next_change_at=now + BROKEN_PAUSE)
     return len(pks)
 
 

@@ -15,17 +15,19 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-from orders import actions, edits, wire
+from orders import actions, edits, page, wire
 from orders.actions import (
     ChangedElsewhere,
     NotEditable,
     NotSendable,
     Typed,
 )
+from orders.causes import cause_named, causes_of
 from orders.forms import SECRET_FIELDS
 from orders.models import PortInDraft, PortInOrder
 from orders.review import Reason, Review, is_sending, review
@@ -210,6 +212,8 @@ def _draft_context(
         "tab": request.POST.get("tab") or actions.new_key(),
         "attempt": actions.attempt_of(draft),
         "lines_mark": _mark(found.text, sorted(found.places)),
+        "advice": found.advice,
+        "coach_mark": _mark(found.advice),
         "checks_mark": _mark(found.checks, found.is_checking, draft.field("left_out", [])),
         "post_to": draft.get_absolute_url() if saved else reverse("orders:create"),
         "parts": set(),
@@ -324,6 +328,8 @@ def _press(draft: PortInDraft, verb: str, what: str, by: User) -> PortInDraft:
         actions.check_portability(draft, by=by)
     elif verb == "keep_portable":
         return actions.continue_with_portable(draft)
+    elif verb == "take_date":
+        return actions.take_date(draft, what)
     elif verb == "add_override":
         return actions.add_override(draft)
     elif verb == "remove_override":
@@ -338,6 +344,7 @@ _ANCHORS: Final = {
     "keep_portable": "#s2",
     "leave_out": "#s1",
     "show_all": "#s1",
+    "take_date": "#when",
     "add_override": "#overrides",
     "remove_override": "#overrides",
 }
@@ -357,6 +364,10 @@ def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpRespo
         parts.add("lines")
     if context["checks_mark"] != post.get("checks_mark"):
         parts.add("checks")
+    if context["coach_mark"] != post.get("coach_mark"):
+        parts.add("coach")
+    if verb == "take_date":
+        parts.add("port_date")
     if verb in {"add_override", "remove_override"}:
         parts.add("overrides")
     if post.get("version") == "0":
@@ -490,6 +501,8 @@ def _edit_form(
     found = actions.edit_of(order, start if typed is None else typed, complete=complete)
     if refused is not None:
         found.form.add_refusal(refused)
+    if request.method == "GET":
+        more["fix"] = _fix(order, request.GET, found.typed)
     context = {
         "order": order,
         "project": order.project,
@@ -501,9 +514,35 @@ def _edit_form(
         "key": request.POST.get("key") or actions.new_key(),
         "sealed": "" if is_fresh else actions.sealed(found.typed, _person(request)),
         "post_to": reverse("orders:edit", args=[order.pk]),
+        "advice": found.form.advice(timezone.now()),
+        "frozen": page.freeze_of(order),
         "plain": True,
     }
     return render(request, "orders/edit.html", context | more, status=status)
+
+
+def _fix(
+    order: PortInOrder,
+    asked: QueryDict,
+    before: dict[str, Any],
+    typed: Mapping[str, str] | None = None,
+) -> edits.Fix | None:
+    """Return the fields of the cause that a page was opened for, None for no such cause.
+
+    Without numbers it is for all that were refused for it.
+    """
+    cause = cause_named(asked.get("fix", ""))
+    if cause is None or not cause.edits:
+        return None
+    facts = wire.read_order(order.payload).numbers
+    everyone = [fact.phone_number for fact in facts]
+    named = {f"+{digits}" for digits in asked.get("n", "").split(".")}
+    chosen = [number for number in everyone if number in named] or [
+        fact.phone_number
+        for fact in facts
+        if fact.status == "REJECTED" and cause in causes_of(fact.reject_reason)
+    ]
+    return edits.Fix(cause, before, chosen, everyone, typed) if chosen else None
 
 
 def _edited(request: HtmxHttpRequest, order: PortInOrder) -> HttpResponse:
@@ -517,13 +556,20 @@ def _edited(request: HtmxHttpRequest, order: PortInOrder) -> HttpResponse:
         return _edit_form(request, order, status=409, notice=notice)
     start = before or edits.fields_of(order, order.secrets)
     typed = actions.merged(start, _typed(post, {}))
+    mended = {n.removeprefix("fix-"): post[n].replace("\0", "") for n in post if n[:4] == "fix-"}
+    if fix := _fix(order, post, start, mended) if mended else None:
+        if not fix.form.is_valid():
+            return _edit_form(request, order, typed, status=422, fix=fix)
+        typed = fix.applied(typed)
     if verb == "add_override":
         taken = {entry.get("number") for entry in typed["overrides"]}
         free = next((n for n in _numbers_in(order) if n not in taken), "")
         typed["overrides"] = [*typed["overrides"], {"key": actions.new_key(), "number": free}]
+    elif verb == "take_date" and wire.read_date(what):
+        typed["port_date"] = what
     elif verb == "remove_override":
         typed["overrides"] = [e for e in typed["overrides"] if e.get("key") != what]
-    if verb in {"add_override", "remove_override", "edit"}:
+    if verb in {"add_override", "remove_override", "take_date", "edit"}:
         return _edit_form(request, order, typed)
     if verb == "send":
         return _send_edit(request, order, typed)
@@ -551,6 +597,9 @@ def _edit_check(
         "key": request.POST.get("key") or actions.new_key(),
         "sealed": actions.sealed(typed, _person(request)),
         "post_to": reverse("orders:edit", args=[order.pk]),
+        "advice": found.form.advice(timezone.now()),
+        "frozen": page.freeze_of(order),
+        "plain": True,
         "checking": True,
     }
     moved = context["base"] != request.POST.get("base", context["base"])

@@ -71,6 +71,8 @@ def _context(
         "secrets": page.secrets_of(order, revealed or {}),
         "local_hint": page.local_hint(order, user),
         "zone": page.zone_of(order),
+        "gap": page.gap_of(order, numbers),
+        "frozen": page.freeze_of(order),
         "step": page.next_step(order, offered),
         "offered": offered,
         "may_send": sends,

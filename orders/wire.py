@@ -66,6 +66,8 @@ _TWINS: Final = {
     "activateTime": "activatedDate",
     "activatedDate": "activateTime",
 }
+# Whatever lies outside stands for "none", and breaks whoever reckons with it.
+_YEARS: Final = range(1900, 9000)
 _GROUP_NAME: Final = re.compile(r"GW\s+(\S.*?)\s+Grp\s*\d+", re.IGNORECASE)
 
 
@@ -81,12 +83,14 @@ def read_date(value: object) -> date | None:
     """Return the day that is written in a date or date-time, whatever its zone says.
 
     Source: Porting API, `focDate`: a date in one document, a date-time at noon or midnight UTC
-    in others. The written day is the day; shifted by a zone it would become the day before.
+    in others. The written day is the day; shifted by a zone it would become the day before. A
+    year that cannot be meant, such as 1 for "none", is no day.
     """
     try:
-        return date.fromisoformat(text(value)[:10])
+        day = date.fromisoformat(text(value)[:10])
     except ValueError:
         return None
+    return day if day.year in _YEARS else None
 
 
 def read_instant(value: object) -> datetime | None:
@@ -94,6 +98,8 @@ def read_instant(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text(value))
     except ValueError:
+        return None
+    if moment.year not in _YEARS:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -589,7 +595,7 @@ def write_body(
     leaves the order, an unknown one joins it.
     Source: Porting API, "Update a port-in order".
     """
-    payload, changes = _in_shape(_payload_of(order)), dict(changes or {})
+    payload, changes = in_shape(_payload_of(order)), dict(changes or {})
     wanted: Mapping[str, Mapping[str, Any] | None] = changes.pop("phoneNumbers", None) or {}
     schedule = changes.pop("desiredPortSchedule", None) or {}
     body: Json = {**payload, **changes}
@@ -646,7 +652,7 @@ def _sendable(order: Mapping[str, Any]) -> PortInOrderWrite:
     return body
 
 
-def _in_shape(payload: Mapping[str, Any]) -> Json:
+def in_shape(payload: Mapping[str, Any]) -> Json:
     """Return an order without the parts that are not of the kind Sinch documents for them."""
     sections = (*_NUMBER_ORDERED_KEYS[:-1],)
     return {
@@ -680,7 +686,7 @@ def comparable(payload: Mapping[str, Any]) -> dict[Path, str]:
     09:00:00, no type of service for business, no on-demand for automatic.
     """
     values: dict[Path, str] = {("onDemandActivation",): "false"}
-    body: Mapping[str, Any] = cast(Mapping[str, Any], writable_order(_in_shape(payload)))
+    body: Mapping[str, Any] = cast(Mapping[str, Any], writable_order(in_shape(payload)))
     for key, value in body.items():
         if key not in ("phoneNumbers", "desiredPortSchedule"):
             values[(key,)] = _normal(key, value)

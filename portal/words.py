@@ -4,7 +4,7 @@ Pure functions and data, no models. A word that is in no table is shown as itsel
 status Sinch adds next year appears on the screen instead of stopping it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -327,42 +327,12 @@ def chip(kind: str, word: str | None) -> Chip:
     )
 
 
-def order_chip(status: str | None, *, on_demand: bool = False) -> Chip:
-    """Return the chip of a port-in order; a confirmed on-demand order is our move."""
-    found = chip("order", status)
-    return replace(found, move="us") if on_demand and found.label == "Confirmed" else found
-
-
 def bucket_chip(bucket: str, move: str = "") -> Chip:
     """Return the chip of a work item's bucket; waiting names on whom."""
     return chip(
         "bucket",
         f"waiting_on_{move}" if bucket == "wait" and move in _WAITS else bucket,
     )
-
-
-def number_sentence(
-    status: str | None,
-    *,
-    foc_date: date | None = None,
-    on_demand: bool = False,
-    reason: str = "",
-    live_since: datetime | None = None,
-) -> str:
-    """Return the sentence about one number with its own date, time and reason filled in."""
-    found = chip("number", status)
-    if found.label == "Confirmed" and foc_date:
-        if on_demand:
-            when = day_text(foc_date)
-            return f"The losing carrier agreed: it moves once we activate it, from {when} on."
-        return f"The losing carrier agreed: it moves on {day_text(foc_date)}."
-    if found.label == "Live" and live_since:
-        return f"Live at Sinch since {moment_text(live_since)}."
-    if found.label == "Rejected" and reason:
-        return f"Refused: {reason}"
-    if found.label == "Excluded" and reason:
-        return f"{found.sentence.rstrip('.')}: {reason}"
-    return found.sentence
 
 
 # --- Numbers, dates, times ------------------------------------------------------------------

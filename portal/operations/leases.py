@@ -55,7 +55,7 @@ class LeasedRow(models.Model):
             due: Sequence[Self] = list(
                 rows.filter(next_try_at__lte=now)
                 .order_by("next_try_at")
-                .select_for_update(skip_locked=True, of=("self",))[:limit]
+                .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
             )
             if due:
                 cls._base_manager.filter(pk__in=[row.pk for row in due]).update(

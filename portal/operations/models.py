@@ -114,7 +114,13 @@ class Reading(LeasedRow):
                 fields=["next_try_at"],
                 name="reading_due",
                 condition=models.Q(next_try_at__isnull=False),
-            )
+            ),
+            # A full sweep leaves a heap of due rows; what is waited for is found beside it.
+            models.Index(
+                fields=["next_try_at"],
+                name="reading_waited_for",
+                condition=models.Q(next_try_at__isnull=False) & ~models.Q(cause="sweep"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,22 +1,14 @@
 """What staff are shown about writes: one panel for each, by the words of the look."""
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.apps import apps
 from django.urls import reverse
-from django.utils import timezone
 
 from portal import words
-from portal.operations import runner
 from portal.operations.models import Operation, Reading
-
-# A success that nobody closed says nothing any more after this; a refusal stays until it is seen.
-FRESH = timedelta(hours=12)
-MOST_SHOWN = 10
-MOST_LOOKED_AT = 30  # newest operations of a thing, seen ones among them
 
 # What a kind is called on its own page, and what stands for a subject that was not given.
 KINDS: dict[str, tuple[str, str]] = {
@@ -92,40 +84,6 @@ def panel_of(
         [Step(*step) for step in said.steps],
         [link] if link else [],
     )
-
-
-def for_target(
-    target: str, read_at: datetime | None = None, kinds: Collection[str] = ()
-) -> list[Panel]:
-    """Return the panels of a draft or an order, newest first; one statement.
-
-    What is under way, what became of it until somebody has seen it, and no refusal that a later
-    success of its kind has made good. `kinds` narrows it to some kinds of write.
-    """
-    found = Operation.objects.filter(target=target)
-    if kinds:
-        found = found.filter(kind__in=kinds)
-    newest = found.select_related("by").defer("payload").order_by("-pk")[:MOST_LOOKED_AT]
-    made_good: set[str] = set()
-    shown: list[Operation] = []
-    for operation in newest:
-        if _is_shown(operation, made_good):
-            shown.append(operation)
-        if operation.state == Operation.State.SUCCEEDED:
-            made_good.add(operation.kind)
-    return [panel_of(operation, read_at) for operation in shown[:MOST_SHOWN]]
-
-
-def _is_shown(operation: Operation, made_good: set[str]) -> bool:
-    if operation.is_under_way:
-        return True
-    if operation.seen_at is not None:
-        return False
-    if operation.state == Operation.State.SUCCEEDED:
-        return bool(operation.finished_at and operation.finished_at > timezone.now() - FRESH)
-    handler = runner.handlers().get(operation.kind)
-    stands_alone = handler is not None and handler.stands_alone
-    return stands_alone or operation.kind not in made_good
 
 
 def place_of(operation: Operation) -> Place:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject
@@ -18,12 +18,12 @@ from portal.sinch.errors import SinchError
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
-MOST_ATTEMPTS_LOGGED = 5
 # Seconds between two readings of one thing that webhooks ask for: the first leaves at once, and
 # the many that come right behind it share the second.
 CALM = 0.8
 WEBHOOK, SWEEP = "webhook", "sweep"
 
+# A sweep that comes upon a wish not yet fulfilled does not make a sweep of it.
 # A wish for something nobody reads at the moment makes it due now; while it is being read the
 # end of that reading looks at `requested_at` and makes it due again if the wish came later.
 _WISH = """
@@ -35,7 +35,12 @@ FROM unnest(%s::text[], %s::timestamptz[]) AS wanted(resource_id, requested_at)
 ORDER BY wanted.resource_id
 ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
     requested_at = GREATEST(operations_reading.requested_at, EXCLUDED.requested_at),
-    cause = EXCLUDED.cause,
+    cause = CASE
+        WHEN EXCLUDED.cause = 'sweep' AND operations_reading.next_try_at IS NOT NULL
+             AND (operations_reading.read_at IS NULL
+                  OR operations_reading.read_at < operations_reading.requested_at)
+        THEN operations_reading.cause
+        ELSE EXCLUDED.cause END,
     is_gone = false,
     next_try_at = CASE
         WHEN operations_reading.lease_until > %s THEN operations_reading.next_try_at
@@ -46,6 +51,8 @@ ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
         ELSE LEAST(operations_reading.next_try_at, EXCLUDED.next_try_at) END
 RETURNING id, resource_id, next_try_at
 """
+
+_IS_WAITED_FOR = ~Q(cause=SWEEP) & (Q(read_at=None) | Q(read_at__lt=F("requested_at")))
 
 
 class Reader(ABC):
@@ -115,9 +122,14 @@ def want_one(project: SinchProject | int, kind: str, resource_id: str, cause: st
 
 
 def run_one() -> bool:
-    """Claim one due reading and do it; False when none was due."""
+    """Claim one due reading and do it; False when none was due.
+
+    What a webhook or a person waits for goes before what a sweep has found, however much that is.
+    """
     rows = Reading.objects.select_related("project").defer("project__key_secret")
-    claimed = Reading.claim(rows, limit=1, seconds=LEASE_SECONDS)
+    claimed = Reading.claim(
+        rows.filter(_IS_WAITED_FOR), limit=1, seconds=LEASE_SECONDS
+    ) or Reading.claim(rows, limit=1, seconds=LEASE_SECONDS)
     for reading in claimed:
         _read(reading)
     return bool(claimed)
@@ -143,7 +155,7 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
     """End a reading that left at `started_at`; due again at once if a wish came meanwhile."""
     later = None if again is None else timezone.now() + again
     with transaction.atomic():
-        row = Reading.objects.select_for_update().get(pk=reading.pk)
+        row = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
         if row.read_at is None or row.read_at < started_at:
             row.read_at = started_at
         unfulfilled = row.requested_at > row.read_at

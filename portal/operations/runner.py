@@ -256,6 +256,10 @@ def _trouble(operation: Operation, handler: Handler, error: str) -> None:
             Operation.State.DEAD,
             message="The desk itself failed on it.",
         )
+    elif operation.state == Operation.State.SENDING:
+        # Somebody waits for it, and it is most likely done: the count of earlier looks is no
+        # reason to wait longer with the first look after this try.
+        operation.try_later(error, LOOK_PAUSES[0])
     else:
         operation.try_later(error)
 
@@ -291,7 +295,9 @@ def _end(
 def _settle(
     operation: Operation, handler: Handler, state: str, answer: dict[str, Any], message: str
 ) -> None:
-    row = Operation.objects.select_for_update().defer("payload").get(pk=operation.pk)
+    # Not a key's lock: a reading that holds the order may just be naming this operation beside a
+    # note of ours, and we are about to wait for that order.
+    row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)
     if not row.is_under_way:
         return  # another worker has settled it meanwhile
     if state != Operation.State.SUCCEEDED and row.lease_id != operation.lease_id:
@@ -354,7 +360,7 @@ def try_again(operation: Operation) -> bool:
     """
     state = Operation.State
     with transaction.atomic():
-        row = Operation.objects.select_for_update().defer("payload").get(pk=operation.pk)
+        row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)
         if not may_be_tried_again(row):
             return False
         asked_before = row.uncertain_since is not None

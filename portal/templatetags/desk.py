@@ -236,12 +236,6 @@ def today_text() -> str:
     return words.day_text(timezone.localdate())
 
 
-@register.simple_tag
-def port_moment(on: date | None, at: time | str | None = None, zone: str | None = None) -> str:
-    """Return a port date with its time and zone: `Tue 16 Jun, 09:00 Pacific`."""
-    return words.port_moment_text(on, at, zone)
-
-
 @register.filter
 def zone(name: str | None) -> str:
     """Return how staff name a zone: `Pacific` for `US/Pacific`."""
@@ -373,24 +367,27 @@ def field(
     rows: int = 0,
     mono: bool = False,
     autofocus: bool = False,
+    described: str = "",
 ) -> dict[str, Any]:
     """Render one form field: label, control, hint, errors, and advice that does not block.
 
     `width` is w-xs … w-lg, `optional` the mark beside the label ("if any"), `label` and `hint`
-    replace the field's own. Advice comes from `form.cautions`, a dict of field name to sentences.
+    replace the field's own, `described` is the id of more that is said of it. Advice comes from
+    `form.cautions`, a dict of field name to sentences.
     """
     hint = hint or str(bound.help_text or "")
     cautions = list(getattr(bound.form, "cautions", {}).get(bound.name, ()))
     kind = _kind(bound)
-    described = [f"{bound.auto_id}_hint"] if hint else []
-    described += [f"{bound.auto_id}_error"] if bound.errors else []
-    described += [f"{bound.auto_id}_caution"] if cautions else []
+    described_by = [f"{bound.auto_id}_hint"] if hint else []
+    described_by += [f"{bound.auto_id}_error"] if bound.errors else []
+    described_by += [f"{bound.auto_id}_caution"] if cautions else []
+    described_by += [described] if described else []
     css = bound.field.widget.attrs.get("class", "")
     attrs: dict[str, Any] = {}
     if kind in {"input", "file"}:
         attrs["class"] = " ".join(part for part in ("input", "mono" if mono else "", css) if part)
-    if described:
-        attrs["aria-describedby"] = " ".join(described)
+    if described_by:
+        attrs["aria-describedby"] = " ".join(described_by)
     if rows:
         attrs["rows"] = rows
     if autofocus:

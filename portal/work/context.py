@@ -69,7 +69,6 @@ def _desk(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-_LIVING = ",".join(WorkItem.LIVING)
 VIEWS = (
     # key, name, filters, the count that belongs to it, and whether a count asks for work
     ("mine", "Mine + unassigned", {"bucket": "ready,us", "owner": "me,nobody"}, "home", False),

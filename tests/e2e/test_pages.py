@@ -143,6 +143,11 @@ def check_an_edit(page: Page) -> None:
     page.get_by_role("heading", level=1, name="What this edit will change").wait_for()
 
 
+def see_the_fix(page: Page) -> None:
+    page.get_by_role("heading", level=2, name="Fix PIN on").wait_for()
+    open_everything(page)
+
+
 def open_everything(page: Page) -> None:
     page.evaluate(OPEN_ALL)
 
@@ -170,7 +175,6 @@ class Look:
 
 LOOKS = {
     "home": Look("/"),
-    "home for everyone": Look("/?who=team"),
     "list": Look("/work/"),
     "list with its menus open": Look("/work/?bucket=us", after=open_everything),
     "list without a match": Look("/work/?q=zebra"),
@@ -191,13 +195,13 @@ LOOKS = {
     "order with long words": Look("long"),
     "order as Sinch sent it": Look("wrong raw/"),
     "edit": Look("wrong edit/"),
+    "edit opened at a refusal": Look("wrong edit/?fix=pin", after=see_the_fix),
     "edit that is not possible": Look("done edit/"),
     "edit to be reviewed": Look("wrong edit/", after=check_an_edit),
     "activation": Look("ready activate/"),
     "activation that is not possible": Look("wrong activate/"),
     "hand over": Look("wrong owner/"),
     "operation": Look("written"),
-    "settings": Look("/settings/"),
     "settings with everything open": Look("/settings/", after=open_everything),
     "change of password": Look("/settings/password/"),
     "webhook log": Look("/webhooks/log/"),

@@ -198,3 +198,16 @@ def test_a_button_clicked_while_the_draft_is_being_saved_is_not_lost(page: Page)
     page.get_by_role("button", name="Check portability").click()
     held[0].continue_()
     expect(page.get_by_role("cell", name="Yes")).to_have_count(2)
+
+
+def test_a_safer_date_is_offered_while_typing_and_taken_with_one_click(page: Page):
+    page.goto("/orders/new/")
+    saturday = date.today() + timedelta(days=14 + (5 - date.today().weekday()) % 7)
+    page.get_by_role("textbox", name="Port date").fill(saturday.isoformat())
+    page.get_by_role("textbox", name="Port date").blur()
+    expect(page.locator("#coach")).to_contain_text("is no business day")
+    page.locator("#coach").get_by_role("button", name="Take").click()
+    expect(page.locator("#coach .banner")).to_have_count(0)
+    taken = date.fromisoformat(page.get_by_role("textbox", name="Port date").input_value())
+    assert taken > saturday
+    assert taken.weekday() < 4, "the day after is a business day, too"

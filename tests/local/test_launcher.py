@@ -81,6 +81,24 @@ def test_a_second_launcher_for_the_same_folder_is_refused_and_told_where_the_fir
     assert not desk.is_running(tmp_path)
 
 
+def test_a_command_in_a_second_terminal_speaks_to_the_sinch_of_the_desk_and_to_no_other(
+    tmp_path, monkeypatch
+):
+    for name in SINCH_KEY:
+        monkeypatch.setenv(name, "a-key-of-its-own")
+    monkeypatch.setenv("SINCH_AUTH_URL", "http://127.0.0.1:7001/oauth2/token")
+    monkeypatch.setenv("SINCH_PORTING_URL", "http://127.0.0.1:7001")
+    monkeypatch.delenv("SINCH_HOSTING_URL", raising=False)
+    local = tmp_path / "local"
+    local.mkdir()
+    desk.Desk(local)._environment(keys.ensure_secrets(local))
+    kept = paths.running(local)
+    assert kept["SINCH_AUTH_URL"] == "http://127.0.0.1:7001/oauth2/token"
+    assert kept["SINCH_PORTING_URL"] == "http://127.0.0.1:7001"
+    assert "SINCH_HOSTING_URL" not in kept
+    assert "a-key-of-its-own" not in kept.values()
+
+
 def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path):
     made = keys.ensure_secrets(tmp_path)
     assert keys.ensure_secrets(tmp_path) == made == paths.secrets(tmp_path)

@@ -65,19 +65,6 @@ def test_letter_case_does_not_matter_and_nothing_is_said_plainly():
     assert words.chip("qualified", "GLOBAL_PROCESS_STATE_VERIFIED").label == "Verified"
 
 
-def test_a_confirmed_on_demand_order_is_our_move():
-    assert words.order_chip("CONFIRMED").move == "date"
-    assert words.order_chip("CONFIRMED", on_demand=True).move == "us"
-
-
-def test_the_sentence_about_a_number_carries_its_own_facts():
-    day = datetime.date(timezone.localdate().year, 6, 18)
-    assert words.number_sentence("CONFIRMED", foc_date=day).endswith(f"on {day:%a} 18 Jun.")
-    on_demand = words.number_sentence("CONFIRMED", foc_date=day, on_demand=True)
-    assert "once we activate it" in on_demand
-    assert words.number_sentence("REJECTED", reason="Invalid PIN") == "Refused: Invalid PIN"
-
-
 def test_numbers_dates_and_times_are_written_the_house_way():
     assert words.phone_text("+12065550142") == "+1 206 555 0142"
     assert words.phone_text("not a number") == "not a number"

@@ -223,40 +223,6 @@ def test_no_page_shows_what_was_sent(agent_client, write, desk, project):
 # --- Panels -----------------------------------------------------------------------------------
 
 
-def test_panels_show_what_is_under_way_and_what_nobody_has_seen(
-    write, desk, django_assert_num_queries
-):
-    seen, done, under_way = write(), write(), write(kind="test.other")
-    Operation.objects.filter(pk=seen.pk).update(seen_at=timezone.now(), state=State.SUCCEEDED)
-    Operation.objects.filter(pk=done.pk).update(finished_at=timezone.now(), state=State.SUCCEEDED)
-    with django_assert_num_queries(1):
-        shown = panels.for_target("thing:1")
-        assert [panel.title for panel in shown]
-    assert [panel.operation for panel in shown] == [under_way, done]
-    assert [panel.operation for panel in panels.for_target("thing:1", kinds=["test.other"])] == [
-        under_way
-    ]
-    assert panels.for_target("thing:2") == []
-
-
-def test_an_old_success_is_not_shown_any_more_and_an_old_refusal_is(write, desk):
-    success, refusal = write(kind="test.other"), write()
-    long_ago = timezone.now() - timedelta(days=3)
-    Operation.objects.filter(pk=success.pk).update(state=State.SUCCEEDED, finished_at=long_ago)
-    Operation.objects.filter(pk=refusal.pk).update(state=State.REFUSED, finished_at=long_ago)
-    assert [panel.operation for panel in panels.for_target("thing:1")] == [refusal]
-
-
-def test_a_refusal_that_was_made_good_is_not_shown_any_more(write, desk):
-    refused, good = write(), write()
-    Operation.objects.filter(pk=refused.pk).update(state=State.REFUSED)
-    assert refused in [panel.operation for panel in panels.for_target("thing:1")]
-    Operation.objects.filter(pk=good.pk).update(
-        state=State.SUCCEEDED, seen_at=timezone.now(), finished_at=timezone.now()
-    )
-    assert panels.for_target("thing:1") == []
-
-
 @pytest.mark.parametrize(
     ("state", "title", "tone", "current"),
     [

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from portal.operations import doorbell, readings
+from portal.operations import doorbell, readings, tasks
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchRateLimited, SinchUnavailable
 
@@ -66,6 +66,35 @@ def test_a_wish_for_what_is_being_read_takes_no_lease_away(project, library):
     Reading.claim(Reading.objects.all(), limit=1, seconds=60)
     readings.want_one(project, KIND, "1", "staff")
     assert not readings.run_one()
+
+
+@pytest.mark.parametrize("cause", ["webhook", "staff"])
+def test_what_somebody_waits_for_is_read_before_a_heap_of_sweep(project, library, cause):
+    now = timezone.now()
+    readings.want(project, KIND, {str(n): now for n in range(20)}, "sweep")
+    readings.want_one(project, KIND, "7", cause)
+    readings.want_one(project, KIND, "new", cause)
+    readings.run_one()
+    readings.run_one()
+    assert sorted(library.asked) == [("7", cause), ("new", cause)]
+
+
+def test_a_sweep_does_not_take_a_wish_of_a_webhook_for_its_own(project, library):
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.want_one(project, KIND, "1", "sweep")
+    readings.run_one()
+    readings.want_one(project, KIND, "1", "sweep")
+    readings.run_one()
+    assert library.asked == [("1", "webhook"), ("1", "sweep")]
+
+
+def test_a_heap_of_readings_leaves_threads_for_webhooks(project, library, monkeypatch):
+    readings.want(project, KIND, {str(n): timezone.now() for n in range(4)}, "sweep")
+    monkeypatch.setattr(tasks, "_readers", threading.BoundedSemaphore(1))
+    found = []
+    library.meanwhile = lambda reading: found.append(tasks.run_readings())
+    assert tasks.run_readings() == 4
+    assert found == [0, 0, 0, 0]
 
 
 def test_a_worker_that_died_while_reading_gives_the_reading_back(project, library):

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from portal.operations import actions, doorbell, runner
 from portal.operations.models import Operation
 from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
 from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
+from portal.work.models import TimelineEntry
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -302,6 +303,45 @@ def test_a_fault_while_a_success_is_settled_undoes_the_settling_and_keeps_the_wr
     run(operation)
     assert operation.state == State.SUCCEEDED
     assert desk.sent == desk.there == [operation.pk]
+
+
+def test_a_fault_while_settling_is_looked_into_soon_however_many_looks_came_before(write, desk):
+    desk.settling = RuntimeError("deadlock")
+    operation = write()
+    Operation.objects.filter(pk=operation.pk).update(attempts=9)
+    runner.run_one()
+    operation.refresh_from_db()
+    assert operation.state == State.SENDING
+    assert operation.next_try_at < timezone.now() + timedelta(seconds=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_may_name_an_operation_that_is_being_settled(write, desk, monkeypatch):
+    # As a reading does that found our note before its answer arrived here. It holds the order,
+    # which the settling is going to wait for: neither may wait for the other.
+    operation, waited = write(), []
+
+    def name_it():
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '3s'")
+                TimelineEntry.objects.create(
+                    operation_id=operation.pk, text="a note", fact="note:1"
+                )
+        except OperationalError as error:
+            waited.append(error)
+        finally:
+            connections.close_all()
+
+    def settle(*_):
+        other = threading.Thread(target=name_it)
+        other.start()
+        other.join(20)
+
+    monkeypatch.setattr(desk, "succeeded", settle)
+    runner.run_one()
+    operation.refresh_from_db()
+    assert (operation.state, waited) == (State.SUCCEEDED, [])
 
 
 def test_a_fault_at_the_last_try_is_looked_up_all_the_same(write, desk):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orders import buckets
-from orders.buckets import Facts, Note, Notice, Number, Offer, Write, work_out
+from orders.buckets import Facts, Note, Notice, Number, Offer, Reason, Write, work_out
 
 PACIFIC = ZoneInfo("US/Pacific")
 # A Tuesday; everything here is told in its week.
@@ -54,24 +54,6 @@ def codes(case: Facts, now: datetime = NOW) -> list[str]:
 def offered(case: Facts, *offers: Offer) -> Facts:
     """Return an on-demand order for which Sinch offers these groups."""
     return replace(case, on_demand=True, offers=offers, offered_at=NOW - timedelta(minutes=1))
-
-
-# --- Business days --------------------------------------------------------------------------
-
-
-def test_business_days_leave_out_the_weekend() -> None:
-    friday, monday = date(2026, 6, 12), date(2026, 6, 15)
-    assert buckets.bd_between(friday, monday) == 1
-    assert buckets.bd_between(monday, friday) == -1
-    assert buckets.bd_between(TODAY, date(2026, 6, 16)) == 5
-    assert buckets.add_bd(friday, 1) == monday
-    assert buckets.add_bd(monday, -1) == friday
-    assert buckets.add_bd(TODAY, 0) == TODAY
-
-
-@pytest.mark.parametrize("count", range(12))
-def test_adding_business_days_and_counting_them_agree(count: int) -> None:
-    assert buckets.bd_between(TODAY, buckets.add_bd(TODAY, count)) == count
 
 
 # --- Buckets without a reason ---------------------------------------------------------------
@@ -213,16 +195,36 @@ def test_a_completed_order_with_a_number_that_is_not_live_is_late_after_a_busine
 # --- P3 -------------------------------------------------------------------------------------
 
 
-def test_a_rejection_needs_us_and_is_told_in_sinchs_words() -> None:
-    refused = [number(n, "REJECTED", reject_reason="Invalid passcode/PIN supplied") for n in (0, 1)]
-    verdict = work_out(facts("PENDING", *refused), NOW)
+def refusals(*reasons: str, status: str = "PENDING") -> Reason:
+    refused = [number(n, "REJECTED", reject_reason=said) for n, said in enumerate(reasons)]
+    verdict = work_out(facts(status, *refused), NOW)
     assert verdict.bucket == "us"
-    assert verdict.reasons[0].text == "2 numbers rejected: “Invalid passcode/PIN supplied”"
-    assert verdict.reasons[0].since == EARLIER
-    several = [refused[0], number(1, "REJECTED", reject_reason="End user name does not match CSR")]
-    assert work_out(facts("PENDING", *several), NOW).reasons[0].text == (
-        "2 numbers rejected in 2 causes"
-    )
+    return verdict.reasons[0]
+
+
+WRONG_PIN, WRONG_NAME = "Invalid passcode/PIN supplied", "End user name does not match CSR"
+
+
+def test_a_rejection_needs_us_and_is_told_by_its_cause() -> None:
+    reason = refusals(WRONG_PIN, WRONG_PIN)
+    assert (reason.text, reason.next) == ("2 numbers rejected: PIN", "Fix PIN")
+    assert reason.since == EARLIER
+    reason = refusals(WRONG_NAME, WRONG_PIN, WRONG_NAME)
+    assert (reason.text, reason.next) == ("3 numbers rejected: PIN, name", "Fix name")
+
+
+def test_a_rejection_that_nobody_understands_is_told_in_sinchs_words() -> None:
+    reason = refusals("See ticket 20448")
+    assert (reason.text, reason.next) == ("1 number rejected: “See ticket 20448”", "Ask Sinch")
+    assert refusals("").text == "1 number rejected"
+    assert refusals("See ticket 20448", WRONG_PIN).text == "2 numbers rejected in 2 causes"
+
+
+def test_a_rejection_says_first_what_helps_and_where_no_edit_does() -> None:
+    assert refusals("Letter of agency unreadable").next == "Upload LOA"
+    assert refusals("Port protection: number lock is on").next == "Write to Sinch"
+    assert refusals("Rate center is not portable").next == "Look at it"
+    assert refusals(WRONG_PIN, status="CONFIRMED").next == "Order them anew"
 
 
 def test_an_update_answers_a_rejection_for_two_business_days() -> None:
@@ -353,6 +355,16 @@ def test_another_group_stays_ready_beside_one_that_is_being_activated(ready: Fac
     )
     verdict = work_out(replace(other, writes=(running,)), NOW)
     assert verdict.reasons[0].text == "Activate 1 number"
+
+
+def test_an_activation_is_over_when_its_own_numbers_are_live() -> None:
+    later = TODAY + timedelta(days=1)
+    numbers = (number(0, "ACTIVATED"), number(1, "CONFIRMED", foc_date=later))
+    asked = {"groups": ("g1",), "numbers": frozenset({PHONES[0]})}
+    case = facts("CONFIRMED", *numbers, writes=(write("activate", "succeeded", 0.1, **asked),))
+    verdict = work_out(case, NOW)
+    assert verdict.bucket == "date"
+    assert "under way" not in verdict.reasons[0].text
 
 
 def test_an_offer_for_another_day_becomes_ready_that_midnight(ready: Facts) -> None:

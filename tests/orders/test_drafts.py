@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import actions
+from orders import actions, dates
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
 from orders.review import review
 from portal.accounts.models import SinchProject, User
@@ -81,7 +81,16 @@ class Desk:
         return self.html
 
     def hidden(self) -> dict[str, str]:
-        names = ("draft", "version", "tab", "attempt", "lines_mark", "checks_mark", "sealed")
+        names = (
+            "draft",
+            "version",
+            "tab",
+            "attempt",
+            "lines_mark",
+            "checks_mark",
+            "coach_mark",
+            "sealed",
+        )
         found = {n: re.search(rf'name="{n}" value="([^"]*)"', self.html) for n in names}
         return {name: match[1] for name, match in found.items() if match}
 
@@ -612,7 +621,6 @@ def test_500_numbers_are_sent(desk, sandbox):
     [
         ({"reference": "R" * 101}, "101 characters, at most 100", "id_reference"),
         ({"signed_on": in_days(2)}, "Lies in the future", "id_signed_on"),
-        ({"port_date": in_days(-2)}, "This day has passed", "id_port_date"),
         ({"state": "Washington"}, "Two letters of a US state", "id_state"),
         ({"zip": "9810"}, "5 digits, such as 98101", "id_zip"),
         ({"zip": "K1A 0B1"}, "Does not go with WA", "id_zip"),
@@ -636,6 +644,76 @@ def test_a_wrong_field_says_what_to_do_and_everything_typed_stays(checked, chang
         assert f'value="{fields[name]}"' in text
     for name, value in changed.items():
         assert checked.draft.field(name) == value
+
+
+def coach_in(html: str) -> str:
+    """What stands where the coach speaks."""
+    return html.partition('id="coach"')[2].partition("Activate on demand")[0]
+
+
+def next_saturday() -> str:
+    today = timezone.localdate()
+    return (today + timedelta(days=14 + (5 - today.weekday()) % 7)).isoformat()
+
+
+def test_the_port_date_is_coached_and_the_suggestion_taken_without_script(checked):
+    assert "banner" not in coach_in(desk_with(checked, good_day()))
+    html = desk_with(checked, next_saturday())
+    assert "is no business day" in coach_in(html)
+    button = re.search(r'name="action" value="take_date:([\d-]+)"[^>]*>(Take [^<]+)<', html)
+    assert button
+    answer = checked.post({}, f"take_date:{button[1]}")
+    assert answer["Location"].endswith("#when")
+    assert checked.draft.field("port_date") == button[1]
+    assert f'value="{button[1]}"' in checked.html
+    assert "banner" not in coach_in(checked.html)
+
+
+def good_day() -> str:
+    """A date the coach warns of in no way."""
+    advice = dates.coach(
+        numbers=["+12065550142", "+12065550143"],
+        carriers=[],
+        wanted=timezone.localdate(),
+        at=None,
+        zone="US/Pacific",
+        on_demand=True,
+        now=timezone.now(),
+    )
+    assert advice
+    assert advice.suggestion
+    return advice.suggestion.isoformat()
+
+
+def desk_with(desk: Desk, day: str) -> str:
+    desk.post({"port_date": day}, "save")
+    return desk.html
+
+
+def test_autosave_refreshes_the_coach_when_it_has_something_else_to_say(checked):
+    desk_with(checked, good_day())
+    said = checked.post({"port_date": in_days(1)}, **HTMX).content.decode()
+    assert 'id="coach" aria-live="polite" hx-swap-oob="true"' in said
+    assert "safer" in said
+    assert 'id="port-date-box"' not in said
+    again = checked.post({"city": "Tacoma"}, **HTMX).content.decode()
+    assert 'id="coach"' not in again
+    taken = checked.post({}, f"take_date:{good_day()}", **HTMX).content.decode()
+    assert f'value="{good_day()}"' in taken
+    assert 'id="port-date-box" hx-swap-oob="true"' in taken
+
+
+@pytest.mark.parametrize("day", [in_days(-2), in_days(0), in_days(1), in_days(90)])
+def test_no_port_date_keeps_an_order_from_being_sent(checked, day):
+    assert "banner" in coach_in(desk_with(checked, day))
+    assert checked.post({"port_date": day}, "send").status_code == 302
+    assert Operation.objects.filter(kind="port_in.create").exists()
+
+
+def test_a_suggestion_that_is_no_date_changes_nothing(checked):
+    before = checked.draft.field("port_date")
+    checked.post({}, "take_date:soon")
+    assert checked.draft.field("port_date") == before
 
 
 def test_a_canadian_number_needs_a_reseller_name(desk):

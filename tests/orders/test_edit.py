@@ -12,8 +12,8 @@ from orders import actions, edits, wire
 from orders.models import PortInOrder
 from portal.operations import readings, runner
 from portal.operations.models import Operation
-from portal.work.models import TimelineEntry
-from tests.orders.test_drafts import ACCOUNT, PIN, Desk, details
+from portal.work.models import TimelineEntry, WorkItem
+from tests.orders.test_drafts import ACCOUNT, PIN, Desk, details, in_days
 
 pytestmark = pytest.mark.django_db
 
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.django_db
 class EditPage:
     """A person editing: posts what the page would post, with its hidden fields."""
 
-    def __init__(self, client: Client, order: PortInOrder) -> None:
+    def __init__(self, client: Client, order: PortInOrder, query: str = "") -> None:
         self.client = client
         self.url = f"/orders/{order.pk}/edit/"
-        self.html = client.get(self.url).content.decode()
+        self.html = client.get(f"{self.url}{query}").content.decode()
 
     def fields(self) -> dict[str, str]:
         found = dict(re.findall(r'<input[^>]*name="([\w-]+)"[^>]*value="([^"]*)"', self.html))
@@ -181,7 +181,6 @@ def test_an_edit_that_changes_nothing_is_not_sent(page):
         ({"zip": "9810"}, "5 digits, such as 98101"),
         ({"name": ""}, "Write the name as it stands on the bill."),
         ({"reference": "R" * 101}, "101 characters, at most 100"),
-        ({"port_date": "2020-01-01"}, "This day has passed"),
     ],
 )
 def test_a_wrong_field_is_named_and_everything_typed_stays(page, changed, said):
@@ -189,6 +188,33 @@ def test_a_wrong_field_is_named_and_everything_typed_stays(page, changed, said):
     assert answer.status_code == 422
     assert said in page.html
     assert page.fields()["city"] == "Tukwila"
+
+
+def test_the_date_of_an_edit_is_coached_on_both_pages_and_blocks_nothing(page):
+    early = in_days(1)
+    page.post("check", port_date=early)
+    assert "What this edit will change" in page.html
+    button = re.search(r'name="action" value="take_date:([\d-]+)"', page.html)
+    assert button
+    page.post(button[0].partition('value="')[2].rstrip('"'))
+    assert page.fields()["port_date"] == button[1]
+    assert "Edit this order" in page.html
+    page.post("check", port_date=early)
+    page.post("send")
+    assert update().payload["body"]["desiredPortSchedule"]["desiredPortDate"] == early
+
+
+def test_an_edit_and_a_cancelation_shortly_before_the_port_moment_are_warned_of(page, order):
+    warning = "the old date may still fire"
+    assert warning not in page.html
+    assert warning not in page.client.get(order.get_absolute_url()).content.decode()
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    WorkItem.objects.filter(pk=order.item_id).update(foc_date=tomorrow)
+    close = EditPage(page.client, order)
+    assert warning in close.html
+    close.post("check", zip="98102")
+    assert warning in close.html
+    assert warning in page.client.get(order.get_absolute_url()).content.decode()
 
 
 def test_sinchs_refusal_comes_back_beside_the_field_with_what_was_typed(page, order):
@@ -347,3 +373,88 @@ def test_an_order_of_numbers_and_statuses_only_has_empty_fields():
 
 def test_an_order_without_numbers_is_no_error():
     assert edits.fields_of(Order(), {})["name"] == ""
+
+
+# --- Opened at what a refusal is about -----------------------------------------------------------
+
+
+def refuse(order: PortInOrder, reason: str, *numbers: str) -> None:
+    """Have the mirror say that numbers are rejected."""
+    for entry in order.payload["phoneNumbers"]:
+        if entry["phoneNumber"] in numbers:
+            entry |= {"status": "REJECTED", "rejectReason": reason}
+    order.save(update_fields=["payload"])
+
+
+FIRST, SECOND, THIRD = "+12065550142", "+12065550143", "+12065550144"
+
+
+def test_a_fix_opens_its_fields_alone_with_what_was_sent_beside_them(agent_client, order):
+    page = EditPage(agent_client, order, f"?fix=account&n={FIRST[1:]}.{SECOND[1:]}")
+    panel = page.html[page.html.index('id="fix"') : page.html.index('id="s1"')]
+    assert "Fix account number on 2 numbers" in panel
+    assert re.search(r'<input[^>]*name="fix-account"[^>]*autofocus', panel)
+    assert "Ask the customer:" in panel
+    assert "Sent so far: ••••" in panel
+    assert 'name="fix-name"' not in panel
+    assert ACCOUNT not in page.html
+
+
+def test_a_fixed_pin_is_sent_for_the_refused_numbers_only(agent_client, order):
+    page = EditPage(agent_client, order, f"?fix=pin&n={FIRST[1:]}.{THIRD[1:]}")
+    assert page.post("check", **{"fix-pin": "5566"}).status_code == 200
+    assert "What this edit will change" in page.html
+    assert "5566" not in page.html
+    page.post("send")
+    sent = {
+        entry["phoneNumber"]: entry["portOutInfo"]["existingPortOutPin"]
+        for entry in update().payload["body"]["phoneNumbers"]
+    }
+    assert sent == {FIRST: "5566", SECOND: PIN, THIRD: "5566"}
+
+
+def test_a_fix_without_numbers_is_for_all_that_were_refused_for_it(agent_client, order):
+    refuse(order, "End user name does not match CSR", SECOND)
+    page = EditPage(agent_client, order, "?fix=name")
+    assert "Fix name on 1 number" in page.html
+    page.post("check", **{"fix-name": "Pike Street Books, LLC"})
+    page.post("send")
+    names = {
+        e["phoneNumber"]: e["endUser"]["name"] for e in update().payload["body"]["phoneNumbers"]
+    }
+    assert names[SECOND] == "Pike Street Books, LLC"
+    assert names[FIRST] == names[THIRD] == details()["name"]
+
+
+def test_a_fix_of_the_date_is_for_the_whole_order(agent_client, order):
+    refuse(order, "FOC expired, please supplement", FIRST)
+    page = EditPage(agent_client, order, "?fix=date")
+    day = (timezone.localdate() + timedelta(days=40)).isoformat()
+    page.post("check", **{"fix-port_date": day})
+    page.post("send")
+    assert update().payload["body"]["desiredPortSchedule"]["desiredPortDate"] == day
+
+
+def test_a_fix_that_cannot_be_read_is_told_beside_its_field_and_sends_nothing(agent_client, order):
+    page = EditPage(agent_client, order, f"?fix=address&n={SECOND[1:]}")
+    answer = page.post("check", **{"fix-zip": "98"})
+    assert answer.status_code == 422
+    assert "5 digits, such as 98101" in page.html
+    assert page.fields()["fix-zip"] == "98"
+    page.post("check", **{"fix-zip": "98104"})
+    assert "<ins>98104</ins>" in page.html
+
+
+@pytest.mark.parametrize(
+    "query", ["?fix=nothing", "?fix=lock&n=12065550142", "?fix=pin", "?fix=pin&n=1.2.%00"]
+)
+def test_a_fix_of_nothing_here_opens_the_plain_edit(agent_client, order, query):
+    page = EditPage(agent_client, order, query)
+    assert "Edit this order" in page.html
+    assert 'id="fix"' not in page.html
+
+
+def test_a_fix_left_as_it_was_changes_nothing(agent_client, order):
+    page = EditPage(agent_client, order, f"?fix=address&n={FIRST[1:]}")
+    page.post("check")
+    assert "0 changes" in page.html

@@ -2,13 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders import forms
 from orders.edits import override_forms
 from orders.forms import WESTERNMOST, DraftForm, authorizing_moment, split_unit
 from orders.numbers import read_numbers
@@ -162,14 +162,15 @@ def test_the_moment_of_signature_is_that_day_or_its_first_minute_and_never_to_co
     assert moment.date() == day
 
 
-def test_a_port_date_of_today_is_an_advice_and_one_that_has_passed_an_error():
-    today = timezone.now().astimezone(forms.ZoneInfo("US/Pacific")).date()
-    form = form_of(typed(port_date=today.isoformat()))
-    assert form.is_valid()
-    assert "Today" in form.cautions["port_date"][0]
-    before = (today - timedelta(days=1)).isoformat()
-    assert "has passed" in said(form_of(typed(port_date=before)), "port_date")
-    assert form_of(typed(port_date=before), past_date=before).is_valid()
+def test_no_port_date_is_an_error_and_one_that_has_passed_is_advised_against():
+    today = timezone.now().astimezone(ZoneInfo("US/Pacific")).date()
+    for day, words in ((today, "It is today"), (today - timedelta(days=2), "has passed")):
+        form = form_of(typed(port_date=day.isoformat()))
+        assert form.is_valid()
+        advice = form.advice(timezone.now())
+        assert advice
+        assert "will be refused" in advice.title
+        assert words in " ".join(advice.lines)
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,119 @@ def test_the_page_says_where_the_order_is_and_hides_its_secrets(agent_client, ma
     assert "••••4431" in html
 
 
+@pytest.mark.parametrize(
+    ("foc", "told"),
+    [
+        (datetime.date(2026, 6, 18), '+2 <abbr title="business days">bd</abbr>'),
+        (datetime.date(2026, 6, 22), '+3 <abbr title="business days">bd</abbr>'),  # Juneteenth
+        (datetime.date(2026, 6, 16), "none"),
+        (None, "–"),
+    ],
+)
+def test_the_gap_between_the_dates_is_told_in_business_days(agent_client, make_order, foc, told):
+    order = make_order(numbers=[{"status": "PENDING"}], item={"foc_date": foc})
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert f"<dt>Gap</dt><dd>{told}</dd>" in html
+
+
+WRONG_PIN = {"status": "REJECTED", "reject_reason": "Invalid passcode/PIN supplied"}
+
+
+def refused(reason: str, status: str = "REJECTED") -> dict[str, str]:
+    name = "reject_reason" if status == "REJECTED" else "exclusion_reason"
+    return {"status": status, name: reason}
+
+
+def explained(client: Client, order: PortInOrder) -> str:
+    html = client.get(order.get_absolute_url()).content.decode()
+    return " ".join(html[html.index('id="numbers"') : html.index('id="composer"')].split())
+
+
+def test_a_refusal_is_explained_and_mended_where_it_stands(agent_client, make_order):
+    order = make_order(numbers=[WRONG_PIN, WRONG_PIN, {"status": "PENDING"}])
+    html = explained(agent_client, order)
+    assert "<b>The PIN is missing or not the one the carrier expects.</b>" in html
+    assert "Same reason for both numbers." in html
+    assert "<b>Ask the customer:</b> the account holder to get a fresh port-out PIN" in html
+    assert "Sinch wrote: “Invalid passcode/PIN supplied”" in html
+    url = f"{at('edit', order)}?fix=pin&amp;n=12065550100.12065550101"
+    assert f'href="{url}">Fix PIN on 2 numbers</a>' in html
+
+
+def test_a_refusal_of_two_causes_has_a_button_for_each(agent_client, make_order):
+    order = make_order(numbers=[refused("PIN and ZIP do not match")])
+    html = explained(agent_client, order)
+    assert "Fix PIN on 1 number</a>" in html
+    assert "Fix address on 1 number</a>" in html
+    assert "47 CFR 52.36" in html, "a single line may be refused over little"
+
+
+def test_what_is_mended_elsewhere_says_where(agent_client, make_order):
+    locked = make_order(numbers=[refused("Number lock active on line")])
+    html = explained(agent_client, locked)
+    assert "Protection against moving is on." in html
+    assert "ask Sinch by note to try again" in html
+    assert "Fix " not in html
+    papers = make_order(numbers=[refused("Letter of agency is unreadable")])
+    assert '<a class="btn btn-sm" href="#upload">Upload LOA</a>' in explained(agent_client, papers)
+
+
+def test_a_refusal_that_matches_nothing_stands_in_sinchs_words(agent_client, make_order):
+    order = make_order(numbers=[refused("See <ticket> 20448")])
+    html = explained(agent_client, order)
+    assert "1 number rejected: “See &lt;ticket&gt; 20448”" in html
+    assert "Ask Sinch by note what is needed." in html
+    assert "Ask the customer" not in html
+
+
+def test_a_left_out_number_is_explained_and_has_nothing_to_fix(agent_client, make_order):
+    order = make_order(
+        numbers=[refused("TN not found on account", "EXCLUDED"), {"status": "PENDING"}]
+    )
+    html = explained(agent_client, order)
+    assert "it will not move with this order.</b>" in html
+    assert "which account each number is on" in html
+    assert "“TN not found on account”" in html
+    assert "Fix " not in html
+
+
+def test_on_a_locked_order_a_refusal_needs_a_new_order(agent_client, make_order):
+    order = make_order("CONFIRMED", numbers=[WRONG_PIN, {"status": "CONFIRMED"}])
+    html = explained(agent_client, order)
+    assert "The PIN is missing" in html
+    assert "These numbers need a new order." in html
+    assert "Fix PIN" not in html
+    stays = make_order("CONFIRMED", numbers=[refused("Not portable"), {"status": "CONFIRMED"}])
+    html = explained(agent_client, stays)
+    assert "the number stays where it is" in html
+    assert "need a new order" not in html
+
+
+def test_in_a_long_order_each_cause_is_explained_once(agent_client, make_order):
+    rows = [WRONG_PIN] * 14 + [refused("TN not found on account", "EXCLUDED")] * 7
+    order = make_order(numbers=[*rows, *[{"status": "PENDING"}] * 100])
+    html = explained(agent_client, order)
+    assert html.count("The PIN is missing or not the one the carrier expects.") == 1
+    assert html.count("Fix PIN on 14 numbers") == 1
+    assert "The account holder to get a fresh port-out PIN" in html
+    assert "Sinch took these numbers out" in html
+
+
+def test_the_first_step_of_a_rejection_opens_what_it_mends(agent_client, make_order):
+    def first_step(next_word: str, status: str = "PENDING") -> str:
+        reason = {"code": "P3", "text": "1 number rejected", "next": next_word}
+        order = make_order(status, [WRONG_PIN], {"bucket": "us", "reasons": [reason]})
+        step = page.next_step(order, 0)
+        assert step
+        return step.url.removeprefix(at("edit", order))
+
+    assert first_step("Fix PIN") == "?fix=pin"
+    assert first_step("Fix account number") == "?fix=account"
+    assert first_step("Ask Sinch") == "#composer"
+    assert first_step("Upload LOA") == "#upload"
+    assert first_step("Order them anew", "CONFIRMED") == "#numbers"
+
+
 def test_whoever_is_not_signed_in_is_asked_to(client, make_order):
     order = make_order()
     for name in ("detail", "raw", "activate", "owner"):

@@ -502,6 +502,21 @@ def test_a_bucket_moves_when_its_time_has_come(
     assert sync.recompute_due(timezone.now()) == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_order_that_cannot_be_recomputed_does_not_stop_the_clocks_of_the_others(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    broken = sync.store_port_in_order(project, order_json(), now)
+    sound = sync.store_port_in_order(project, order_json(id="40118274"), now)
+    with connection.cursor() as cursor:  # as if the key that encrypted it were lost
+        cursor.execute("UPDATE orders_portinorder SET secrets = 'x' WHERE id = %s", [broken.pk])
+    WorkItem.objects.filter(pk=broken.item_id).update(next_change_at=now - MINUTE)
+    WorkItem.objects.filter(pk=sound.item_id).update(next_change_at=now, bucket="done")
+    assert sync.recompute_due(timezone.now()) == 2
+    assert item_of(sound).bucket != "done"
+    assert sync.recompute_due(timezone.now()) == 0, "the broken one is not tried without end"
+
+
 def test_recomputing_what_has_not_moved_writes_nothing(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:

@@ -1,0 +1,482 @@
+"""Business days, and what there is to say about a port date before Sinch does.
+
+Pure: the moment is an argument. Nothing here blocks anything; every rule is a warning with its
+reason, and Sinch decides. "bd" is a business day: Monday to Friday without the holidays of the
+countries whose numbers are in the order.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import holidays
+import phonenumbers
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
+
+from orders.numbers import TOLL_FREE, area_code, is_canadian
+from portal import words
+
+# The zones Sinch takes. Source: Porting API, desiredPortTimeZone.
+ZONES: Final = ("US/Pacific", "US/Mountain", "US/Central", "US/Eastern")
+DEFAULT_ZONE: Final = "US/Eastern"
+
+CUT_OFF: Final = time(13)  # 47 CFR 52.35(a); a later request counts from the next business day
+OPENS, CLOSES = time(8), time(17)  # 47 CFR 52.35(a)
+SIMPLE_BD: Final = 2  # 47 CFR 52.35(a) has 1, and 1 for Sinch
+NON_SIMPLE_BD: Final = 5  # 47 CFR 52.35(d) has 4, and 1 for Sinch
+SAFE_BD: Final = 7  # 7 to 10 leave room for one refusal
+CANADIAN_BD: Final = 5  # Telecom Decision CRTC 2005-72 has 2 for simple ports; practice is longer
+CANADIAN_SAFE_BD: Final = 10
+FAR_DAYS: Final = 30
+FROZEN: Final = timedelta(hours=48)
+
+US: Final = ("US",)
+_IN: Final = {"US": "in the US", "CA": "in Canada"}
+_LAST_YEAR: Final = 2100  # the library knows no later one
+# Shorter than the law calls them.
+_SHORT: Final = {
+    "Juneteenth National Independence Day": "Juneteenth",
+    "National Day for Truth and Reconciliation": "the Day for Truth and Reconciliation",
+}
+
+
+# --- Business days ------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _holidays(country: str, year: int) -> dict[date, str]:
+    """Return the federal holidays of a year by their day, the days they are kept on included.
+
+    Source: 5 U.S.C. 6103 for the US, section 166 of the Canada Labour Code.
+    """
+    if not 1971 <= year <= _LAST_YEAR:
+        return {}
+    if country == "CA":
+        found = dict(
+            holidays.country_holidays(
+                "CA", years=year, observed=False, categories=("government",), language="en_CA"
+            )
+        )
+        # One at a weekend is kept on the next working day as well; two push each other on.
+        for day, name in sorted(found.items()):
+            kept = day
+            while kept.weekday() > 4 or (kept != day and kept in found):
+                kept += timedelta(days=1)
+            found.setdefault(kept, f"{name} (observed)")
+        return found
+    return dict(holidays.country_holidays(country, years=year, language="en_US"))
+
+
+def holiday_name(day: date, country: str) -> str:
+    """Return the holiday that is kept on a day, "" for none: "Juneteenth"."""
+    name = _holidays(country, day.year).get(day, "")
+    plain = name.removesuffix(" (observed)")
+    short = _SHORT.get(plain, plain)
+    return f"{short} (observed)" if name != plain else short
+
+
+@lru_cache(maxsize=512)
+def _lost_days(year: int, countries: tuple[str, ...]) -> list[date]:
+    """Return the Mondays to Fridays of a year that are a holiday in some of the countries."""
+    found = {day for country in countries for day in _holidays(country, year)}
+    return sorted(day for day in found if day.weekday() < 5)
+
+
+def countries_of(numbers: Iterable[str]) -> tuple[str, ...]:
+    """Return the countries of E.164 numbers by their area codes, the US for none."""
+    found = {is_canadian(number) for number in {number[:5]: number for number in numbers}.values()}
+    return tuple(sorted("CA" if canadian else "US" for canadian in found)) or US
+
+
+def is_bd(day: date, countries: tuple[str, ...] = US) -> bool:
+    """Tell whether people at the carriers of all these countries work on a day."""
+    return day.weekday() < 5 and day not in _lost_days(day.year, countries)
+
+
+def bd_between(first: date, last: date, countries: tuple[str, ...] = US) -> int:
+    """Return the business days after `first` up to and with `last`; negative the other way."""
+    if last < first:
+        return -bd_between(last, first, countries)
+    weeks, rest = divmod((last - first).days, 7)
+    week_days = weeks * 5 + sum((first + timedelta(days=n)).weekday() < 5 for n in _upto(rest))
+    return week_days - sum(
+        bisect_right(lost, last) - bisect_right(lost, first)
+        for year in range(first.year, min(last.year, _LAST_YEAR) + 1)
+        if (lost := _lost_days(year, countries))
+    )
+
+
+def _upto(count: int) -> range:
+    return range(1, count + 1)
+
+
+def add_bd(day: date, count: int, countries: tuple[str, ...] = US) -> date:
+    """Return the day so many business days later, or earlier for a negative count."""
+    step = timedelta(days=1 if count > 0 else -1)
+    for _ in range(abs(count)):
+        day += step
+        while not is_bd(day, countries):
+            day += step
+    return day
+
+
+def moment_plus_bd(
+    moment: datetime, count: int, zone: ZoneInfo, countries: tuple[str, ...] = US
+) -> datetime:
+    """Return the same time of day so many business days later."""
+    local = moment.astimezone(zone)
+    return datetime.combine(add_bd(local.date(), count, countries), local.time(), zone)
+
+
+def gap_text(asked: date | None, confirmed: date | None, countries: tuple[str, ...] = US) -> str:
+    """Return how far two dates are apart in business days: "+2", "none"; "" without both."""
+    if asked is None or confirmed is None:
+        return ""
+    gap = bd_between(asked, confirmed, countries)
+    if gap:
+        return f"{'+' if gap > 0 else '−'}{abs(gap)}"
+    return "none" if asked == confirmed else "0"
+
+
+# --- Where the numbers are ----------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _zones_of_prefix(prefix: str) -> tuple[str, ...]:
+    number = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{prefix}0142"))
+    found = [zone for zone in time_zones_for_number(number) if zone != UNKNOWN_TIMEZONE]
+    # 907 is Anchorage but for the westernmost islands.
+    return tuple(sorted(found, key=lambda zone: zone == "America/Adak"))
+
+
+def zones_of(number: str) -> tuple[str, ...]:
+    """Return the time zones of a number's area code, the likeliest first; () when it has none."""
+    prefix = number[2:8]
+    if area_code(number) in TOLL_FREE or len(prefix) != 6 or not prefix.isdecimal():
+        return ()
+    return _zones_of_prefix(prefix)
+
+
+def _commonest_zones(numbers: Iterable[str], moment: datetime) -> tuple[str, ...]:
+    """Return the zones of the numbers that show the same hour as most do at a moment."""
+    counts = Counter(zones for number in numbers if (zones := zones_of(number)))
+    hours: Counter[timedelta | None] = Counter()
+    for zones, count in counts.items():
+        hours[moment.astimezone(ZoneInfo(zones[0])).utcoffset()] += count
+    for zones, _ in counts.most_common():
+        if moment.astimezone(ZoneInfo(zones[0])).utcoffset() == hours.most_common(1)[0][0]:
+            return zones
+    return ()
+
+
+def _easternmost(numbers: Iterable[str], now: datetime) -> ZoneInfo:
+    """Return the zone of the numbers in which it is latest; US/Eastern when none has one."""
+    names = {zones[0] for number in numbers if (zones := zones_of(number))}
+    known = [ZoneInfo(name) for name in sorted(names)] or [ZoneInfo(DEFAULT_ZONE)]
+    return max(known, key=lambda zone: now.astimezone(zone).utcoffset() or timedelta())
+
+
+# --- The coach ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to know about a port date: a title, reasons, and perhaps a date that is safer.
+
+    Without a title it is no warning: the lines are good to know and that is all.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    suggestion: date | None = None
+
+    @property
+    def button(self) -> str:
+        """What the button says that takes the suggestion: "Take Tue 23 June"."""
+        return f"Take {long_day(self.suggestion)}" if self.suggestion else ""
+
+
+def long_day(day: date, today: date | None = None) -> str:
+    """Return `Thu 18 June`, with the year when it is not the one of `today`, if that is given."""
+    year = "" if today is None or day.year == today.year else f" {day.year}"
+    return f"{day:%a} {day.day} {day:%B}{year}"
+
+
+def coach(
+    *,
+    numbers: Sequence[str],
+    carriers: Iterable[str],
+    wanted: date | None,
+    at: time | None,
+    zone: str,
+    on_demand: bool,
+    now: datetime,
+) -> Advice | None:
+    """Return what to know about a wanted port date; None when there is nothing to say.
+
+    `zone` is one of Sinch's, "" for the default; without a time 09:00 is meant. Without numbers
+    only what holds for any order is said.
+    """
+    if wanted is None:
+        return None
+    case = _Case(
+        numbers=tuple(numbers),
+        carriers=len(set(carriers)),
+        wanted=wanted,
+        at=at or time(9),
+        zone=zone if zone in ZONES else DEFAULT_ZONE,
+        on_demand=on_demand,
+        now=now,
+    )
+    return case.advice()
+
+
+class _Case:
+    """One date with everything it is judged by."""
+
+    def __init__(
+        self,
+        *,
+        numbers: tuple[str, ...],
+        carriers: int,
+        wanted: date,
+        at: time,
+        zone: str,
+        on_demand: bool,
+        now: datetime,
+    ) -> None:
+        self.numbers, self.wanted, self.at = numbers, wanted, at
+        self.zone, self.on_demand = zone, on_demand
+        self.countries = countries_of(numbers)
+        self.local = now.astimezone(_easternmost(numbers, now))
+        self.today = self.local.date()
+        self.is_late = self.local.time() > CUT_OFF
+        counts_today = is_bd(self.today, self.countries) and not self.is_late
+        self.day_0 = self.today if counts_today else add_bd(self.today, 1, self.countries)
+        self.ahead = bd_between(self.day_0, wanted, self.countries)
+        self.has_canadian = "CA" in self.countries
+        # Nobody here can see remaining services; one US number of one carrier counts as simple.
+        self.is_simple = len(numbers) <= 1 and carriers <= 1 and not self.has_canadian
+
+    # Which dates are good.
+
+    @property
+    def least(self) -> int:
+        """The fewest business days that raise no warning by themselves."""
+        return SIMPLE_BD if self.is_simple else NON_SIMPLE_BD
+
+    @property
+    def safe(self) -> int:
+        """The business days a suggestion leaves."""
+        if self.is_simple:
+            return SIMPLE_BD
+        return CANADIAN_SAFE_BD if self.has_canadian else SAFE_BD
+
+    def is_workable(self, day: date) -> bool:
+        """Tell whether a day and the one after it are business days."""
+        return is_bd(day, self.countries) and is_bd(day + timedelta(days=1), self.countries)
+
+    def suggestion(self) -> date:
+        """Return the nearest date that raises no warning."""
+        first = add_bd(self.day_0, self.safe, self.countries)
+        last = self.today + timedelta(days=FAR_DAYS)
+        day, step = max(first, min(self.wanted, last)), timedelta(days=1)
+        while not self.is_workable(day):
+            day += step
+        if day > last:  # over a holiday and out of reach: the last good one before it
+            day = last
+            while not self.is_workable(day):
+                day -= step
+        return day
+
+    # What there is to say.
+
+    def advice(self) -> Advice | None:
+        day = long_day(self.wanted, self.today)
+        dated = [*self._interval(), *self._closed(), *self._far()]
+        counted = self._counted_from()
+        zoned = self._zone()
+        if not dated and not zoned and not counted:
+            return None
+        if not dated:
+            title = zoned[0].rstrip(".") if zoned else ""
+            return Advice(title, (*zoned[1:], *counted))
+        better = self.suggestion()
+        verdict = self._verdict()
+        comparison = f"{long_day(better, self.today)} is {'nearer' if self._far() else 'safer'}"
+        return Advice(
+            f"{day} {verdict}; {comparison}",
+            _spelled_out([*self._closed(), *self._interval(), *self._far(), *counted, *zoned]),
+            better,
+        )
+
+    def _verdict(self) -> str:
+        if self.is_hopeless:
+            return "will be refused"
+        if not is_bd(self.wanted, self.countries):
+            return "is no business day"
+        if self._far():
+            return "is far ahead"
+        if self.ahead < self.least:
+            return "is early and may be refused"
+        return "is possible"
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no carrier takes the date: it has passed, is today, or less than 1 bd ahead."""
+        return self.wanted <= self.today or self.ahead < 1
+
+    def _interval(self) -> list[str]:
+        """Simple, non-simple and Canadian numbers: how many business days are left."""
+        if self.wanted < self.today:
+            return [f"{long_day(self.wanted, self.today)} has passed."]
+        if self.wanted == self.today:
+            return ["It is today; carriers need a business day at the least."]
+        if self.ahead < 1:
+            return ["Carriers need a business day at the least."]
+        left = f"{self.ahead} bd from {self._when_counted}."
+        if self.is_simple:
+            return [f"{left} A single number needs {SIMPLE_BD}."] if self.ahead < SIMPLE_BD else []
+        said = []
+        if self.has_canadian and self.ahead < CANADIAN_BD:
+            said.append(f"{left} In Canada a move mostly takes about 2 weeks.")
+        elif self.ahead < NON_SIMPLE_BD:
+            said.append(f"{left} {self._why_more} need {NON_SIMPLE_BD} or more.")
+        elif self.ahead < SAFE_BD:
+            said.append(
+                f"{left} {self._why_more} need {NON_SIMPLE_BD} or more; {SAFE_BD} to 10 are safer."
+            )
+        return said
+
+    @property
+    def _why_more(self) -> str:
+        return "Several lines on one account" if len(self.numbers) > 1 else "Such moves"
+
+    @property
+    def _when_counted(self) -> str:
+        return "now" if self.day_0 == self.today else long_day(self.day_0, self.today)
+
+    def _closed(self) -> list[str]:
+        """Weekends and holidays, on the date and on the day after it."""
+        if self.wanted < self.today:
+            return []
+        if why := self._why_closed(self.wanted):
+            return [f"{long_day(self.wanted, self.today)} is {why}: carriers do not work then."]
+        if self.wanted == date.max:
+            return []
+        after = self.wanted + timedelta(days=1)
+        if why := self._why_closed(after):
+            return [
+                f"The day after, {long_day(after, self.today)}, is {why}: "
+                "nobody is there to repair it."
+            ]
+        return []
+
+    def _why_closed(self, day: date) -> str:
+        """Return which holiday or that it is a weekend; "" for a business day."""
+        for country in self.countries:
+            if name := holiday_name(day, country):
+                where = f" {_IN[country]}" if len(self.countries) > 1 else ""
+                return f"{name}{where}"
+        return "at the weekend" if day.weekday() > 4 else ""
+
+    def _far(self) -> list[str]:
+        days = (self.wanted - self.today).days
+        if days <= FAR_DAYS:
+            return []
+        return [
+            f"{days:,} days from now; carriers seldom hold a date more than {FAR_DAYS} days ahead."
+        ]
+
+    def _counted_from(self) -> list[str]:
+        """Say when the carrier's count begins, where that is not today."""
+        if self.day_0 == self.today or self.wanted <= self.today:
+            return []
+        tomorrow = self.day_0 == self.today + timedelta(days=1)
+        day = "tomorrow" if tomorrow else long_day(self.day_0, self.today)
+        if not is_bd(self.today, self.countries):
+            why = self._why_closed(self.today)
+            return [f"Today is {why}: the carrier counts from {day}."]
+        where = _city(_zone_name(self.local))
+        return [f"It is past 13:00 in {where}’s zone: the carrier counts from {day}."]
+
+    def _zone(self) -> list[str]:
+        """Compare the chosen zone with the one most numbers are in, at the port moment."""
+        moment = datetime.combine(self.wanted, self.at, ZoneInfo(self.zone))
+        try:
+            names = _commonest_zones(self.numbers, moment)
+            there = [moment.astimezone(ZoneInfo(name)) for name in names]
+            fits = [at for at in there if at.utcoffset() == moment.utcoffset()]
+            local = (fits or there or [moment])[0]
+            better = self._sinch_zone(local)
+        except OverflowError:  # the first or last day of all time
+            return []
+        said = []
+        chosen = words.zone_word(self.zone)
+        city = _city(_zone_name(local))
+        if there and not fits:
+            said.append(f"{self.at:%H:%M} {chosen} is {local:%H:%M} in {city}.")
+            if better:
+                said.append(f"Most of these numbers are in the zone {better}.")
+            else:
+                said.append(f"None of Sinch’s four zones is that of {city}.")
+        if not self.on_demand and not OPENS <= local.time() <= CLOSES:
+            where = f"{local:%H:%M} in {city}" if there else f"{local:%H:%M} {chosen}"
+            said.append(
+                f"The numbers go live by themselves at {where}; carriers work 08:00 to 17:00."
+            )
+        return said
+
+    @staticmethod
+    def _sinch_zone(local: datetime) -> str:
+        """Return the zone of Sinch's that shows the same hour at a moment, "" for none."""
+        for zone in ZONES:
+            if local.astimezone(ZoneInfo(zone)).utcoffset() == local.utcoffset():
+                return zone
+        return ""
+
+
+def _zone_name(local: datetime) -> str:
+    zone: Any = local.tzinfo
+    return str(zone.key)
+
+
+def _city(zone: str) -> str:
+    return words.zone_word(zone) if zone in ZONES else zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
+def _spelled_out(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines with "bd" spelled out where it comes first."""
+    found, is_said = [], False
+    for line in lines:
+        if not is_said and " bd " in line:
+            count = line.partition(" bd ")[0].rsplit(" ", 1)[-1]
+            noun = "business day" if count == "1" else "business days"
+            line, is_said = line.replace(" bd ", f" {noun} (bd) ", 1), True
+        found.append(line)
+    return tuple(found)
+
+
+# --- The last 48 hours --------------------------------------------------------------------------
+
+
+def freeze_text(moments: Iterable[datetime], now: datetime) -> str:
+    """Return the warning for a change or a cancelation shortly before a port moment, else "".
+
+    A moment that has come is no longer ahead and says nothing.
+    """
+    near = sorted(moment for moment in moments if now < moment < now + FROZEN)
+    if not near:
+        return ""
+    moment = near[0]
+    hours = max(1, int((moment - now).total_seconds() // 3600))
+    when = f"{long_day(moment.date())}, {moment:%H:%M} {words.zone_word(_zone_name(moment))}"
+    return (
+        f"{words.count_text(hours, 'hour')} to the port moment, {when}. In the last 48 hours a "
+        "change or a cancelation is best effort: the old date may still fire."
+    )
