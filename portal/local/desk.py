@@ -494,7 +494,7 @@ class Desk:
         else:
             sign_in = [
                 admin["username"],
-                "(the password was printed at the first start; make one anew with `make password`)",
+                "(with the password of the first start; `make password` makes a new one)",
             ]
         rows = [("Address", [f"{self.public_url}/"]), ("Sign in", sign_in)]
         if self.sandbox_address:
