@@ -124,6 +124,7 @@ class Offer:
     key: str
     numbers: tuple[str, ...]
     foc_date: date | None = None
+    since: datetime | None = None  # when this desk first heard of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,6 +656,7 @@ def _ready(case: _Case) -> Reason | None:
     today = facts.today(case.clock.now)
     by_number = {n.phone_number: n for n in facts.numbers}
     waiting: set[str] = set()
+    heard: list[datetime | None] = []
     for offer in facts.offers:
         numbers = [by_number[p] for p in offer.numbers if p in by_number]
         if not offer.numbers:
@@ -667,11 +669,15 @@ def _ready(case: _Case) -> Reason | None:
         running = [w for w in facts.writes if _is_running(w, case)]
         if any(w.covers(offer.key, [n.phone_number for n in numbers]) for w in running):
             continue
-        waiting |= {n.phone_number for n in numbers if n.status == CONFIRMED or n.is_live}
+        there = {n.phone_number for n in numbers if n.status == CONFIRMED or n.is_live}
+        waiting |= there
+        if there:
+            heard.append(offer.since or facts.offered_at)
     if not waiting:
         return None
     text = f"Activate {words.count_text(len(waiting), 'number')}"
-    return Reason("READY", text, "ready", "ready", "Activate", facts.offered_at)
+    since = min((moment for moment in heard if moment), default=None)
+    return Reason("READY", text, "ready", "ready", "Activate", since)
 
 
 def _short(said: str, most: int = 80) -> str:

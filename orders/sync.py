@@ -676,6 +676,7 @@ def _facts(
                 key=str(group.get("key") or ""),
                 numbers=tuple(group.get("numbers") or ()),
                 foc_date=wire.read_date(group.get("focDate")),
+                since=_moment(group.get("since")),
             )
             for group in order.offered_groups
         ),
@@ -860,7 +861,10 @@ def store_offers(
         order = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
         if order.offered_at and asked_at <= order.offered_at:
             return order
-        before = {(group["key"], group["focDate"]) for group in order.offered_groups}
+        before = {(g["key"], g["focDate"]): g.get("since") for g in order.offered_groups}
+        for group in offered:
+            known = before.get((group["key"], group["focDate"]))
+            group["since"] = known or asked_at.isoformat()
         _update(order, {"offered_groups": offered, "offered_at": asked_at})
         item = _item_of(order.item_id)
         said, rows = wire.read_order(order.payload), _Rows.of(item)

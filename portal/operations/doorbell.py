@@ -16,7 +16,7 @@ from portal.celery import app
 
 log = logging.getLogger(__name__)
 
-SPACING = 0.03  # seconds between two messages for one task
+SPACING = 0.08  # seconds between two messages for one task
 PAUSE = 3.0  # seconds without trying after the broker failed
 
 OPERATIONS = "portal.operations.tasks.run_operations"

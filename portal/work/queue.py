@@ -18,6 +18,7 @@ from django.db.models.functions import JSONObject
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from portal import words
 from portal.work import search
@@ -524,9 +525,15 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
         others=" · ".join(r.get("text", "") for r in item.reasons[1:4]),
         next_word=next_word,
         next_url=next_url,
-        since=since_text(item.waiting_since) if item.bucket in WorkItem.LIVING else "",
+        since=since_text(_since(item)) if item.bucket in WorkItem.LIVING else "",
         changed=words.clock_text(item.changed_at) if changed else "",
     )
+
+
+def _since(item: WorkItem) -> datetime:
+    """Return when what it needs first arose; when the order last moved, if that is not known."""
+    told = (item.first_reason or {}).get("since")
+    return (parse_datetime(told) if told else None) or item.waiting_since
 
 
 def since_text(moment: datetime) -> str:

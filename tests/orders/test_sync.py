@@ -471,7 +471,11 @@ def test_offered_groups_make_the_order_ready_and_are_told_once(
     order = sync.store_port_in_order(project, payload, now)
     groups = [ActivationGroup("GW Lumen Grp1", (A, B), entry["focDate"])]
     sync.store_offers(order, groups, now + MINUTE)
+    version = item_of(order).version
     sync.store_offers(order, groups, now + 2 * MINUTE)
+    # Still on offer: the clock runs from the first time, and an open page has nothing to fetch.
+    assert item_of(order).reasons[0]["since"] == (now + MINUTE).isoformat()
+    assert item_of(order).version == version
     sync.store_offers(order, [], now)
     item = item_of(order)
     assert (item.bucket, item.reasons[0]["text"]) == ("ready", "Activate 2 numbers")

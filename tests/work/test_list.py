@@ -92,6 +92,23 @@ def test_rows_say_what_is_needed_by_when_and_who_owns_it(agent_client, agent, ma
         assert said in html, said
 
 
+def test_the_clock_counts_from_when_the_first_need_arose(agent_client, make_item):
+    arose = timezone.now() - timedelta(days=3)
+    item = make_item(
+        bucket="us",
+        reasons=[
+            {"code": "P3", "text": "Rejected", "tone": "bad", "since": arose.isoformat()},
+            {"code": "P9", "text": "LOA missing", "tone": "us", "since": None},
+        ],
+    )
+    assert queue.since_text(arose) in get(agent_client)
+    WorkItem.objects.filter(pk=item.pk).update(reasons=[{"code": "P9", "text": "LOA missing"}])
+    item.refresh_from_db()
+    html = get(agent_client)
+    assert queue.since_text(arose) not in html
+    assert queue.since_text(item.waiting_since) in html
+
+
 def test_the_worst_come_first_and_the_newest_of_equals(agent_client, make_item):
     waiting, bad, ready = make_item(rank=400), make_item(rank=130), make_item(rank=100)
     bad_too = make_item(rank=130)
