@@ -12,6 +12,7 @@ from django.utils import timezone
 from portal.accounts.models import SinchProject
 from portal.crypto import EncryptedBytesField, EncryptedJSONField
 from portal.mirror import MirroredRecord
+from portal.operations.leases import LeasedRow
 from portal.operations.models import Operation
 from portal.work.models import WorkItem
 
@@ -48,6 +49,10 @@ class PortInOrder(MirroredRecord):
     offered_at = models.DateTimeField(null=True)
     # The list item's counters when the order was last read; a walk reads what differs.
     list_digest = models.CharField(max_length=200, blank=True)
+    # The order whose refused numbers this one takes up again.
+    follows = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="follow_ups"
+    )
     # Set when Sinch answered 404 for an order that was there before.
     gone_at = models.DateTimeField(null=True)
     first_seen_at = models.DateTimeField(default=timezone.now)
@@ -168,6 +173,10 @@ class OrderDocument(models.Model):
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now)
+    # The day the LOA was signed or the bill was written, as staff read it; its age counts from it.
+    dated_on = models.DateField(null=True)
+    # What staff saw with their own eyes: {"signed": {"by": "Mara Lindqvist", "at": "2026-…"}}.
+    ticks = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -206,6 +215,13 @@ class PortInDraft(models.Model):
         Operation, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     order = models.ForeignKey(PortInOrder, null=True, on_delete=models.SET_NULL)
+    # The draft this one was split off from when it was sent as several orders.
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
+    part = models.PositiveSmallIntegerField(default=0)  # counted from 1 within the parent
+    # The order whose refused numbers it takes up again, or that it was copied from.
+    follows = models.ForeignKey(
+        PortInOrder, null=True, on_delete=models.SET_NULL, related_name="draft_follow_ups"
+    )
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
@@ -249,3 +265,216 @@ class PortabilityResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.phone_number}: {'yes' if self.portable else 'no'}"
+
+
+class NumberList(LeasedRow):
+    """A file of numbers for a draft, read row by row in the background; it may be left alone.
+
+    UPLOADED → (its columns are guessed) → COLUMNS (a person confirms them) → READING → READY.
+    """
+
+    class State(models.TextChoices):
+        UPLOADED = "uploaded"
+        COLUMNS = "columns"
+        READING = "reading"
+        READY = "ready"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(SinchProject, on_delete=models.PROTECT)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    draft = models.OneToOneField(
+        PortInDraft, null=True, on_delete=models.CASCADE, related_name="number_list"
+    )
+    # A file of corrected rows; they take the places of the wrong ones in that list.
+    corrects = models.ForeignKey(
+        "self", null=True, on_delete=models.CASCADE, related_name="corrections"
+    )
+    name = models.CharField(max_length=200)
+    content = EncryptedBytesField(null=True)  # gone once every row is read
+    state = models.CharField(max_length=10, choices=State, default=State.UPLOADED)
+    # Column titles as they stand in the file, and which field of ours each is: {"0": "name"}.
+    titles = models.JSONField(default=list)
+    columns = models.JSONField(default=dict)
+    # The first rows as they stand in the file, to confirm the columns by.
+    sample = EncryptedJSONField(default=list)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                name="number_list_due",
+                condition=models.Q(next_try_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListRows(models.QuerySet["ListRow"]):
+    """Rows of lists, by what becomes of them."""
+
+    def wrong(self) -> "ListRows":
+        """Rows that have to be corrected or left out."""
+        return self.filter(left_out="").exclude(problems=[])
+
+    def going(self) -> "ListRows":
+        """Rows whose numbers go into an order."""
+        return self.filter(left_out="", problems=[], repeats=0).exclude(number="")
+
+
+class ListRow(models.Model):
+    """One row of a list: its number or what is wrong with it, and the details that stand in it."""
+
+    list = models.ForeignKey(NumberList, on_delete=models.CASCADE, related_name="rows")
+    position = models.PositiveIntegerField()  # the row in the file, counted from 1
+    number = models.CharField(max_length=16, blank=True)  # E.164; "" when it cannot be read
+    # {"cells": [… as in the file], "details": {"name": …, "pin": …} as a draft holds them}
+    data = EncryptedJSONField(default=dict)
+    # What keeps the row out: [{"field": "zip", "text": "5 digits, such as 98101 …"}].
+    problems = models.JSONField(default=list)
+    remark = models.CharField(max_length=200, blank=True)
+    repeats = models.PositiveIntegerField(default=0)  # the row the number stands on first
+    # Taken out by hand, or because the number cannot move; the words say which.
+    left_out = models.CharField(max_length=200, blank=True)
+    # The draft the row went to when the list was sent as several orders.
+    part = models.ForeignKey(PortInDraft, null=True, on_delete=models.SET_NULL, related_name="rows")
+
+    objects = ListRows.as_manager()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["list", "position"], name="a_row_once_in_a_list"),
+        ]
+        indexes = [models.Index(fields=["list", "number"], name="number_of_a_list")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.number}"
+
+
+class PortabilityRun(LeasedRow):
+    """A question to Sinch about many numbers, asked in batches in the background.
+
+    The answers are `PortabilityResult` rows; `done` of `total` numbers have been asked about.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    # The draft the numbers stand in; None for a check of numbers alone.
+    draft = models.ForeignKey(
+        PortInDraft, null=True, on_delete=models.CASCADE, related_name="portability_runs"
+    )
+    title = models.CharField(max_length=200, blank=True)
+    numbers = models.JSONField(default=list)  # E.164, in the order they are asked about
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    # Why it waits or what ended it, in words for staff; "" while all goes well.
+    problem = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                name="portability_run_due",
+                condition=models.Q(next_try_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"{self.total} numbers"
+
+
+class EndUserProfile(models.Model):
+    """An end user whose details are kept for the next order: name, address, account, signer."""
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    name = models.CharField(max_length=100)
+    # Fields of a draft by their names; the account number among them, never a PIN.
+    data = EncryptedJSONField(default=dict)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_profile_of_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoutingPreset(models.Model):
+    """Where numbers go at Sinch, kept for the next order: voice with its id, SMS app."""
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    name = models.CharField(max_length=100)
+    data = models.JSONField(default=dict)  # {"voice": "EST", "voice_id": …, "sms_app": …}
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_preset_of_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NoteTemplate(models.Model):
+    """A frequent note to Sinch, with gaps such as {reference} that the order fills."""
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    title = models.CharField(max_length=100)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["title"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "title"], name="one_template_of_a_title"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class OrderMark(models.Model):
+    """What staff decided about an order; it holds for the facts it was made about.
+
+    `fact` names those facts (a key made by `orders.marks`): with a new one the mark is over.
+    """
+
+    class Kind(models.TextChoices):
+        SETTLED = "settled"  # nothing more is to be done about a reason such as P3
+        ASKED = "asked"  # the customer has been asked; comes back when the clock runs out
+        NO_REPLY = "no_reply"  # the newest note of Sinch needs no answer
+        NEEDS_REPLY = "needs_reply"  # … does need one although we wrote since
+        NO_LOA = "no_loa"  # this order goes without an LOA
+
+    order = models.ForeignKey(PortInOrder, on_delete=models.CASCADE, related_name="marks")
+    kind = models.CharField(max_length=12, choices=Kind)
+    reason = models.CharField(max_length=4, blank=True)  # the code it is about, such as "P3"
+    fact = models.CharField(max_length=64, blank=True)
+    text = models.CharField(max_length=300, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)  # taken back by a person
+
+    class Meta:
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reason}".strip()

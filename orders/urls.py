@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from orders import views, views_order
+from orders import (
+    views,
+    views_activation,
+    views_documents,
+    views_edit,
+    views_notes,
+    views_order,
+)
 
 app_name = "orders"
 urlpatterns = [
@@ -13,18 +20,18 @@ urlpatterns = [
     path("<int:pk>/live/", views_order.live, name="live"),
     path("<int:pk>/numbers/", views_order.numbers, name="numbers"),
     path("<int:pk>/refresh/", views_order.refresh, name="refresh"),
-    path("<int:pk>/edit/", views.edit, name="edit"),
-    path("<int:pk>/note/", views_order.note, name="note"),
-    path("<int:pk>/team-note/", views_order.team_note, name="team_note"),
-    path("<int:pk>/documents/", views_order.document, name="document"),
+    path("<int:pk>/edit/", views_edit.edit, name="edit"),
+    path("<int:pk>/note/", views_notes.note, name="note"),
+    path("<int:pk>/team-note/", views_notes.team_note, name="team_note"),
+    path("<int:pk>/documents/", views_documents.document, name="document"),
     path(
         "<int:pk>/documents/<int:document_pk>/",
-        views_order.document_file,
+        views_documents.document_file,
         name="document_file",
     ),
     path("<int:pk>/cancel/", views_order.cancel, name="cancel"),
-    path("<int:pk>/activate/", views_order.activate, name="activate"),
-    path("<int:pk>/activate/live/", views_order.activation_live, name="activation_live"),
+    path("<int:pk>/activate/", views_activation.activate, name="activate"),
+    path("<int:pk>/activate/live/", views_activation.activation_live, name="activation_live"),
     path("<int:pk>/reveal/", views_order.reveal, name="reveal"),
     path("<int:pk>/raw/", views_order.raw, name="raw"),
     path("<int:pk>/owner/", views_order.owner, name="owner"),

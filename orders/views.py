@@ -15,21 +15,19 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-from orders import actions, edits, page, wire
+from orders import actions
 from orders.actions import (
     ChangedElsewhere,
     NotEditable,
     NotSendable,
     Typed,
 )
-from orders.causes import cause_named, causes_of
 from orders.forms import SECRET_FIELDS
-from orders.models import PortInDraft, PortInOrder
+from orders.models import PortInDraft
 from orders.review import Reason, Review, is_sending, review
 from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import signed_in_user
@@ -54,7 +52,7 @@ def agents_only(view: View) -> View:
     return login_required(guarded)
 
 
-def _person(request: HtmxHttpRequest) -> User:
+def person(request: HtmxHttpRequest) -> User:
     assert isinstance(request.user, User)  # the guard of every view has let nobody else in
     return request.user
 
@@ -73,9 +71,9 @@ def create(request: HtmxHttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _typed_into(request, _posted_id(request.POST), project)
     draft = PortInDraft(
-        project=project, by=_person(request), data=actions.default_fields(project), version=0
+        project=project, by=person(request), data=actions.default_fields(project), version=0
     )
-    return _draft_page(request, draft, drafts=actions.open_drafts(_person(request)), is_new=True)
+    return _draft_page(request, draft, drafts=actions.open_drafts(person(request)), is_new=True)
 
 
 @never_cache
@@ -153,7 +151,7 @@ def draft_live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
         return render(request, "orders/_draft_sending.html", _sending_context(found))
     context = _draft_context(request, found) | {"parts": {"checks"}}
     if _shows_sending(found):
-        context["notice"] = _notice(
+        context["notice"] = notice_of(
             "This draft is on its way to Sinch", "It can be changed again if Sinch refuses it."
         )
     return render(request, "orders/_draft_answer.html", context)
@@ -177,7 +175,7 @@ def _sending_context(draft: PortInDraft) -> dict[str, Any]:
     }
 
 
-def _notice(title: str, text: str = "", tone: str = "us", shape: str = "us") -> dict[str, str]:
+def notice_of(title: str, text: str = "", tone: str = "us", shape: str = "us") -> dict[str, str]:
     return {"title": title, "text": text, "tone": tone, "shape": shape}
 
 
@@ -260,7 +258,7 @@ def _count(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def _typed(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
+def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
     fields: dict[str, Any] = {name: post[name] for name in actions.TEXT_FIELDS if name in post}
     if "port_date" in post:
         fields["on_demand"] = "on_demand" in post
@@ -300,13 +298,13 @@ def _corrections(post: QueryDict) -> dict[str, tuple[str, str]]:
 
 def _typed_into(request: HtmxHttpRequest, pk: uuid.UUID, project: SinchProject) -> HttpResponse:
     """Save what was typed, then do what was pressed; autosave presses nothing."""
-    post, by = request.POST, _person(request)
+    post, by = request.POST, person(request)
     verb, _, what = post.get("action", "").partition(":")
     if verb == "throw_away":
         return _throw_away(request, pk)
     if verb == "send" and (gone := _sent_already(pk, post.get("attempt", ""))):
         return redirect(gone)
-    typed = _typed(post, actions.unsealed(post.get("sealed", ""), by))
+    typed = typed_of(post, actions.unsealed(post.get("sealed", ""), by))
     try:
         draft = actions.save_draft(pk, project, typed, by=by)
         draft = actions.correct_lines(draft, _corrections(post))
@@ -396,7 +394,7 @@ def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> Htt
     secrets = {name: value for name, value in typed.secrets.items() if value}
     context |= {
         "version": typed.version,
-        "sealed": actions.sealed(secrets, _person(request)) if secrets else "",
+        "sealed": actions.sealed(secrets, person(request)) if secrets else "",
     }
     return _draft_page(request, shown, status=409, **context)
 
@@ -404,7 +402,7 @@ def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> Htt
 def _locked(request: HtmxHttpRequest, pk: uuid.UUID, why: str) -> HttpResponse:
     draft = _draft_or_404(pk)
     if wants_fragment(request):
-        notice = _notice(why, "What you typed since then is not saved.")
+        notice = notice_of(why, "What you typed since then is not saved.")
         context = {"parts": {"notice"}, "notice": notice, "draft": draft}
         return render(request, "orders/_draft_answer.html", context, status=409)
     if not _shows_sending(draft):
@@ -416,7 +414,7 @@ def _refused(request: HtmxHttpRequest, draft: PortInDraft, reasons: list[Reason]
     said = [
         r.text if not r.is_open else f"{r.text[:1].upper()}{r.text[1:]} are open." for r in reasons
     ]
-    notice = _notice(f"Not yet: {said[0]}", " ".join(said[1:]))
+    notice = notice_of(f"Not yet: {said[0]}", " ".join(said[1:]))
     if wants_fragment(request):
         context = _draft_context(request, draft) | {"parts": {"always", "notice"}, "notice": notice}
         return render(request, "orders/_draft_answer.html", context, status=422)
@@ -435,7 +433,7 @@ def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
 def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
     attempt = _count(request.POST.get("attempt", "")) or actions.attempt_of(draft)
     try:
-        actions.submit_port_in_order(draft, attempt=attempt, by=_person(request))
+        actions.submit_port_in_order(draft, attempt=attempt, by=person(request))
     except NotSendable as refusal:
         said = [reason.text for reason in refusal.reasons if not reason.is_open]
         return _draft_page(
@@ -443,7 +441,7 @@ def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
             _draft_or_404(draft.pk),
             status=422,
             complete=True,
-            notice=_notice("Nothing was sent", " ".join(said)) if said else None,
+            notice=notice_of("Nothing was sent", " ".join(said)) if said else None,
         )
     return go_to(request, draft)
 
@@ -457,172 +455,3 @@ def _throw_away(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
             return _locked(request, pk, str(locked))
     messages.success(request, "The draft was thrown away. Nothing reached Sinch.")
     return redirect("orders:create")
-
-
-# --- Editing an order Sinch has -----------------------------------------------------------------
-
-
-@never_cache
-@agents_only
-@require_http_methods(["GET", "POST"])
-def edit(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    """Show the fields of a pending order; on POST, what they change, and at last send it."""
-    try:
-        order = actions.order_to_edit(pk)
-    except PortInOrder.DoesNotExist as missing:
-        raise Http404("No such order") from missing
-    if why := actions.why_no_edit(order):
-        status = 409 if request.method == "POST" else 200
-        return render(request, "orders/edit.html", {"order": order, "why": why}, status=status)
-    if request.method == "GET":
-        return _edit_form(request, order, refused=actions.refused_update(order))
-    return _edited(request, order)
-
-
-def _numbers_in(order: PortInOrder) -> list[str]:
-    return [fact.phone_number for fact in wire.read_order(order.payload).numbers]
-
-
-def _edit_form(
-    request: HtmxHttpRequest,
-    order: PortInOrder,
-    typed: dict[str, Any] | None = None,
-    *,
-    refused: Operation | None = None,
-    complete: bool = False,
-    status: int = 200,
-    **more: Any,
-) -> HttpResponse:
-    """Show the first step: the fields, as they are at Sinch or as they were typed."""
-    if typed is None and refused is not None:
-        typed = refused.payload.get("form")
-    is_fresh = typed is None
-    start = edits.fields_of(order, order.secrets)
-    found = actions.edit_of(order, start if typed is None else typed, complete=complete)
-    if refused is not None:
-        found.form.add_refusal(refused)
-    if request.method == "GET":
-        more["fix"] = _fix(order, request.GET, found.typed)
-    context = {
-        "order": order,
-        "project": order.project,
-        "form": found.form,
-        "refused": refused,
-        "is_blamed": complete or refused is not None,
-        "numbers": found.numbers,
-        "base": request.POST.get("base") or wire.digest(order),
-        "key": request.POST.get("key") or actions.new_key(),
-        "sealed": "" if is_fresh else actions.sealed(found.typed, _person(request)),
-        "post_to": reverse("orders:edit", args=[order.pk]),
-        "advice": found.form.advice(timezone.now()),
-        "frozen": page.freeze_of(order),
-        "plain": True,
-    }
-    return render(request, "orders/edit.html", context | more, status=status)
-
-
-def _fix(
-    order: PortInOrder,
-    asked: QueryDict,
-    before: dict[str, Any],
-    typed: Mapping[str, str] | None = None,
-) -> edits.Fix | None:
-    """Return the fields of the cause that a page was opened for, None for no such cause.
-
-    Without numbers it is for all that were refused for it.
-    """
-    cause = cause_named(asked.get("fix", ""))
-    if cause is None or not cause.edits:
-        return None
-    facts = wire.read_order(order.payload).numbers
-    everyone = [fact.phone_number for fact in facts]
-    named = {f"+{digits}" for digits in asked.get("n", "").split(".")}
-    chosen = [number for number in everyone if number in named] or [
-        fact.phone_number
-        for fact in facts
-        if fact.status == "REJECTED" and cause in causes_of(fact.reject_reason)
-    ]
-    return edits.Fix(cause, before, chosen, everyone, typed) if chosen else None
-
-
-def _edited(request: HtmxHttpRequest, order: PortInOrder) -> HttpResponse:
-    """Take what was typed over what the page began with, and do what was pressed."""
-    post, by = request.POST, _person(request)
-    verb, _, what = post.get("action", "").partition(":")
-    before = actions.unsealed(post.get("sealed", ""), by)
-    if not before and "name" not in post:
-        # A page left open for longer than a working day: nothing of it can be trusted.
-        notice = _notice("This page is too old", "Here is the order as it is now.")
-        return _edit_form(request, order, status=409, notice=notice)
-    start = before or edits.fields_of(order, order.secrets)
-    typed = actions.merged(start, _typed(post, {}))
-    mended = {n.removeprefix("fix-"): post[n].replace("\0", "") for n in post if n[:4] == "fix-"}
-    if fix := _fix(order, post, start, mended) if mended else None:
-        if not fix.form.is_valid():
-            return _edit_form(request, order, typed, status=422, fix=fix)
-        typed = fix.applied(typed)
-    if verb == "add_override":
-        taken = {entry.get("number") for entry in typed["overrides"]}
-        free = next((n for n in _numbers_in(order) if n not in taken), "")
-        typed["overrides"] = [*typed["overrides"], {"key": actions.new_key(), "number": free}]
-    elif verb == "take_date" and wire.read_date(what):
-        typed["port_date"] = what
-    elif verb == "remove_override":
-        typed["overrides"] = [e for e in typed["overrides"] if e.get("key") != what]
-    if verb in {"add_override", "remove_override", "take_date", "edit"}:
-        return _edit_form(request, order, typed)
-    if verb == "send":
-        return _send_edit(request, order, typed)
-    return _edit_check(request, order, typed)
-
-
-def _edit_check(
-    request: HtmxHttpRequest, order: PortInOrder, typed: dict[str, Any], **more: Any
-) -> HttpResponse:
-    """Show the second step: what will change; or what has to be put right first."""
-    found = actions.edit_of(order, typed, complete=True)
-    if not found.form.is_valid() or any(form.errors for form in found.form.overrides):
-        return _edit_form(request, order, typed, complete=True, status=422)
-    lines = found.lines
-    unknown = actions.secrets_to_ask(order, wire.write_body(order, order.secrets, found.changes))
-    if unknown:
-        notice = _notice("One thing first", actions.unknown_secret_words(unknown))
-        return _edit_form(request, order, typed, status=422, notice=notice)
-    context = {
-        "order": order,
-        "lines": lines,
-        "total": len(found.numbers),
-        "touched": len({number for line in lines for number in line.numbers}),
-        "base": wire.digest(order),
-        "key": request.POST.get("key") or actions.new_key(),
-        "sealed": actions.sealed(typed, _person(request)),
-        "post_to": reverse("orders:edit", args=[order.pk]),
-        "advice": found.form.advice(timezone.now()),
-        "frozen": page.freeze_of(order),
-        "plain": True,
-        "checking": True,
-    }
-    moved = context["base"] != request.POST.get("base", context["base"])
-    status = 409 if moved or more.get("moved") else 200
-    context |= {"moved": moved} | more
-    return render(request, "orders/edit.html", context, status=status)
-
-
-def _send_edit(request: HtmxHttpRequest, order: PortInOrder, typed: dict[str, Any]) -> HttpResponse:
-    post = request.POST
-    try:
-        actions.submit_update(
-            order,
-            typed,
-            base=post.get("base", ""),
-            key=post.get("key", "").replace("\0", "")[:40] or actions.new_key(),
-            by=_person(request),
-        )
-    except NotEditable as locked:
-        return render(request, "orders/edit.html", {"order": order, "why": str(locked)}, status=409)
-    except actions.ChangedAtSinch:
-        return _edit_check(request, actions.order_to_edit(order.pk), typed, moved=True)
-    except NotSendable as refusal:
-        notice = _notice("Nothing was sent", " ".join(r.text for r in refusal.reasons))
-        return _edit_form(request, order, typed, complete=True, status=422, notice=notice)
-    return go_to(request, order)

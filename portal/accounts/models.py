@@ -48,6 +48,8 @@ class SinchProject(models.Model):
     # The porting configuration as last read; its webhook address may hold our token.
     porting_configuration = models.JSONField(null=True, blank=True, editable=False)
     porting_configuration_read_at = models.DateTimeField(null=True, editable=False)
+    # Days off beside the public holidays: [{"day": "2026-12-24", "name": "Christmas Eve"}].
+    days_off = models.JSONField(default=list, blank=True)
     expects_loa = models.BooleanField("port-in orders need an LOA", default=True)
     # How complete the mirror is: when the list at Sinch was last walked from end to end.
     discovered_at = models.DateTimeField(null=True, editable=False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.causes import CAUSES, MOST_CAUSES, cause_named, causes_of, names_of
-from orders.edits import Fix
+from orders.fixes import Fix
 
 # Sentences as carriers write them, by the number of the cause they speak of first.
 SAID = {

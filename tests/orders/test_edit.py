@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from orders import actions, edits, wire
+from orders import actions, actions_edit, edits, wire
 from orders.models import PortInOrder
 from portal.operations import readings, runner
 from portal.operations.models import Operation
@@ -270,7 +270,7 @@ def test_an_order_that_is_not_pending_says_why_it_cannot_be_edited(page, order, 
     assert why in answer.content.decode()
     assert page.post("check", zip="98102").status_code == 409
     with pytest.raises(actions.NotEditable):
-        actions.submit_update(
+        actions_edit.submit_update(
             order, edits.fields_of(order, {}), base="", key="k", by=order.item.assignee
         )
 

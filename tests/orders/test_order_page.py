@@ -18,7 +18,7 @@ from PIL import Image
 from pypdf import PdfWriter
 
 from orders import actions_order as actions
-from orders import documents, page, sync
+from orders import documents, page, page_numbers, sync
 from orders.models import OrderDocument, OrderNote, PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
@@ -297,7 +297,7 @@ def test_five_hundred_numbers_cost_as_many_statements_as_one(agent_client, make_
     assert len(many) == len(one)
     assert len(many) <= 8, "\n".join(query["sql"][:150] for query in many)
     html = answer.content.decode()
-    assert html.count('data-mark="PENDING') == page.FIRST_ROWS
+    assert html.count('data-mark="PENDING') == page_numbers.FIRST_ROWS
     assert "Show all 500" in html
 
 
@@ -319,7 +319,7 @@ def test_a_word_sinch_adds_next_year_does_not_break_the_page(agent_client, make_
 
 def test_neighbouring_numbers_are_told_as_runs():
     numbers = ["+12065550117", "+12065550119", "+12065550118", "+14255550102"]
-    assert page.runs_text(numbers) == "+1 206 555 0117 to 0119, +1 425 555 0102"
+    assert page_numbers.runs_text(numbers) == "+1 206 555 0117 to 0119, +1 425 555 0102"
 
 
 def test_the_raw_page_shows_what_sinch_sent_escaped(agent_client, make_order):

@@ -1,0 +1,79 @@
+"""The activation of an on-demand order."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from orders import actions_order as actions
+from orders import page, page_activation, page_numbers
+from orders.views_order import MAY_SEND, NO_RIGHT, is_unchanged, order_row, person
+from portal.accounts.models import User
+from portal.accounts.sessions import signed_in_user
+from portal.htmx import HtmxHttpRequest
+
+
+def _activation_context(order: Any, user: User) -> dict[str, Any]:
+    every = page_numbers.numbers_of(order, every=True)
+    running = actions.activations(order)
+    choices = page_activation.choices_of(order, every, running)
+    sends = user.has_perm(MAY_SEND)
+    return {
+        "order": order,
+        "item": order.item,
+        "token": page.token_of(order.mark),
+        "numbers": every,
+        "choices": choices,
+        "ready": [choice for choice in choices if choice.ready],
+        "outcome": page_activation.outcome_of(order, every),
+        "operations": [op for op in page.operations_of(order) if op.kind == "port_in.activate"],
+        "reading": page.reading_of(order),
+        "zone": page.zone_of(order),
+        "local_hint": page.local_hint(order, user),
+        "why_no_activation": actions.why_no_activation(order),
+        "no_right": "" if sends else NO_RIGHT,
+        "key": actions.new_key(),
+        "here": reverse("orders:activate", args=[order.pk]),
+    }
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Show which carrier groups may go live; on POST, have the chosen ones activated."""
+    user, problem = person(request), ""
+    if request.method == "POST":
+        if not user.has_perm(MAY_SEND):
+            return render(request, "403.html", {"exception": NO_RIGHT}, status=403)
+        try:
+            if not request.POST.get("expected"):
+                raise actions.NotSendable("Tick that the customer expects it now.")
+            actions.activate_groups(
+                order_row(pk),
+                request.POST.getlist("group"),
+                by=user,
+                key=request.POST.get("key", "").replace("\0", "")[:32],
+            )
+        except (actions.NotSendable, actions.NotPossible) as wrong:
+            problem = str(wrong)
+        else:
+            return redirect("orders:activate", pk)
+    context = _activation_context(page.load(pk), user) | {"problem": problem}
+    return render(request, "orders/activate.html", context, status=422 if problem else 200)
+
+
+@never_cache
+@require_GET
+def activation_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Return the groups and the outcome when something changed since `token`; else 204."""
+    user = signed_in_user(request, mark=page.mark_of(pk))
+    if user is None:
+        return redirect_to_login(request.get_full_path())
+    if is_unchanged(request, user):
+        return HttpResponse(status=204)
+    return render(request, "orders/_activation.html", _activation_context(page.load(pk), user))
