@@ -408,20 +408,22 @@ def _own(order: PortInOrder, to: User | None, told: str, by: User) -> None:
         )
 
 
-def reveal(order: PortInOrder, name: str, *, by: User) -> str:
+def reveal(order: PortInOrder, name: str, *, by: User, number: str = "") -> str:
     """Return a secret of the order in plain text, and tell the timeline who looked.
 
-    `name` is a key of SECRETS, KeyError for another. Several values are told with how many
-    numbers each is for.
+    `name` is a key of SECRETS, KeyError for another. With `number` it is the one of that number,
+    "" when it has none; else several values are told with how many numbers each is for.
     """
     field, what = SECRETS[name]
+    if number:
+        what = f"{what} of {words.phone_text(number)}"
     with transaction.atomic():
         items.tell(
             order.item,
             [
                 items.Event(
                     text=f"Looked at {what}",
-                    fact=("reveal", order.pk, name, by.pk, timezone.now()),
+                    fact=("reveal", order.pk, name, number, by.pk, timezone.now()),
                     glyph="dot",
                     source=TimelineEntry.Source.STAFF,
                     by=by,
@@ -429,6 +431,8 @@ def reveal(order: PortInOrder, name: str, *, by: User) -> str:
             ],
         )
         # No touch: the page would be swapped within seconds and hide what was just asked for.
+    if number:
+        return str(order.secrets.get(number, {}).get(field) or "")
     counts: dict[str, int] = {}
     for kept in order.secrets.values():
         if value := kept.get(field):

@@ -22,6 +22,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Concat, JSONObject
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -29,7 +30,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from orders import actions_order as actions
-from orders import dates
+from orders import dates, wire
 from orders.buckets import zone_named
 from orders.causes import CAUSES
 from orders.models import OrderDocument, OrderNote, PortInOrder
@@ -97,6 +98,21 @@ def token_of(mark: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+# How many different end users, accounts and routings the numbers of an order have.
+_KINDS = """(
+    SELECT jsonb_build_object(
+        'users', count(DISTINCT entry->'endUser'),
+        'carrier', count(DISTINCT entry->'portOutInfo'),
+        'voice', count(DISTINCT entry->'voiceConfiguration'),
+        'sms', count(DISTINCT entry->'smsConfiguration')
+    )
+    FROM jsonb_array_elements(
+        CASE jsonb_typeof(orders_portinorder.payload->'phoneNumbers')
+        WHEN 'array' THEN orders_portinorder.payload->'phoneNumbers' ELSE '[]' END
+    ) AS entry
+)"""
+
+
 def load(pk: int) -> PortInOrder:
     """Return the order with its item, owner, notes, documents and mark in one statement.
 
@@ -141,6 +157,7 @@ def load(pk: int) -> PortInOrder:
             note_rows=ArraySubquery(notes),
             document_rows=ArraySubquery(documents),
             first_number=F("payload__phoneNumbers__0"),
+            kinds=RawSQL(_KINDS, ()),  # noqa: S611 - a text of ours, without anybody's words
         )
     )
     return get_object_or_404(found, pk=pk)
@@ -283,6 +300,7 @@ class Fact:
     hint: str = ""
     is_id: bool = False
     is_phone: bool = False
+    differs: bool = False  # other numbers of the order have another one
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -308,6 +326,17 @@ def address_of(order: Any) -> list[str]:
     return [line for line in lines if line]
 
 
+def users_of(order: Any) -> int:
+    """Return how many different end users the numbers of an order have."""
+    return int(kinds_of(order).get("users") or 0)
+
+
+def kinds_of(order: Any) -> dict[str, Any]:
+    """Return how many kinds there are of what a number has: users, carrier, voice, sms."""
+    kinds = order.kinds
+    return _dict(json.loads(kinds) if isinstance(kinds, str) else kinds)
+
+
 def service_of(order: Any) -> str:
     """Return `Business` or `Residential`; "" when Sinch does not say."""
     kind = _dict(_dict(order.first_number).get("endUser")).get("typeOfService")
@@ -320,22 +349,32 @@ def facts_of(order: Any) -> list[Fact]:
     out, voice = _dict(first.get("portOutInfo")), _dict(first.get("voiceConfiguration"))
     sms = _dict(first.get("smsConfiguration"))
     facts = []
+    kinds = {name: int(count or 0) > 1 for name, count in kinds_of(order).items()}
+    at_carrier = kinds.get("carrier", False)
     if out.get("accountPhoneNumber"):
-        facts.append(Fact("BTN", str(out["accountPhoneNumber"]), is_phone=True))
+        facts.append(Fact("BTN", str(out["accountPhoneNumber"]), is_phone=True, differs=at_carrier))
     if out.get("authorizingName"):
         signed = str(out.get("authorizingDate") or "")[:10]
         try:
             day = words.day_text(datetime.date.fromisoformat(signed))
         except ValueError:
             day = signed
-        facts.append(Fact("Signer", ", ".join(filter(None, (str(out["authorizingName"]), day)))))
+        signer = ", ".join(filter(None, (str(out["authorizingName"]), day)))
+        facts.append(Fact("Signer", signer, differs=at_carrier))
     if voice.get("type"):
         label, name = VOICE.get(voice["type"], (str(voice["type"]), ""))
-        facts.append(Fact("Voice", str(voice.get(name) or ""), hint=label, is_id=True))
+        voice_id, differs = str(voice.get(name) or ""), kinds.get("voice", False)
+        facts.append(Fact("Voice", voice_id, hint=label, is_id=True, differs=differs))
     if sms.get("smsAppId"):
-        facts.append(Fact("SMS", str(sms["smsAppId"])))
+        facts.append(Fact("SMS", str(sms["smsAppId"]), differs=kinds.get("sms", False)))
     if order.reseller_name:
         facts.append(Fact("Reseller", order.reseller_name))
+    if order.loa_uploaded_by or order.loa_attachment_date:
+        attached = wire.read_date(order.loa_attachment_date)
+        day = words.day_text(attached) if attached else order.loa_attachment_date
+        facts.append(Fact("LOA at Sinch", ", ".join(filter(None, (order.loa_uploaded_by, day)))))
+    if created := wire.read_date(order.sinch_created_at):
+        facts.append(Fact("Made at Sinch", words.day_text(created)))
     return facts
 
 

@@ -2,7 +2,7 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -16,13 +16,112 @@ from orders.numbers import is_canadian
 from portal import words
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
-
-
+FIRST_RUNS = 16
 # Bad news first, as staff look for it.
 STATUS_ORDER = ("REJECTED", "EXCLUDED", "PENDING", "CONFIRMED", "ACTIVATED", "CANCELED")
-
-
 TROUBLE = ("REJECTED", "EXCLUDED")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which numbers of an order somebody wants to see, and how; it stands in the page's address.
+
+    `rows` is how many rows or runs ("" for the first, "all", or a count), `view` "runs" or "rows"
+    ("" for what suits the order), `status` one of Sinch's words, `q` digits to look for.
+    """
+
+    rows: str = ""
+    view: str = ""
+    status: str = ""
+    q: str = ""
+
+    @classmethod
+    def asked(cls, params: Mapping[str, str]) -> "Look":
+        """Return what the parameters of a request ask for; what makes no sense is left out."""
+        rows, view = params.get("rows", ""), params.get("view", "")
+        return cls(
+            rows=rows if rows == "all" or (rows.isdecimal() and len(rows) < 5) else "",
+            view=view if view in ("runs", "rows") else "",
+            status=params.get("status", "").upper()[:32],
+            q="".join(c for c in params.get("q", "") if c.isdecimal())[:15],
+        )
+
+    def most(self, first: int, there: int) -> int:
+        """Return how many are shown of as many as there are, `first` when nothing was asked."""
+        if self.rows == "all":
+            return there
+        return max(first, int(self.rows or 0))
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a number is one of those asked for."""
+        if self.status and row["status"] != self.status:
+            return False
+        return self.q in row["phone_number"]
+
+    def address(self, **changes: str) -> str:
+        """Return the query of an address with some of it changed: `?view=rows&status=REJECTED`."""
+        given = {"view": self.view, "status": self.status, "q": self.q, "rows": ""} | changes
+        return "?" + urlencode({name: value for name, value in given.items() if value})
+
+    # What templates ask for, which cannot pass arguments.
+
+    @property
+    def as_runs(self) -> str:
+        """The address of the same numbers as runs."""
+        return self.address(view="runs")
+
+    @property
+    def as_rows(self) -> str:
+        """The address of the same numbers one by one."""
+        return self.address(view="rows")
+
+    @property
+    def everything(self) -> str:
+        """The address of all rows or runs that fit."""
+        return self.address(rows="all")
+
+    @property
+    def next_rows(self) -> str:
+        """The address that shows a hundred more."""
+        return self.address(rows=str(self.most(FIRST_ROWS, 0) + FIRST_ROWS))
+
+    @property
+    def nothing(self) -> str:
+        """The address without anything asked for."""
+        return "?view=rows#h-numbers" if self.view == "rows" else "?#h-numbers"
+
+    @property
+    def any_status(self) -> str:
+        """The address without a status."""
+        return self.address(status="")
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether some numbers may be missing for what was asked."""
+        return bool(self.status or self.q)
+
+
+EVERYTHING = Look(rows="all")
+
+
+@dataclass
+class Run:
+    """Neighbouring numbers of a carrier group that share status, date and what Sinch says."""
+
+    first: dict[str, Any]
+    last: dict[str, Any]
+    count: int = 1
+
+    @property
+    def digits(self) -> str:
+        """How a form names it: `12065550117-12065550118`, `12065550144` for a single number."""
+        begin, end = (row["phone_number"].lstrip("+") for row in (self.first, self.last))
+        return begin if self.count == 1 else f"{begin}-{end}"
+
+    @property
+    def until(self) -> str:
+        """The end as it is read beside the beginning: `to 0118`; "" for a single number."""
+        return f"to {self.last['phone_number'][-4:]}" if self.count > 1 else ""
 
 
 @dataclass
@@ -69,6 +168,7 @@ class Group:
     group: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     shown: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     when: str = ""
 
@@ -98,6 +198,9 @@ class Numbers:
     counted: int
     parts: list[tuple[str, int]]
     refusals: list[Refusal]
+    fitting: int  # how many numbers fit what was asked for
+    runs_total: int  # as how many runs they can be shown
+    look: Look
 
     @property
     def title(self) -> str:
@@ -109,6 +212,36 @@ class Numbers:
     def is_long(self) -> bool:
         """Whether causes come first and rows in steps."""
         return self.total > FIRST_ROWS
+
+    @property
+    def in_runs(self) -> bool:
+        """Whether neighbours are drawn together; a long order begins that way."""
+        return self.is_long and self.look.view != "rows"
+
+    @property
+    def runs_shown(self) -> int:
+        """How many runs are shown."""
+        return sum(len(group.runs) for group in self.groups)
+
+    @property
+    def runs_hidden(self) -> int:
+        """How many runs are not shown."""
+        return self.runs_total - self.runs_shown
+
+    @property
+    def in_trouble(self) -> int:
+        """How many numbers are refused or left out."""
+        return sum(len(refusal.numbers) for refusal in self.refusals)
+
+    @property
+    def next_count(self) -> int:
+        """How many rows the next step adds."""
+        return min(FIRST_ROWS, self.fitting - self.shown)
+
+    @property
+    def filters(self) -> list[tuple[str, int, str]]:
+        """Each status there is with its count and the address that shows only it."""
+        return [(status, n, self.look.address(status=status)) for status, n in self.tally]
 
     @property
     def left_out(self) -> int:
@@ -131,19 +264,38 @@ def runs_text(numbers: Iterable[str]) -> str:
             told.append(first if len(run) == 1 else f"{first} to {run[-1][-4:]}")
 
     for number in sorted(numbers):
-        follows = (
-            run
-            and number[1:].isdigit()
-            and run[-1][1:].isdigit()
-            and int(number[1:]) == int(run[-1][1:]) + 1
-            and number[:-4] == run[-1][:-4]
-        )
-        if not follows:
+        if not run or not _are_neighbours(run[-1], number):
             close()
             run = []
         run.append(number)
     close()
     return ", ".join(told)
+
+
+def _are_neighbours(number: str, following: str) -> bool:
+    """Tell whether a number comes right after another in the same block of ten thousand."""
+    return (
+        number[1:].isdigit()
+        and following[1:].isdigit()
+        and int(following[1:]) == int(number[1:]) + 1
+        and following[:-4] == number[:-4]
+    )
+
+
+def _runs(rows: Iterable[dict[str, Any]]) -> list[Run]:
+    runs: list[Run] = []
+    for row in sorted(rows, key=lambda row: str(row["phone_number"])):
+        last = runs[-1].last if runs else None
+        if (
+            last is not None
+            and _are_neighbours(last["phone_number"], row["phone_number"])
+            and all(last[name] == row[name] for name in ("status", "foc_date", "said", "since"))
+        ):
+            runs[-1].last = row
+            runs[-1].count += 1
+        else:
+            runs.append(Run(row, row))
+    return runs
 
 
 def _said(row: dict[str, Any]) -> str:
@@ -153,13 +305,16 @@ def _said(row: dict[str, Any]) -> str:
         or row["exclusion_reason"]
         or (row["reject_reason"] if row["status"] in TROUBLE else "")
     )
-    features = [
+    return "; ".join(part for part in (reason, *_features(row)) if part)
+
+
+def _features(row: Mapping[str, Any]) -> list[str]:
+    return [
         f"{feature.get('featureName') or 'A feature'} left out"
         + (f": {feature['exclusionReason']}" if feature.get("exclusionReason") else "")
         for feature in row["excluded_features"] or ()
         if isinstance(feature, dict)
     ]
-    return "; ".join(part for part in (reason, *features) if part)
 
 
 def _live_since(row: dict[str, Any]) -> str:
@@ -175,8 +330,13 @@ def live_time(row: dict[str, Any], accepted: datetime.datetime) -> str:
     return words.clock_text(datetime.datetime.combine(accepted, at, datetime.UTC)) if at else ""
 
 
-def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
-    """Return the numbers by carrier group; one statement. The first hundred unless `every`."""
+def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = None) -> Numbers:
+    """Return the numbers by carrier group; one statement.
+
+    Counts and causes are of the whole order; rows and runs are those that `look` asks for, else
+    the first hundred, or all of them with `every`.
+    """
+    look = look or (EVERYTHING if every else Look())
     rows: list[dict[str, Any]] = [
         dict(row)
         for row in PortInNumber.objects.filter(order=order)
@@ -202,18 +362,28 @@ def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
                 name=row["losing_carrier"] or row["group"] or "Carrier not named yet",
                 group=row["group"] if row["losing_carrier"] else "",
             )
+        row["digits"] = row["phone_number"].lstrip("+")
         row["said"] = _said(row)
         row["since"] = _live_since(row) if row["status"] == "ACTIVATED" else ""
         groups[key].rows.append(row)
-    left = len(rows) if every else FIRST_ROWS
+    fitting = 0
+    left = look.most(FIRST_ROWS, len(rows))
     for group in groups.values():
-        group.shown = group.rows[: max(0, left)]
+        fits = [row for row in group.rows if look.fits(row)] if look.is_narrow else group.rows
+        fitting += len(fits)
+        group.shown = fits[: max(0, left)]
         left -= len(group.shown)
         group.refusals = _refusals(order, group.rows, len(rows))
         group.when = _when(order, group.rows)
+    runs_total = 0
+    if len(rows) > FIRST_ROWS and look.view != "rows":
+        runs_total = _draw_together(groups.values(), look)
     counts = Counter(row["status"] for row in rows)
     counted = len(rows) - counts["EXCLUDED"] - counts["CANCELED"]
     return Numbers(
+        look=look,
+        fitting=fitting,
+        runs_total=runs_total,
         groups=list(groups.values()),
         total=len(rows),
         shown=sum(len(group.shown) for group in groups.values()),
@@ -229,6 +399,19 @@ def numbers_of(order: PortInOrder, *, every: bool = False) -> Numbers:
         ],
         refusals=_refusals(order, rows, len(rows)),
     )
+
+
+def _draw_together(groups: Iterable[Group], look: Look) -> int:
+    """Fill in the runs of each group as far as they are shown; return how many there are."""
+    every = [(group, _runs(row for row in group.rows if look.fits(row))) for group in groups]
+    total = sum(len(runs) for _, runs in every)
+    left = look.most(FIRST_RUNS, total)
+    if total - left == 1:
+        left = total  # a button that shows one more line takes as much room as the line
+    for group, runs in every:
+        group.runs = runs[: max(0, left)]
+        left -= len(group.runs)
+    return total
 
 
 def _refusals(order: PortInOrder, rows: list[dict[str, Any]], total: int) -> list[Refusal]:
@@ -306,3 +489,35 @@ class Step:
 
     words: str
     url: str
+
+
+# --- As a file --------------------------------------------------------------------------------
+
+CSV_TITLES = (
+    "Number",
+    "Status",
+    "Losing carrier",
+    "Carrier group",
+    "FOC date",
+    "Reject reason",
+    "Exclusion reason",
+    "Excluded features",
+    "Confirmed",
+    "Activated",
+    "Activated by",
+    "Country",
+)
+
+
+def csv_rows(order: PortInOrder, look: Look) -> Iterator[tuple[Any, ...]]:
+    """Yield the numbers that fit, in the order of the order; one statement."""
+    names = (
+        *("phone_number", "status", "losing_carrier", "group", "foc_date", "reject_reason"),
+        *("exclusion_reason", "excluded_features", "confirmed_at", "activated_at"),
+        *("activate_user", "country_code"),
+    )
+    rows = PortInNumber.objects.filter(order=order).order_by("position")
+    for row in rows.values(*names).iterator():
+        if look.fits(row):
+            row["excluded_features"] = "; ".join(_features(row))
+            yield tuple(row[name] for name in names)

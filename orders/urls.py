@@ -8,6 +8,7 @@ from orders import (
     views_documents,
     views_edit,
     views_notes,
+    views_number,
     views_order,
 )
 
@@ -19,6 +20,9 @@ urlpatterns = [
     path("<int:pk>/", views_order.detail, name="detail"),
     path("<int:pk>/live/", views_order.live, name="live"),
     path("<int:pk>/numbers/", views_order.numbers, name="numbers"),
+    path("<int:pk>/numbers.csv", views_number.numbers_csv, name="numbers_csv"),
+    path("<int:pk>/numbers/<str:digits>/", views_number.number, name="number"),
+    path("<int:pk>/numbers/<str:digits>/reveal/", views_number.reveal, name="reveal_number"),
     path("<int:pk>/refresh/", views_order.refresh, name="refresh"),
     path("<int:pk>/edit/", views_edit.edit, name="edit"),
     path("<int:pk>/note/", views_notes.note, name="note"),

@@ -39,11 +39,11 @@ def order_context(
     request: HttpRequest, order: Any, user: User, revealed: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """Return everything the order page and its live parts show."""
-    every_row = request.GET.get("rows") == "all"
+    look = page_numbers.Look.asked(request.GET)
     every_entry = request.GET.get("timeline") == "all"
     show = request.GET.get("show", "")
     show = show if show in {"sinch", "staff"} else ""
-    numbers = page_numbers.numbers_of(order, every=every_row)
+    numbers = page_numbers.numbers_of(order, look=look)
     entries, more_entries = page.timeline_of(order, show, every_entry)
     sends = user.has_perm(MAY_SEND)
     why_no_change = actions.why_no_change(order)
@@ -53,7 +53,6 @@ def order_context(
         "item": order.item,
         "token": page.token_of(order.mark),
         "numbers": numbers,
-        "rows": "all" if every_row else "",
         "timeline_entries": entries,
         "timeline_more": more_entries,
         "timeline": "all" if every_entry else "",
@@ -66,6 +65,7 @@ def order_context(
         "facts": page.facts_of(order),
         "address": page.address_of(order),
         "service": page.service_of(order),
+        "users": page.users_of(order),
         "secrets": page.secrets_of(order, revealed or {}),
         "local_hint": page.local_hint(order, user),
         "zone": page.zone_of(order),
@@ -156,13 +156,16 @@ def live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_GET
 def numbers(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    """Show all numbers of an order: as a fragment, or as the page with all of them."""
+    """Show the numbers somebody asks for, such as the refused ones: a fragment, or the page."""
+    look = page_numbers.Look.asked(request.GET)
+    address = f"{reverse('orders:detail', args=[pk])}{look.address(rows=look.rows)}"
     if not wants_fragment(request):
-        return redirect(f"{reverse('orders:detail', args=[pk])}?rows=all#numbers")
-    order = page.load(pk)
-    context = order_context(request, order, person(request))
-    context |= {"numbers": page_numbers.numbers_of(order, every=True), "rows": "all"}
-    return render(request, "orders/_numbers.html", context)
+        return redirect(f"{address}#numbers")
+    answer = render(
+        request, "orders/_numbers.html", order_context(request, page.load(pk), person(request))
+    )
+    answer["HX-Replace-Url"] = address
+    return answer
 
 
 @login_required

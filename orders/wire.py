@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol, cast
 
-from portal.sinch.payloads import PortInOrderWrite, storable_text, writable_order
+from portal.sinch.payloads import (
+    EndUser,
+    Features,
+    PhoneNumber,
+    PortInOrderWrite,
+    PortOutInfo,
+    SmsConfiguration,
+    VoiceConfiguration,
+    storable_text,
+    writable_order,
+)
 
 Json = dict[str, Any]
 
@@ -200,6 +210,33 @@ def unknown_secrets(
         if keys:
             missing[number] = keys
     return missing
+
+
+# What Sinch documents for a number in an order; the `enh…` keys of the address among them.
+_DOCUMENTED: Final = frozenset(PhoneNumber.__annotations__)
+_DOCUMENTED_INSIDE: Final = {
+    "endUser": frozenset(EndUser.__annotations__),
+    "portOutInfo": frozenset(PortOutInfo.__annotations__),
+    "voiceConfiguration": frozenset(VoiceConfiguration.__annotations__),
+    "smsConfiguration": frozenset(SmsConfiguration.__annotations__),
+    "features": frozenset(Features.__annotations__),
+}
+
+
+def undocumented(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what Sinch says of a number beyond its documents, as (path, value); never sent.
+
+    Directory listing, A2PLC and SMSMMS are such: named in one document, a field in none.
+    """
+    found = [(key, value) for key, value in entry.items() if key not in _DOCUMENTED]
+    for section, known in _DOCUMENTED_INSIDE.items():
+        inside = _mapping(entry.get(section))
+        found += [(f"{section}.{key}", inside[key]) for key in inside if key not in known]
+    return [
+        (path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for path, value in found
+        if value not in (None, "", [], {})
+    ]
 
 
 # --- Facts --------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class Demo:
                 self._two_groups_one_ready,
                 self._three_carriers,
                 self._canadian,
-                self._sixty_numbers,
+                self._five_hundred_numbers,
                 self._with_documents,
                 self._refused_names,
                 self._cancelation_under_way,
@@ -237,10 +237,18 @@ class Demo:
         )
         self._confirm(order.numbers[:2], self._day(9), days(1))
 
-    def _sixty_numbers(self) -> None:
-        order = self._order(NORTHGATE, self._numbers("208", 100, 60), "60", self._day(7), days(4))
-        for name in order.groups[:2]:
-            self._confirm([n for n in order.numbers if n.group == name], self._day(7), days(1))
+    def _five_hundred_numbers(self) -> None:
+        # As many as one order takes: six sites, and by the carrier rule five carriers.
+        sites = ("986", "385", "775", "725", "564", "279")
+        numbers = [n for site in sites for n in self._numbers(site, 100, 90)][:500]
+        order = self._order(NORTHGATE, numbers, "500", self._day(7), days(4))
+        refused, misnamed, strange = numbers[3:17], numbers[95:100], numbers[480:487]
+        self._reject([n for n in order.numbers if n.phone_number in refused], WRONG_PIN, hours(5))
+        self._reject([n for n in order.numbers if n.phone_number in misnamed], WRONG_NAME, hours(5))
+        self._exclude([n for n in order.numbers if n.phone_number in strange], days(1))
+        for ahead, name in enumerate(order.groups[:3]):
+            agreed = [n for n in order.numbers if n.group == name and not n.refused]
+            self._confirm(agreed, self._day(7 + ahead % 2), days(1))
 
     def _with_documents(self) -> None:
         order = self._order(ORCHARD, self._numbers("509", 120, 4), "main", self._day(6), days(6))

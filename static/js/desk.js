@@ -66,8 +66,11 @@
     }
   };
   const open = new Set();
+  const ticked = new Set();
   document.addEventListener("htmx:beforeSwap", () => {
     open.clear();
+    ticked.clear();
+    all(".pick input[id]:checked").forEach((box) => ticked.add(box.id));
     all("details[id][open]").forEach((details) => open.add(details.id));
     read(document);
   });
@@ -75,6 +78,10 @@
     open.forEach((id) => {
       const details = document.getElementById(id);
       if (details) details.open = true;
+    });
+    ticked.forEach((id) => {
+      const box = document.getElementById(id);
+      if (box) box.checked = true;
     });
     mark(document);
     ready(document);

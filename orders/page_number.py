@@ -1,0 +1,224 @@
+"""One number of an order with everything Sinch says of it, for a page of its own."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db.models import F
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+
+from orders import wire
+from orders.models import PortInNumber, PortInOrder
+from portal import words
+
+# Sinch's keys with the words staff know them by, in the order of the page.
+_END_USER: Final = {
+    "name": "Name on the bill",
+    "streetNum": "Street number",
+    "streetPreDir": "Direction before the street",
+    "streetName": "Street",
+    "streetType": "Street type",
+    "streetPostDir": "Direction after the street",
+    "locationType1": "Unit type",
+    "locationValue1": "Unit",
+    "locationType2": "Second place type",
+    "locationValue2": "Second place",
+    "locationType3": "Third place type",
+    "locationValue3": "Third place",
+    "city": "City",
+    "state": "State",
+    "zipCode": "ZIP",
+    "typeOfService": "Service",
+}
+_SERVICES: Final = {"B": "Business", "R": "Residential"}
+_E911: Final = {
+    "name": ("Name", ""),
+    "streetNum": ("Street number", "enhStreetNum"),
+    "streetInfo": ("Street", "enhStreetInfo"),
+    "location": ("Place", "enhLocation"),
+    "city": ("City", "enhCity"),
+    "state": ("State", "enhState"),
+    "postalCode": ("Postal code", "enhPostalCode"),
+    "postalCodePlusFour": ("ZIP + 4", "enhPostalCodePlusFour"),
+}
+_VOICE: Final = {"RTC": "App (RTC)", "EST": "SIP trunk (EST)", "FAX": "Fax"}
+# What is kept encrypted: our name for it, Sinch's key, the label, how a sentence names it.
+SECRETS: Final = (
+    ("pin", "existingPortOutPin", "Port-out PIN", "the port-out PIN"),
+    ("account", "accountNum", "Account number", "the account number"),
+    ("new_pin", "newPortOutPin", "New PIN", "the PIN this number gets at Sinch"),
+)
+
+
+@dataclass
+class Line:
+    """A label with what Sinch has; `is_id` for what is read letter by letter."""
+
+    label: str
+    value: str
+    is_id: bool = False
+    is_phone: bool = False
+
+
+@dataclass
+class Secret:
+    """A value shown as dots; `is_kept` False when Sinch has one that this desk does not know."""
+
+    name: str
+    label: str
+    what: str
+    ending: str = ""
+    shown: str | None = None
+    is_kept: bool = True
+
+
+@dataclass
+class Beside:
+    """A part of the emergency address: what was ordered and what Sinch made of it."""
+
+    label: str
+    ours: str
+    validated: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the validated spelling is another one."""
+        return bool(self.validated) and self.validated.casefold() != self.ours.casefold()
+
+
+@dataclass
+class NumberPage:
+    """What the page of a number shows."""
+
+    row: PortInNumber
+    life: list[Line]
+    end_user: list[Line]
+    carrier: list[Line]
+    secrets: list[Secret]
+    routing: list[Line]
+    e911: list[Beside]
+    features: list[Line]
+    more: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether Sinch has validated the emergency address."""
+        return any(part.validated for part in self.e911)
+
+
+def number_row(order: PortInOrder, digits: str) -> PortInNumber:
+    """Return the number of an order by its digits. Raises Http404."""
+    return get_object_or_404(PortInNumber, order=order, phone_number=f"+{digits}")
+
+
+def number_page(
+    order: PortInOrder, row: PortInNumber, revealed: Mapping[str, str] | None = None
+) -> NumberPage:
+    """Return all there is about a number; one statement, whatever the size of the order."""
+    path = f"payload__phoneNumbers__{row.position}"
+    entry = PortInOrder.objects.filter(pk=order.pk).values_list(F(path)).first()
+    raw: Any = entry[0] if entry else None
+    if wire.phone_of(raw if isinstance(raw, Mapping) else {}) != row.phone_number:
+        raise Http404  # replaced between the two looks; the next one finds it
+    told = _mapping(raw)
+    user, info = _mapping(told.get("endUser")), _mapping(told.get("portOutInfo"))
+    return NumberPage(
+        row=row,
+        life=_life(row),
+        end_user=[
+            Line(label, _SERVICES.get(text, text) if key == "typeOfService" else text)
+            for key, label in _END_USER.items()
+            if (text := wire.text(user.get(key)))
+        ],
+        carrier=_carrier(row, info),
+        secrets=_secrets(order, row, told, revealed or {}),
+        routing=_routing(told),
+        e911=_beside(_mapping(_mapping(told.get("features")).get("e911"))),
+        features=[
+            Line(
+                wire.text(feature.get("featureName")) or "A feature",
+                wire.text(feature.get("exclusionReason")) or "no reason given",
+            )
+            for feature in row.excluded_features
+            if isinstance(feature, dict)
+        ],
+        more=wire.undocumented(told),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _life(row: PortInNumber) -> list[Line]:
+    country = {"US": "United States", "CA": "Canada"}.get(row.country_code, row.country_code)
+    lines = [
+        Line("FOC date", words.day_text(row.foc_date) if row.foc_date else ""),
+        Line("Confirmed", _moment(row.confirmed_at)),
+        Line("Live since", _moment(row.activated_at)),
+        Line("Activated by", row.activate_user),
+        Line("Refused", row.reject_reason),
+        Line("Left out", row.exclusion_reason),
+        Line("Left out on", _moment(row.excluded_at)),
+        Line("Losing carrier", row.losing_carrier),
+        Line("Carrier group", row.group),
+        Line("Country", country),
+    ]
+    return [line for line in lines if line.value]
+
+
+def _moment(text: str) -> str:
+    """Return an instant as it is read here; a plain day or a time alone stays what it is."""
+    if day := wire.read_date(text):
+        at = wire.read_instant(text)
+        return words.moment_text(at) if at and "T" in text else words.day_text(day)
+    return f"{text} UTC" if text else ""
+
+
+def _carrier(row: PortInNumber, info: Mapping[str, Any]) -> list[Line]:
+    signed = wire.read_date(info.get("authorizingDate"))
+    lines = [
+        Line("BTN", wire.text(info.get("accountPhoneNumber")), is_phone=True),
+        Line("Signer", wire.text(info.get("authorizingName"))),
+        Line("Signed on", words.day_text(signed) if isinstance(signed, datetime.date) else ""),
+    ]
+    return [line for line in lines if line.value]
+
+
+def _secrets(
+    order: PortInOrder, row: PortInNumber, told: Mapping[str, Any], revealed: Mapping[str, str]
+) -> list[Secret]:
+    kept = order.secrets.get(row.phone_number, {})
+    echoed = wire.order_secrets({"phoneNumbers": [told]}).get(row.phone_number, {})
+    has = _mapping(told.get("portOutInfo"))
+    found = []
+    for name, key, label, what in SECRETS:
+        value = str(kept.get(key) or "")
+        if value:
+            ending = value[-4:] if name == "account" and len(value) >= 8 else ""
+            found.append(Secret(name, label, what, ending, revealed.get(name)))
+        elif echoed.get(key) or has.get(key) or told.get(key):
+            found.append(Secret(name, label, what, is_kept=False))
+    return found
+
+
+def _routing(told: Mapping[str, Any]) -> list[Line]:
+    voice, sms = _mapping(told.get("voiceConfiguration")), _mapping(told.get("smsConfiguration"))
+    kind = wire.text(voice.get("type"))
+    ids = [wire.text(voice.get(key)) for key in ("appId", "trunkId", "serviceId")]
+    lines = [
+        Line("Voice", _VOICE.get(kind, kind)),
+        Line("Voice id", next((value for value in ids if value), ""), is_id=True),
+        Line("SMS app", wire.text(sms.get("smsAppId")), is_id=True),
+    ]
+    return [line for line in lines if line.value]
+
+
+def _beside(e911: Mapping[str, Any]) -> list[Beside]:
+    found = [
+        Beside(label, wire.text(e911.get(key)), wire.text(e911.get(enhanced)) if enhanced else "")
+        for key, (label, enhanced) in _E911.items()
+    ]
+    return [part for part in found if part.ours or part.validated]
