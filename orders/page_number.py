@@ -161,7 +161,10 @@ def _life(row: PortInNumber) -> list[Line]:
         Line("Activated by", row.activate_user),
         Line("Refused", row.reject_reason),
         Line("Left out", row.exclusion_reason),
-        Line("Left out on", _moment(row.excluded_at)),
+        Line(
+            "Refused on" if row.status == PortInNumber.Status.REJECTED else "Left out on",
+            _moment(row.excluded_at),
+        ),
         Line("Losing carrier", row.losing_carrier),
         Line("Carrier group", row.group),
         Line("Country", country),

@@ -247,7 +247,9 @@ class Demo:
         self._reject([n for n in order.numbers if n.phone_number in misnamed], WRONG_NAME, hours(5))
         self._exclude([n for n in order.numbers if n.phone_number in strange], days(1))
         for ahead, name in enumerate(order.groups[:3]):
-            agreed = [n for n in order.numbers if n.group == name and not n.refused]
+            agreed = [
+                n for n in order.numbers if n.group == name and n.status not in (REJECTED, EXCLUDED)
+            ]
             self._confirm(agreed, self._day(7 + ahead % 2), days(1))
 
     def _with_documents(self) -> None:
