@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from portal.accounts import configuration
 from portal.accounts.sessions import person_of, signed_in_user
@@ -87,5 +88,7 @@ def list_live(request: HtmxHttpRequest) -> HttpResponse:
     after = before.news(person.present or [], person.fresh or [])
     if after is None:
         return HttpResponse(status=204)
+    if not before.versions:
+        return HttpResponseClientRefresh()  # nothing can move under the pointer of an empty list
     lines = queue.changed_lines(before, after)
     return render(request, "work/_list_changes.html", {"watch": after, "lines": lines})
