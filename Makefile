@@ -21,9 +21,15 @@ run: $(STAMP) ## Start the whole portal on this machine (PORT=8000)
 manage: $(STAMP) ## Run a management command on that portal (ARGS="webhook_urls")
 	$(PY) -m portal.local manage $(ARGS)
 
-test: $(STAMP) ## Run all tests, those in a real browser included
+test: $(STAMP) ## Run all tests, those in a real browser included (or ARGS="tests/work")
 	$(PY) -m portal.local chromium
-	$(PY) -m pytest $(ARGS)
+	if [ -n "$(ARGS)" ]; then exec $(PY) -m pytest $(ARGS); fi; \
+	said=$$(mktemp); \
+	$(PY) -m pytest tests/orders > "$$said" 2>&1 & orders=$$!; \
+	trap 'kill $$orders; rm -f "$$said"; exit 130' INT TERM; \
+	$(PY) -m pytest tests --ignore=tests/orders --ignore=tests/e2e; rest=$$?; \
+	wait $$orders; half=$$?; cat "$$said"; rm -f "$$said"; \
+	[ $$rest -eq 0 ] && [ $$half -eq 0 ] && $(PY) -m pytest tests/e2e
 
 lint: $(STAMP) ## Check format, code, types, migrations and the lock file
 	$(PY) -m ruff format --check --quiet . || { echo "Run \`make format\`."; exit 1; }

@@ -13,32 +13,28 @@ from typing import Any, Final
 from cryptography.fernet import InvalidToken
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Left, NullIf
 
-from orders import wire
-from orders.forms import (
-    DEFAULT_ZONE,
-    MAX_NUMBERS,
-    SECRET_FIELDS,
-    ZONES,
-    DraftForm,
-    OverrideForm,
-)
-from orders.models import PortInDraft
+from orders import portability, wire
+from orders.details import SECRET_FIELDS
+from orders.forms import DEFAULT_ZONE, MAX_NUMBERS, ZONES, DraftForm
+from orders.forms_own import OverrideForm
+from orders.models import ListRows, NumberList, PortInDraft
 from orders.numbers import numbers_of, read_numbers, replaced, without
-from orders.review import Reason, Review, is_sending, review
+from orders.places import blocked_numbers
+from orders.review import Reason, is_sending, review
+from orders.verdicts import gone_results, numbers_to_ask
 from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.crypto import cipher
 from portal.operations.actions import submit
-from portal.operations.models import Operation
-from portal.sinch.payloads import PortInOrderWrite
-from portal.work import items
 
 MAX_OVERRIDES: Final = MAX_NUMBERS
-# Text fields of a draft as they are posted; secrets and the tick box have rules of their own.
+TICKS: Final = ("on_demand", "e911_same")
+# Text fields of a draft as they are posted; secrets and tick boxes have rules of their own.
 TEXT_FIELDS: Final = tuple(
-    name for name in DraftForm.base_fields if name not in {*SECRET_FIELDS, "on_demand"}
+    name for name in DraftForm.base_fields if name not in {*SECRET_FIELDS, *TICKS}
 )
 OVERRIDE_FIELDS: Final = tuple(
     name for name in OverrideForm.base_fields if name not in SECRET_FIELDS
@@ -105,12 +101,14 @@ def project_for_new_orders() -> SinchProject | None:
 
 
 def open_drafts(by: User) -> list[PortInDraft]:
-    """Return the drafts a person can go on with, the latest first."""
-    return list(
-        PortInDraft.objects.filter(
-            by=by, state__in=[PortInDraft.State.OPEN, PortInDraft.State.SENDING]
-        ).defer("data")[:20]
-    )
+    """Return the drafts a person can go on with, the latest first.
+
+    One that is being sent as several orders stands for all of them, until the last has arrived.
+    """
+    state = PortInDraft.State
+    parts = PortInDraft.objects.filter(parent=OuterRef("pk"), state=state.SENDING)
+    mine = Q(state=state.OPEN) | Q(state=state.SENDING, parent=None) | Exists(parts)
+    return list(PortInDraft.objects.filter(mine, by=by).defer("data")[:20])
 
 
 def locked_draft(pk: uuid.UUID) -> PortInDraft:
@@ -152,7 +150,8 @@ def refuse_unless_open(draft: PortInDraft) -> None:
     if draft.state == state.SENDING or is_sending(draft):
         raise NotEditable("This draft is on its way to Sinch; it opens again if Sinch refuses it.")
     if draft.state == state.SENT:
-        raise NotEditable("This draft has become an order. Changes are made there.")
+        what = "an order" if draft.order_id else "orders"
+        raise NotEditable(f"This draft has become {what}. Changes are made there.")
     if draft.state == state.THROWN_AWAY:
         raise NotEditable("This draft was thrown away.")
 
@@ -166,11 +165,14 @@ def merged(data: Mapping[str, Any], typed: Typed) -> dict[str, Any]:
         result.pop(name, None)
     result |= {name: value for name, value in typed.secrets.items() if value}
     if typed.overrides is not None:
-        before = {entry.get("key"): entry for entry in data.get("overrides") or []}
+        # A page need not show all of them: what it does not speak of stays, until it is removed.
+        said = {entry.get("key"): entry for entry in typed.overrides}
         result["overrides"] = [
-            _merged_entry(before.get(entry.get("key"), {}), entry)
-            for entry in typed.overrides[:MAX_OVERRIDES]
+            _merged_entry(entry, said.pop(entry.get("key"))) if entry.get("key") in said else entry
+            for entry in data.get("overrides") or []
         ]
+        result["overrides"] += [_merged_entry({}, entry) for entry in said.values()]
+        del result["overrides"][MAX_OVERRIDES:]
     return result
 
 
@@ -185,7 +187,7 @@ def _merged_entry(before: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[s
 def _store(draft: PortInDraft, data: dict[str, Any]) -> None:
     draft.data = data
     first = next(iter(numbers_of(read_numbers(str(data.get("numbers", ""))[:2000]))), "")
-    draft.title = str(data.get("name") or words.phone_text(first))[:200]
+    draft.title = str(data.get("name") or words.phone_text(first) or draft.title)[:200]
     draft.save(update_fields=["data", "title", "version", "updated_at"])
 
 
@@ -222,18 +224,62 @@ def correct_lines(draft: PortInDraft, corrections: Mapping[str, tuple[str, str]]
 
 def continue_with_portable(draft: PortInDraft) -> PortInDraft:
     """Take the numbers out that cannot move, and keep them named beside the list."""
-    found = review(draft)
-    gone = found.not_portable
-    if not gone:
-        return draft
-    left_out = list(draft.field("left_out", []) or [])
-    left_out += [
-        {"number": check.number, "carrier": check.carrier, "reason": check.reason}
-        for check in gone
-        if check.number not in {entry["number"] for entry in left_out}
-    ]
-    text = without(str(draft.field("numbers")), {check.number for check in gone})
-    return change_draft(draft, {"numbers": text, "left_out": left_out})
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        refuse_unless_open(draft)
+        found = review(draft)
+        if found.rows is not None:
+            gone = gone_results(draft.project).filter(phone_number=OuterRef("number"))
+            words_ = Coalesce(NullIf(Left("reason", 180), Value("")), Value("Cannot move"))
+            return _rows_left_out(
+                draft,
+                found.rows.going().filter(Exists(gone)),
+                Subquery(gone.values(said=words_)[:1]),
+            )
+        checks = found.not_portable()
+        if not checks:
+            return draft
+        left_out = list(draft.field("left_out", []) or [])
+        left_out += [
+            {"number": check.number, "carrier": check.carrier, "reason": check.reason}
+            for check in checks
+            if check.number not in {entry["number"] for entry in left_out}
+        ]
+        text = without(str(draft.field("numbers")), {check.number for check in checks})
+        return change_draft(draft, {"numbers": text, "left_out": left_out})
+
+
+def continue_without_taken(draft: PortInDraft) -> PortInDraft:
+    """Take the numbers out that are on their way in another order."""
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        refuse_unless_open(draft)
+        found = review(draft)
+        if found.rows is not None:
+            going = found.rows.going()
+            taken = going.filter(
+                Q(number__in=blocked_numbers(draft.project)) | Q(number__in=list(found.taken))
+            )
+            return _rows_left_out(draft, taken, Value("On its way in another order"))
+        text = without(str(draft.field("numbers")), set(found.taken))
+        return change_draft(draft, {"numbers": text})
+
+
+def leave_row_out(draft: PortInDraft, number: str) -> PortInDraft:
+    """Take one number out of a draft whose numbers are rows of a file."""
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        refuse_unless_open(draft)
+        found = review(draft)
+        if found.rows is None:
+            return draft
+        rows = found.rows.going().filter(number=number)
+        return _rows_left_out(draft, rows, Value("Left out by hand"))
+
+
+def _rows_left_out(draft: PortInDraft, rows: ListRows, why: Any) -> PortInDraft:
+    """Leave rows out of a locked draft; `why` is the expression of the words they keep."""
+    return change_draft(draft, {}) if rows.order_by().update(left_out=why) else draft
 
 
 def take_date(draft: PortInDraft, day: str) -> PortInDraft:
@@ -277,47 +323,57 @@ def throw_draft_away(draft: PortInDraft) -> None:
         draft.data = {}
         draft.version += 1
         draft.save(update_fields=["state", "data", "version", "updated_at"])
+        NumberList.objects.filter(draft=draft).delete()
 
 
 # --- Portability --------------------------------------------------------------------------------
 
 
-def check_portability(draft: PortInDraft, *, by: User) -> Operation:
+def check_portability(draft: PortInDraft, *, by: User) -> None:
     """Have Sinch asked which numbers of the draft can move; a second click asks once.
 
-    Raises NotSendable when there is nothing to ask about, NotEditable when the draft is not open.
+    Up to 500 numbers are one question; more are asked about in the background, the ones without
+    an answer that holds first of all. Raises NotSendable when there is nothing to ask about,
+    NotEditable when the draft is not open.
     """
     with transaction.atomic():
         draft = locked_draft(draft.pk)
         refuse_unless_open(draft)
-        numbers = numbers_of(read_numbers(str(draft.field("numbers"))))
-        if not numbers:
+        found = review(draft)
+        if not found.count:
             raise NotSendable([Reason("the numbers", "id_numbers")])
-        if len(numbers) > MAX_NUMBERS:
-            raise NotSendable(
-                [
-                    Reason(
-                        f"One order takes at most {MAX_NUMBERS} numbers; these are "
-                        f"{len(numbers):,}.",
-                        "id_numbers",
-                        is_open=False,
-                    )
-                ]
+        title = f"Portability of {words.count_text(found.count, 'number')}"
+        if found.number_list is not None and found.rows is not None:
+            rows = found.rows.going()
+            stale = numbers_to_ask(draft.project, rows)
+            numbers = stale or list(rows.order_by("position").values_list("number", flat=True))
+            portability.start(
+                draft.project, numbers, by=by, draft=draft, title=title, only_stale=bool(stale)
             )
+            return
+        if found.is_long:
+            portability.start(
+                draft.project,
+                found.numbers,
+                by=by,
+                draft=draft,
+                title=title,
+                only_stale=bool(found.verdicts.unchecked),
+            )
+            return
         running = draft.check_operation
-        if running and running.is_under_way and running.payload.get("numbers") == numbers:
-            return running
+        if running and running.is_under_way and running.payload.get("numbers") == found.numbers:
+            return
         operation, _ = submit(
             draft.project,
             "port_in.check",
             target=draft.target,
-            payload={"numbers": numbers},
+            payload={"numbers": found.numbers},
             by=by,
-            subject=f"Portability of {words.count_text(len(numbers), 'number')}",
+            subject=title,
         )
         draft.check_operation = operation
         draft.save(update_fields=["check_operation"])
-    return operation
 
 
 # --- Sending ------------------------------------------------------------------------------------
@@ -331,101 +387,6 @@ def attempt_of(draft: PortInDraft) -> int:
 def create_marker(draft: PortInDraft, attempt: int) -> str:
     """Return what makes an attempt to send unique."""
     return f"{draft.target}:create:{attempt}"
-
-
-def submit_port_in_order(draft: PortInDraft, *, attempt: int, by: User) -> Operation:
-    """Send a draft on its way to Sinch and return the operation.
-
-    `attempt` is what the page was shown with: a double click, a reload and a form sent again from
-    the history all get the operation that exists. Raises NotSendable with everything that is
-    open, NumberInLiveOrder when that is a number on its way elsewhere, NotEditable.
-    """
-    with transaction.atomic():
-        # One at a time in a project: two drafts must not take one reference or one number. Rows
-        # that refer to the project are not held up by this lock.
-        SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
-        draft = locked_draft(draft.pk)
-        if done := Operation.objects.filter(marker=create_marker(draft, attempt)).first():
-            return done
-        if draft.operation and (is_sending(draft) or draft.state == PortInDraft.State.SENT):
-            return draft.operation
-        refuse_unless_open(draft)
-        _refuse_unsettled(draft)
-        found = review(draft, complete=True)
-        if found.reasons:
-            taken = [place for place in found.places.values() if place.blocks]
-            raise (NumberInLiveOrder if taken else NotSendable)(found.reasons)
-        attempt = attempt_of(draft)
-        data = draft.data | {
-            "attempt": attempt,
-            "reference": found.form.cleaned_data["reference"] or made_reference(draft),
-        }
-        data["sent"] = {name: data.get(name, "") for name in (*TEXT_FIELDS, *SECRET_FIELDS)}
-        count = words.count_text(len(found.numbers), "number")
-        operation, _ = submit(
-            draft.project,
-            "port_in.create",
-            target=draft.target,
-            payload={"body": create_body(found, data["reference"]), "draft": str(draft.pk)},
-            by=by,
-            subject=f"Order {data['reference']}",
-            marker=create_marker(draft, attempt),
-        )
-        items.tell_staff_action(
-            None,
-            operation,
-            f"Order of {count} sent on its way to Sinch, reference {data['reference']}",
-            glyph="out",
-        )
-        draft.state = PortInDraft.State.SENDING
-        draft.operation = operation
-        draft.version += 1
-        draft.data = data
-        draft.save(update_fields=["state", "operation", "version", "data", "updated_at"])
-    return operation
-
-
-def _refuse_unsettled(draft: PortInDraft) -> None:
-    """Refuse a new attempt while an earlier one may have reached Sinch without our knowing."""
-    stopped = draft.operation
-    if stopped is None or stopped.state != Operation.State.DEAD:
-        return
-    if stopped.uncertain_since:
-        raise NotSendable(
-            [
-                Reason(
-                    "The last try may have arrived at Sinch. Press “Try again” above: it is "
-                    "looked up before anything is sent.",
-                    f"operation-{stopped.key}",
-                    is_open=False,
-                )
-            ]
-        )
-    # It certainly did nothing; from now on nobody may take it up beside the new one.
-    Operation.objects.filter(pk=stopped.pk, state=Operation.State.DEAD).update(
-        state=Operation.State.REFUSED,
-        staff_message="Nothing was sent. A later try has taken its place.",
-    )
-
-
-def made_reference(draft: PortInDraft) -> str:
-    """Return the reference of a draft whose writer left it to the desk; always the same."""
-    return f"PI-{timezone.localdate(draft.created_at):%y%m%d}-{draft.pk.hex[:8].upper()}"
-
-
-def create_body(found: Review, reference: str) -> PortInOrderWrite:
-    """Return the body of the order Sinch is to make. Only for a draft that can be sent."""
-    form = found.form
-    return wire.create_body(
-        numbers=found.numbers,
-        shared=form.shared(),
-        overrides=form.override_details(),
-        schedule=form.schedule(),
-        reference=reference,
-        on_demand=form.cleaned_data["on_demand"],
-        reseller=form.cleaned_data["reseller"],
-        loa={},
-    )
 
 
 # --- Secrets on their way between two pages -----------------------------------------------------

@@ -1,30 +1,43 @@
-"""Changing an order Sinch has: what an edit starts from, what keeps it from being sent, sending."""
+"""Changing an order Sinch has: what an edit comes to, what keeps it from being sent, sending."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
-from orders import wire
+from orders import edit_words, sync, wire
 from orders.actions import NotEditable, NotSendable
-from orders.actions_order import why_no_change
-from orders.edits import Edit, fields_of, override_forms
-from orders.forms import (
-    SECRET_FIELDS,
-    DetailsForm,
-    listed,
-)
-from orders.models import PortInOrder
-from orders.review import Reason, reference_owner
+from orders.actions_order import SECRETS, why_no_change
+from orders.conflicts import Merge, Unit, merge, units_of
+from orders.details import SECRET_FIELDS
+from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, packed
+from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
+from orders.forms import MAX_NUMBERS, DetailsForm, listed
+from orders.models import PortabilityResult, PortInOrder
+from orders.numbers import numbers_of, read_numbers
+from orders.review import Reason, places_of, reference_owner
 from portal import words
 from portal.accounts.models import User
+from portal.operations import readings
 from portal.operations.actions import submit
-from portal.operations.models import Operation
+from portal.operations.models import Operation, Reading
 from portal.work import items
+from portal.work.models import TimelineEntry
+
+UPDATE = "port_in.update"
+_MOST_AUTHORS = 5  # changes by colleagues that are looked through for who changed what
 
 
 class ChangedAtSinch(Exception):
-    """Raised when Sinch's copy is not the one an edit began with."""
+    """Raised when Sinch's copy is not the one the check page compared with."""
+
+
+class Unsettled(Exception):
+    """Raised when both sides changed a field and nobody has chosen yet."""
 
 
 def order_to_edit(pk: int) -> PortInOrder:
@@ -36,39 +49,179 @@ def why_no_edit(order: PortInOrder) -> str:
     """Return why an order cannot be edited now; "" when it can."""
     if why := why_no_change(order):
         return why
-    if _update_of(order, Operation.UNDER_WAY):
-        return "A change of this order is on its way to Sinch; wait until it has arrived."
+    if running := _update_of(order, Operation.UNDER_WAY):
+        who = f"{running.by.short_name} changed it" if running.by else "Somebody changed it"
+        return f"{who} a moment ago, and the change is on its way to Sinch; wait until it arrived."
     return ""
 
 
 def refused_update(order: PortInOrder) -> Operation | None:
-    """Return the last change of an order if Sinch refused it and nobody has closed it yet."""
+    """Return the last change of an order if it did not arrive and nobody has closed it yet."""
     last = _update_of(order)
-    refused = last is not None and last.state == Operation.State.REFUSED
-    return last if refused and last is not None and last.seen_at is None else None
+    ended = (Operation.State.REFUSED, Operation.State.DEAD)
+    return last if last and last.state in ended and last.seen_at is None else None
 
 
 def _update_of(order: PortInOrder, states: Sequence[str] | None = None) -> Operation | None:
-    found = Operation.objects.filter(target=order.target, kind="port_in.update")
+    found = Operation.objects.filter(target=order.target, kind=UPDATE).select_related("by")
     if states is not None:
         found = found.filter(state__in=states)
     return found.order_by("-pk").first()
 
 
-def edit_of(order: PortInOrder, typed: Mapping[str, Any], *, complete: bool) -> Edit:
-    """Return an edit: the order as it is, what was typed over it, and the form that judges it."""
-    start = fields_of(order, order.secrets)
-    numbers = [fact.phone_number for fact in wire.read_order(order.payload).numbers]
+# --- How fresh Sinch's copy is -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Whether a reading that left after an edit was opened is there, and why not."""
+
+    read_at: datetime | None
+    is_fresh: bool
+    trouble: str = ""
+
+
+def ask_for_copy(order: PortInOrder, since: datetime) -> None:
+    """Have Sinch's copy read anew for an edit that was opened at that moment."""
+    # The very moment that `freshness` asks by: a reading that left a little earlier is no answer.
+    readings.want(order.project_id, sync.READER, {order.sinch_id: since}, "staff")
+
+
+def freshness(order: PortInOrder, since: datetime) -> Freshness:
+    """Return how fresh the mirror of an order is for an edit that was opened then."""
+    reading = Reading.objects.filter(
+        project_id=order.project_id, kind=sync.READER, resource_id=order.sinch_id
+    ).first()
+    if reading is None:
+        return Freshness(order.fetched_at, order.fetched_at >= since)
+    read_at = max(filter(None, (order.fetched_at, reading.read_at)))
+    return Freshness(read_at, reading.fulfils(since), reading.last_error)
+
+
+# --- What an edit comes to -----------------------------------------------------------------------
+
+
+@dataclass
+class Judged:
+    """An edit judged: its form, its numbers, what is wrong with them, and what it comes to."""
+
+    order: PortInOrder
+    work: Work
+    form: DetailsForm
+    edit: Edit
+    kept: list[str]
+    added: list[str]
+    dropped: list[str]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> list[str]:
+        """All numbers the order will have."""
+        return [*self.kept, *self.added]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether everything typed can be read; Sinch may still refuse it."""
+        forms = [self.form, *self.form.overrides]
+        return not self.problems and all(form.is_valid() for form in forms)
+
+    @cached_property
+    def mine(self) -> Json:
+        """The body that was typed, over the copy the edit began with. Only for a valid one."""
+        gone = set(self.dropped)
+        entries = self.with_dropped["phoneNumbers"]
+        return self.with_dropped | {
+            "phoneNumbers": [entry for entry in entries if entry["phoneNumber"] not in gone]
+        }
+
+    @cached_property
+    def with_dropped(self) -> Json:
+        """The same with the numbers that are to be dropped, as they would be if they stayed."""
+        base = self.work.base
+        body: Json = dict(wire.write_body(base, wire.order_secrets(base), self.edit.changes))
+        if self.added:
+            new = wire.create_body(
+                numbers=self.added,
+                shared=self.form.shared(),
+                overrides=self.form.override_details(),
+                schedule={},
+                reference="",
+                on_demand=False,
+                reseller="",
+                loa={},
+            )
+            body["phoneNumbers"] = [*body["phoneNumbers"], *new["phoneNumbers"]]
+        return body
+
+    @cached_property
+    def now(self) -> Json:
+        """Sinch's copy as the mirror has it."""
+        return copy_of(self.order)
+
+    @cached_property
+    def merged(self) -> Merge:
+        """What is sent, and where the two sides differ. Only for a valid one."""
+        return merge(self.work.base, self.mine, self.now, self.work.choices)
+
+
+def judge(order: PortInOrder, work: Work, *, complete: bool, every_own: bool = False) -> Judged:
+    """Return an edit with the form that judges it; `complete` asks for all that sending needs.
+
+    `every_own` makes forms of all numbers with details of their own, not of the first ones only.
+    """
+    typed, base = work.typed, Payload(work.base)
+    secrets, start = wire.order_secrets(work.base), fields_of_body(work.base)
+    everyone = [wire.phone_of(entry) for entry in work.base["phoneNumbers"]]
+    dropped = [n for n in everyone if n in set(typed.get("dropped") or [])]
+    kept = [n for n in everyone if n not in set(dropped)]
+    lines = read_numbers(str(typed.get("added") or ""))
+    added = [n for n in numbers_of(lines) if n not in set(everyone)]
+    numbers = [*kept, *added]
+    own = [e for e in typed.get("overrides") or [] if e.get("number") not in set(dropped)]
     form = DetailsForm(
         typed,
         saved={name: str(typed.get(name, "")) for name in SECRET_FIELDS},
         numbers=numbers,
         complete=complete,
-        overrides=override_forms(typed.get("overrides") or [], numbers, complete=complete),
+        overrides=override_forms(own, numbers, complete=complete, every=every_own, before=start),
         reference_owner=lambda reference: reference_owner(order.project, reference, order=order),
         needs_secret=False,
+        before=start,
     )
-    return Edit(start, dict(typed), form, numbers)
+    actual = fields_by_number(base, secrets)
+    edit = Edit(start, dict(typed), form, actual, validated_by_number(order))
+    judged = Judged(order, work, form, edit, kept, added, dropped)
+    judged.problems += [
+        f"“{line.text}” cannot be added: {line.problem}" for line in lines if line.problem
+    ]
+    if not numbers:
+        judged.problems.append(
+            "At least one number stays in an order. To end it, cancel it on its page."
+        )
+    if len(numbers) > MAX_NUMBERS:
+        judged.problems.append(
+            f"One order takes at most {MAX_NUMBERS} numbers; these would be {len(numbers)}."
+        )
+    if added:
+        judged.problems += _why_not_added(order, added)
+    return judged
+
+
+def _why_not_added(order: PortInOrder, numbers: Sequence[str]) -> list[str]:
+    places = places_of(order.project, numbers)
+    found = [
+        f"{words.phone_text(number)} is on its way already: {place.text.lower()} {place.title}."
+        for number, place in places.items()
+        if place.blocks
+    ]
+    refused = PortabilityResult.objects.filter(
+        project=order.project, phone_number__in=numbers, portable=False
+    ).values_list("phone_number", "reason")
+    return found + [
+        f"{words.phone_text(number)} cannot move to Sinch{f': “{why}”' if why else ''}. "
+        "One such number would fail the whole order."
+        for number, why in refused
+    ]
 
 
 def secrets_to_ask(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
@@ -77,20 +230,117 @@ def secrets_to_ask(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
     Sinch replaces the whole order, so what is not sent is cleared there.
     """
     sent = wire.order_secrets(body)
+    staying = wire.numbers_of(body)
     return [
         number
         for number, keys in wire.unknown_secrets(order, order.secrets).items()
-        if any(key in wire.PIN_KEYS and not sent.get(number, {}).get(key) for key in keys)
+        if number in staying and any(not sent.get(number, {}).get(key) for key in keys)
     ]
 
 
-def submit_update(
-    order: PortInOrder, typed: Mapping[str, Any], *, base: str, key: str, by: User
-) -> Operation:
+def unknown_secret_words(numbers: Sequence[str]) -> str:
+    """Say for which numbers a PIN or an account number has to be typed again, and why."""
+    shown = listed([words.phone_text(number) for number in numbers[:3]])
+    more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
+    return (
+        f"Sinch has a PIN or an account number of {shown}{more} that this desk does not know. "
+        "Type it, or the change would clear it at Sinch."
+    )
+
+
+# --- Who changed it meanwhile --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who brought a field to what it is now: a colleague, or Sinch's side (`name` is "")."""
+
+    name: str
+    at: datetime
+
+    @property
+    def who(self) -> str:
+        """The subject of a sentence."""
+        return self.name or "Sinch"
+
+    @property
+    def said(self) -> str:
+        """`Changed at Sinch 14:02`, `Changed by Mara Lindqvist 14:02`."""
+        when = timezone.localtime(self.at)
+        day = "" if when.date() == timezone.localdate() else f" {words.day_text(when)},"
+        where = f"by {self.name}" if self.name else "at Sinch"
+        return f"Changed {where}{day} {words.clock_text(when)}"
+
+
+class Authors:
+    """Answers who changed a field since an edit's copy was read; a few statements in all."""
+
+    def __init__(self, order: PortInOrder, since: datetime) -> None:
+        done = Operation.objects.filter(
+            target=order.target,
+            kind=UPDATE,
+            state=Operation.State.SUCCEEDED,
+            finished_at__gte=since,
+        ).select_related("by")
+        self._ours = [
+            (operation, units_of(operation.payload.get("body") or {}))
+            for operation in done.order_by("-pk")[:_MOST_AUTHORS]
+        ]
+        heard = TimelineEntry.objects.filter(
+            item_id=order.item_id, at__gte=since, source=TimelineEntry.Source.SINCH
+        ).values_list("at", flat=True)
+        self._seen_at = heard.first() or order.fetched_at
+
+    def of(self, unit: Unit, now: Mapping[str, Any]) -> Author:
+        """Return who made the field what it is now."""
+        for operation, units in self._ours:
+            if units.get(unit, {}) == now and operation.by and operation.finished_at:
+                return Author(operation.by.short_name, operation.finished_at)
+        return Author("", self._seen_at)
+
+
+def changed_by(order: PortInOrder, since: datetime) -> Author | None:
+    """Return the colleague whose change arrived last since then; None for nobody's."""
+    done = Operation.objects.filter(
+        target=order.target, kind=UPDATE, state=Operation.State.SUCCEEDED, finished_at__gte=since
+    )
+    last = done.select_related("by").defer("payload").order_by("-pk").first()
+    if last is None or last.by is None or last.finished_at is None:
+        return None
+    return Author(last.by.short_name, last.finished_at)
+
+
+# --- Looking at a secret, sending ----------------------------------------------------------------
+
+
+def look_at(order: PortInOrder, field_name: str, numbers: Sequence[str], *, by: User) -> str:
+    """Return what our store has in a secret field of some numbers, and tell who looked.
+
+    `field_name` is Sinch's, such as accountNum; KeyError for one that is no secret.
+    """
+    what = dict(SECRETS.values())[field_name]
+    values = dict.fromkeys(order.secrets.get(n, {}).get(field_name, "") for n in numbers)
+    items.tell(
+        order.item,
+        [
+            items.Event(
+                text=f"Looked at {what} of {words.count_text(len(numbers), 'number')}",
+                fact=("reveal", order.pk, field_name, by.pk, timezone.now()),
+                glyph="dot",
+                source=TimelineEntry.Source.STAFF,
+                by=by,
+            )
+        ],
+    )
+    return ", ".join(value for value in values if value)
+
+
+def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: User) -> Operation:
     """Send a change of an order on its way to Sinch and return the operation.
 
-    `base` is the digest of the order the edit began with, `key` names the page: sent twice it
-    changes once. Raises NotEditable, ChangedAtSinch, NotSendable with what is open.
+    `seen` is the digest of the copy the check page compared with, `key` names the page: sent
+    twice it changes once. Raises NotEditable, ChangedAtSinch, Unsettled, and NotSendable with
+    what is open.
     """
     marker = f"{order.target}:update:{key}"
     with transaction.atomic():
@@ -103,38 +353,47 @@ def submit_update(
             return done
         if why := why_no_edit(order):
             raise NotEditable(why)
-        if wire.digest(order) != base:
-            raise ChangedAtSinch
-        edit = edit_of(order, typed, complete=True)
-        if points := edit.form.open_points():
+        if not freshness(order, work.opened_at).is_fresh:
+            raise NotEditable("Sinch’s copy has not been read yet since you opened this edit.")
+        judged = judge(order, work, complete=True)
+        if points := judged.form.open_points():
             raise NotSendable([Reason(text, anchor) for text, anchor in points])
-        lines = edit.lines
-        if not lines:
+        if judged.problems:
+            raise NotSendable([Reason(text, "s1", is_open=False) for text in judged.problems])
+        if wire.digest(order) != seen:
+            raise ChangedAtSinch
+        merged = judged.merged
+        if merged.open:
+            raise Unsettled
+        if merged.is_nothing:
             raise NotSendable([Reason("Nothing has been changed.", "", is_open=False)])
-        body = wire.write_body(order, order.secrets, edit.changes)
+        body = merged.body
         if unknown := secrets_to_ask(order, body):
             raise NotSendable([Reason(unknown_secret_words(unknown), "id_pin", is_open=False)])
-        labels = list(dict.fromkeys(line.label for line in lines))
+        labels = edit_words.labels_of(merged)
         operation, _ = submit(
             order.project,
-            "port_in.update",
+            UPDATE,
             target=order.target,
-            payload={"body": body, "base": base, "form": dict(typed)},
+            # `against` and `form` bring the same edit back when it does not arrive.
+            payload={
+                "body": body,
+                "base": seen,
+                "against": packed(judged.now),
+                "form": _form_of(judged, body),
+            },
             by=by,
             subject=f"The change of {words.count_text(len(labels), 'field')}",
             marker=marker,
         )
+        said = listed(labels)
         items.tell_staff_action(
-            order.item, operation, f"Change sent on its way to Sinch: {listed(labels)}"
+            order.item, operation, f"Change sent on its way to Sinch: {said[:1].upper()}{said[1:]}"
         )
     return operation
 
 
-def unknown_secret_words(numbers: Sequence[str]) -> str:
-    """Say for which numbers a PIN or an account number has to be typed again, and why."""
-    shown = listed([words.phone_text(number) for number in numbers[:3]])
-    more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
-    return (
-        f"Sinch has a PIN or an account number of {shown}{more} that this desk does not know. "
-        "Type it, or the change would clear it at Sinch."
-    )
+def _form_of(judged: Judged, body: Mapping[str, Any]) -> Json:
+    """Return the fields that a body came from, beside the copy it was compared with."""
+    fields = fields_of_body(body)
+    return fields | {"added": "\n".join(judged.merged.added), "dropped": judged.merged.dropped}

@@ -7,15 +7,11 @@ one transaction. What cannot be done is raised as NotPossible, with the reason i
 import datetime
 import re
 import uuid
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from orders import sync, wire
-from orders.buckets import zone_named
-from orders.documents import MOST_DOCUMENTS, CheckedDocument
-from orders.models import OrderDocument, OrderNote, PortInOrder
+from orders.models import OrderNote, PortInOrder
 from portal import words
 from portal.accounts.models import User
 from portal.operations import readings
@@ -26,8 +22,6 @@ from portal.work.models import TeamNote, TimelineEntry
 
 READER = "port_in_order"
 LONGEST_NOTE = 4000
-# An accepted activation becomes visible within the hour; until then it is not offered again.
-ACTIVATION_HOUR = datetime.timedelta(hours=1)
 
 SECRETS = {
     "pin": ("existingPortOutPin", "the port-out PIN"),
@@ -38,6 +32,10 @@ SECRETS = {
 _SPELLED_PIN = re.compile(
     r"\b(?:pin|passcode|pass code|password|security code|ssn)\b\D{0,25}\d(?:[ -]?\d){3,11}\b", re.I
 )
+
+
+# A gap of a template that nothing has filled; `orders.notes.GAPS` has what each stands for.
+_GAP = re.compile(r"\{(?:reference|sinch_id|end_user|numbers|foc_date|port_date)\}")
 
 
 class NotPossible(Exception):
@@ -51,7 +49,8 @@ class NotSendable(Exception):
 # --- Why not --------------------------------------------------------------------------------
 
 
-def _gone(order: PortInOrder) -> str:
+def why_gone(order: PortInOrder) -> str:
+    """Return that Sinch does not know the order any more; "" while it does."""
     return "Sinch does not know this order any more." if order.gone_at else ""
 
 
@@ -67,71 +66,21 @@ def why_no_change(order: PortInOrder) -> str:
         status.CANCELED: "This order has ended.",
     }
     if order.gone_at or order.is_editable:
-        return _gone(order)
+        return why_gone(order)
     known = reasons.get(PortInOrder.Status(order.status)) if order.status in status else ""
     return known or f"Sinch reports {order.status}; only a pending order can be changed."
 
 
 def why_no_message(order: PortInOrder) -> str:
     """Return why no note or document can be sent now; "" when it can."""
-    return _gone(order)
-
-
-def why_no_activation(order: PortInOrder) -> str:
-    """Return why nothing of the order can be activated now; "" when a group may be ready."""
-    if order.gone_at:
-        return _gone(order)
-    if not order.on_demand_activation:
-        return "Not on-demand: numbers go live by themselves on the FOC date."
-    if order.status == PortInOrder.Status.COMPLETED:
-        return "The port is finished."
-    if order.status != PortInOrder.Status.CONFIRMED:
-        return "Possible once Sinch has confirmed the order."
-    if not order.offered_groups:
-        return "Sinch offers no group yet; it does so from the FOC date on."
-    return ""
-
-
-def today_there(order: PortInOrder) -> datetime.date:
-    """Return today's date in the order's zone, else in the default of its project."""
-    zone = zone_named(order.desired_port_time_zone, order.project.default_port_time_zone)
-    return timezone.now().astimezone(zone).date()
-
-
-def group_date(group: dict[str, Any]) -> datetime.date | None:
-    """Return the FOC date of an offered group; None when Sinch gave none that can be read."""
-    return wire.read_date(group.get("focDate"))
-
-
-def activations(order: PortInOrder) -> list[Operation]:
-    """Return the activations under way or accepted within the hour, newest first."""
-    since = timezone.now() - ACTIVATION_HOUR
-    found = Operation.objects.filter(target=order.target, kind="port_in.activate").order_by("-pk")
-    return [
-        operation
-        for operation in found[:20]
-        if operation.is_under_way
-        or (
-            operation.state == Operation.State.SUCCEEDED
-            and operation.finished_at
-            and operation.finished_at > since
-        )
-    ]
-
-
-def taken_groups(order: PortInOrder, running: list[Operation]) -> set[str]:
-    """Return the keys of the offered groups that these activations cover."""
-    keys: set[str] = set()
-    for operation in running:
-        groups = operation.payload.get("groups") or order.offered_groups
-        keys |= {str(group["key"]) for group in groups}
-    return keys
+    return why_gone(order)
 
 
 # --- Verbs ----------------------------------------------------------------------------------
 
 
-def _locked(order: PortInOrder) -> PortInOrder:
+def locked(order: PortInOrder) -> PortInOrder:
+    """Return the order, locked, with its item and project; call inside a transaction."""
     # Two people at one order take turns; the payload is not needed to decide.
     return (
         PortInOrder.objects.select_for_update(of=("self",))
@@ -169,14 +118,23 @@ def refuse_secrets(order: PortInOrder, text: str) -> None:
                 )
 
 
-def check_note(order: PortInOrder, text: str) -> str:
-    """Return the note as it would be sent. Raises NotSendable with what is wrong with it."""
+def _checked(order: PortInOrder, text: str, empty: str) -> str:
     text = text.strip()
     if not text:
-        raise NotSendable("Write what Sinch should read.")
+        raise NotSendable(empty)
     if len(text) > LONGEST_NOTE:
         raise NotSendable(f"{len(text):,} characters; at most {LONGEST_NOTE:,} fit.")
     refuse_secrets(order, text)
+    return text
+
+
+def check_note(order: PortInOrder, text: str) -> str:
+    """Return the note as it would be sent. Raises NotSendable with what is wrong with it."""
+    text = _checked(order, text, "Write what Sinch should read.")
+    if gap := _GAP.search(text):
+        raise NotSendable(
+            f"{gap[0]} is a gap that this order cannot fill: write it, or take it out."
+        )
     return text
 
 
@@ -187,7 +145,7 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
     """
     text = check_note(order, text)
     with transaction.atomic():
-        order = _locked(order)
+        order = locked(order)
         if why := why_no_message(order):
             raise NotPossible(why)
         # How many alike the order has already: a lost answer is told from an older twin by it.
@@ -215,77 +173,17 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
 
 def add_team_note(order: PortInOrder, text: str, *, by: User) -> TeamNote:
     """Keep a note for colleagues; it never leaves the desk. Raises NotSendable for the text."""
-    text = text.strip()
-    if not text:
-        raise NotSendable("Write what your colleagues should know.")
-    if len(text) > LONGEST_NOTE:
-        raise NotSendable(f"{len(text):,} characters; at most {LONGEST_NOTE:,} fit.")
-    refuse_secrets(order, text)
+    text = _checked(order, text, "Write what your colleagues should know.")
     with transaction.atomic():
         # A form sent twice says the same again within moments; it is one note.
         just_now = timezone.now() - datetime.timedelta(minutes=1)
-        _locked(order)
+        locked(order)
         note, new = TeamNote.objects.get_or_create(
             item=order.item, by=by, text=text, at__gte=just_now
         )
         if new:
             items.touch(order.item_id)
     return note
-
-
-def upload_document(
-    order: PortInOrder,
-    document: CheckedDocument,
-    *,
-    kind: str,
-    description: str = "",
-    by: User,
-    key: str = "",
-) -> Operation:
-    """Keep a document and send it to Sinch. The same `key` never sends a second one.
-
-    Raises NotSendable for the document, NotPossible for the order.
-    """
-    if description:
-        refuse_secrets(order, description)
-    with transaction.atomic():
-        order = _locked(order)
-        if why := why_no_message(order):
-            raise NotPossible(why)
-        marker = f"{order.target}:document:{key or new_key()}"
-        if sent := Operation.objects.filter(marker=marker).first():
-            return sent
-        if order.documents.count() >= MOST_DOCUMENTS:
-            raise NotSendable(f"This order has {MOST_DOCUMENTS} documents; no more fit.")
-        row = OrderDocument.objects.create(
-            order=order,
-            name=document.name,
-            description=description[:300],
-            kind=kind,
-            content=document.content,
-            content_type=document.content_type,
-            size=len(document.content),
-            uploaded_by=by,
-        )
-        alike = order.documents.filter(name=document.name).exclude(sinch_id="").count()
-        operation, _ = submit(
-            order.project,
-            "port_in.document",
-            target=order.target,
-            payload={"document_pk": row.pk, "alike_before": alike},
-            by=by,
-            subject=f"“{document.name}”",
-            marker=marker,
-        )
-        row.operation = operation
-        row.save(update_fields=["operation"])
-        items.tell_staff_action(
-            order.item,
-            operation,
-            f"{row.get_kind_display() if row.kind != 'other' else 'Document'} “{row.name}” added",
-            glyph="edit",
-        )
-    return operation
 
 
 def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
@@ -298,7 +196,7 @@ def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
         raise NotSendable("Say why, in a few words; it goes into the timeline.")
     refuse_secrets(order, why)
     with transaction.atomic():
-        order = _locked(order)
+        order = locked(order)
         under_way = Operation.objects.filter(
             target=order.target, kind="port_in.cancel", state__in=Operation.UNDER_WAY
         ).first()
@@ -317,54 +215,6 @@ def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
         items.tell_staff_action(
             order.item, operation, f"Canceling asked for: {why[:300]}", glyph="ended"
         )
-    return operation
-
-
-def activate_groups(order: PortInOrder, keys: list[str], *, by: User, key: str = "") -> Operation:
-    """Ask Sinch to activate the chosen carrier groups. The same `key` never asks twice.
-
-    Raises NotPossible when one of them is not ready, NotSendable when none was chosen.
-    """
-    if not keys:
-        raise NotSendable("Choose a carrier group first.")
-    with transaction.atomic():
-        order = _locked(order)
-        marker = f"{order.target}:activate:{key or new_key()}"
-        if sent := Operation.objects.filter(marker=marker).first():
-            return sent
-        if why := why_no_activation(order):
-            raise NotPossible(why)
-        offered = {str(group["key"]): group for group in order.offered_groups}
-        today, taken = today_there(order), taken_groups(order, activations(order))
-        chosen = []
-        for wanted in dict.fromkeys(keys):
-            group = offered.get(wanted)
-            if group is None:
-                raise NotPossible("Sinch does not offer this group any more. Ask Sinch again.")
-            foc = group_date(group)
-            if foc and foc > today:
-                raise NotPossible(f"Its FOC date is {words.day_text(foc)}; not before.")
-            if wanted in taken:
-                raise NotPossible("An activation of this group is under way already.")
-            chosen.append({name: group.get(name) for name in ("key", "shape", "numbers")})
-        count = sum(len(group["numbers"] or ()) for group in chosen)
-        told = (
-            words.count_text(count, "number") if count else words.count_text(len(chosen), "group")
-        )
-        operation, _ = submit(
-            order.project,
-            "port_in.activate",
-            target=order.target,
-            payload={"groups": chosen},
-            by=by,
-            subject=f"The activation of {told}",
-            marker=marker,
-        )
-        items.tell_staff_action(
-            order.item, operation, f"Activation of {told} asked for", glyph="ready"
-        )
-        # What is under way is not offered once more.
-        sync.recompute(order)
     return operation
 
 
@@ -390,7 +240,7 @@ def hand_over(order: PortInOrder, *, to: User | None, line: str, by: User) -> No
 
 def _own(order: PortInOrder, to: User | None, told: str, by: User) -> None:
     with transaction.atomic():
-        item = _locked(order).item
+        item = locked(order).item
         if item.assignee_id == (to.pk if to else None):
             return
         items.save_item(item, {"assignee": to})

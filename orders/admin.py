@@ -100,7 +100,7 @@ class OrderNoteAdmin(ReadOnlyAdmin):
 class OrderDocumentAdmin(ReadOnlyAdmin):
     """Documents without their files."""
 
-    hidden = ("content",)
+    hidden = ("content", "sinch_content")
     list_display = ("name", "kind", "order", "size", "sinch_id", "created_at")
     list_filter = ("kind",)
     list_select_related = ("order",)

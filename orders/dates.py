@@ -2,12 +2,13 @@
 
 Pure: the moment is an argument. Nothing here blocks anything; every rule is a warning with its
 reason, and Sinch decides. "bd" is a business day: Monday to Friday without the holidays of the
-countries whose numbers are in the order.
+countries whose numbers are in the order, and without the extra days off of its project, which are
+given as `extra` (`SinchProject.extra_days_off`).
 """
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -93,21 +94,28 @@ def countries_of(numbers: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted("CA" if canadian else "US" for canadian in found)) or US
 
 
-def is_bd(day: date, countries: tuple[str, ...] = US) -> bool:
+def is_bd(day: date, countries: tuple[str, ...] = US, extra: Collection[date] = ()) -> bool:
     """Tell whether people at the carriers of all these countries work on a day."""
-    return day.weekday() < 5 and day not in _lost_days(day.year, countries)
+    return day.weekday() < 5 and day not in extra and day not in _lost_days(day.year, countries)
 
 
-def bd_between(first: date, last: date, countries: tuple[str, ...] = US) -> int:
+def bd_between(
+    first: date, last: date, countries: tuple[str, ...] = US, extra: Collection[date] = ()
+) -> int:
     """Return the business days after `first` up to and with `last`; negative the other way."""
     if last < first:
-        return -bd_between(last, first, countries)
+        return -bd_between(last, first, countries, extra)
     weeks, rest = divmod((last - first).days, 7)
     week_days = weeks * 5 + sum((first + timedelta(days=n)).weekday() < 5 for n in _upto(rest))
-    return week_days - sum(
-        bisect_right(lost, last) - bisect_right(lost, first)
-        for year in range(first.year, min(last.year, _LAST_YEAR) + 1)
-        if (lost := _lost_days(year, countries))
+    lost_too = sum(first < day <= last and is_bd(day, countries) for day in set(extra))
+    return (
+        week_days
+        - lost_too
+        - sum(
+            bisect_right(lost, last) - bisect_right(lost, first)
+            for year in range(first.year, min(last.year, _LAST_YEAR) + 1)
+            if (lost := _lost_days(year, countries))
+        )
     )
 
 
@@ -115,29 +123,40 @@ def _upto(count: int) -> range:
     return range(1, count + 1)
 
 
-def add_bd(day: date, count: int, countries: tuple[str, ...] = US) -> date:
+def add_bd(
+    day: date, count: int, countries: tuple[str, ...] = US, extra: Collection[date] = ()
+) -> date:
     """Return the day so many business days later, or earlier for a negative count."""
     step = timedelta(days=1 if count > 0 else -1)
     for _ in range(abs(count)):
         day += step
-        while not is_bd(day, countries):
+        while not is_bd(day, countries, extra):
             day += step
     return day
 
 
 def moment_plus_bd(
-    moment: datetime, count: int, zone: ZoneInfo, countries: tuple[str, ...] = US
+    moment: datetime,
+    count: int,
+    zone: ZoneInfo,
+    countries: tuple[str, ...] = US,
+    extra: Collection[date] = (),
 ) -> datetime:
     """Return the same time of day so many business days later."""
     local = moment.astimezone(zone)
-    return datetime.combine(add_bd(local.date(), count, countries), local.time(), zone)
+    return datetime.combine(add_bd(local.date(), count, countries, extra), local.time(), zone)
 
 
-def gap_text(asked: date | None, confirmed: date | None, countries: tuple[str, ...] = US) -> str:
+def gap_text(
+    asked: date | None,
+    confirmed: date | None,
+    countries: tuple[str, ...] = US,
+    extra: Collection[date] = (),
+) -> str:
     """Return how far two dates are apart in business days: "+2", "none"; "" without both."""
     if asked is None or confirmed is None:
         return ""
-    gap = bd_between(asked, confirmed, countries)
+    gap = bd_between(asked, confirmed, countries, extra)
     if gap:
         return f"{'+' if gap > 0 else '−'}{abs(gap)}"
     return "none" if asked == confirmed else "0"
@@ -216,11 +235,14 @@ def coach(
     zone: str,
     on_demand: bool,
     now: datetime,
+    extra: Mapping[date, str] | None = None,
+    papers: Sequence[str] = (),
 ) -> Advice | None:
     """Return what to know about a wanted port date; None when there is nothing to say.
 
     `zone` is one of Sinch's, "" for the default; without a time 09:00 is meant. Without numbers
-    only what holds for any order is said.
+    only what holds for any order is said. `extra` are further days off with their names, `papers`
+    sentences about papers that are too old on that date.
     """
     if wanted is None:
         return None
@@ -232,6 +254,8 @@ def coach(
         zone=zone if zone in ZONES else DEFAULT_ZONE,
         on_demand=on_demand,
         now=now,
+        extra=extra or {},
+        papers=tuple(papers),
     )
     return case.advice()
 
@@ -249,16 +273,21 @@ class _Case:
         zone: str,
         on_demand: bool,
         now: datetime,
+        extra: Mapping[date, str],
+        papers: tuple[str, ...],
     ) -> None:
         self.numbers, self.wanted, self.at = numbers, wanted, at
+        self.extra, self.papers = extra, papers
         self.zone, self.on_demand = zone, on_demand
         self.countries = countries_of(numbers)
         self.local = now.astimezone(_easternmost(numbers, now))
         self.today = self.local.date()
         self.is_late = self.local.time() > CUT_OFF
-        counts_today = is_bd(self.today, self.countries) and not self.is_late
-        self.day_0 = self.today if counts_today else add_bd(self.today, 1, self.countries)
-        self.ahead = bd_between(self.day_0, wanted, self.countries)
+        counts_today = is_bd(self.today, self.countries, self.extra) and not self.is_late
+        self.day_0 = (
+            self.today if counts_today else add_bd(self.today, 1, self.countries, self.extra)
+        )
+        self.ahead = bd_between(self.day_0, wanted, self.countries, self.extra)
         self.has_canadian = "CA" in self.countries
         # Nobody here can see remaining services; one US number of one carrier counts as simple.
         self.is_simple = len(numbers) <= 1 and carriers <= 1 and not self.has_canadian
@@ -279,11 +308,11 @@ class _Case:
 
     def is_workable(self, day: date) -> bool:
         """Tell whether a day and the one after it are business days."""
-        return is_bd(day, self.countries) and is_bd(day + timedelta(days=1), self.countries)
+        return all(is_bd(one, self.countries, self.extra) for one in (day, day + timedelta(days=1)))
 
     def suggestion(self) -> date:
         """Return the nearest date that raises no warning."""
-        first = add_bd(self.day_0, self.safe, self.countries)
+        first = add_bd(self.day_0, self.safe, self.countries, self.extra)
         last = self.today + timedelta(days=FAR_DAYS)
         day, step = max(first, min(self.wanted, last)), timedelta(days=1)
         while not self.is_workable(day):
@@ -300,7 +329,7 @@ class _Case:
         day = long_day(self.wanted, self.today)
         dated = [*self._interval(), *self._closed(), *self._far()]
         counted = self._counted_from()
-        zoned = self._zone()
+        zoned = [*self.papers, *self._zone()]
         if not dated and not zoned and not counted:
             return None
         if not dated:
@@ -318,7 +347,7 @@ class _Case:
     def _verdict(self) -> str:
         if self.is_hopeless:
             return "will be refused"
-        if not is_bd(self.wanted, self.countries):
+        if not is_bd(self.wanted, self.countries, self.extra):
             return "is no business day"
         if self._far():
             return "is far ahead"
@@ -383,7 +412,9 @@ class _Case:
             if name := holiday_name(day, country):
                 where = f" {_IN[country]}" if len(self.countries) > 1 else ""
                 return f"{name}{where}"
-        return "at the weekend" if day.weekday() > 4 else ""
+        if day.weekday() > 4:
+            return "at the weekend"
+        return f"{self.extra[day]} (an extra day off)" if day in self.extra else ""
 
     def _far(self) -> list[str]:
         days = (self.wanted - self.today).days
@@ -399,7 +430,7 @@ class _Case:
             return []
         tomorrow = self.day_0 == self.today + timedelta(days=1)
         day = "tomorrow" if tomorrow else long_day(self.day_0, self.today)
-        if not is_bd(self.today, self.countries):
+        if not is_bd(self.today, self.countries, self.extra):
             why = self._why_closed(self.today)
             return [f"Today is {why}: the carrier counts from {day}."]
         where = _city(_zone_name(self.local))

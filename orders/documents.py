@@ -14,6 +14,7 @@ from pypdf.errors import PyPdfError
 
 MOST_BYTES = 10 * 1024 * 1024
 MOST_DOCUMENTS = 50
+MOST_AT_ONCE = 10
 MOST_PIXELS = 80_000_000  # a scanned A3 page at 600 dpi is 70 million
 LONGEST_NAME = 120
 
@@ -39,11 +40,14 @@ class CheckedDocument:
     content_type: str
 
 
-def check(name: str, content: bytes) -> CheckedDocument:
-    """Return the document under a safe name. Raises NotAccepted with what to do about it."""
-    if not content:
+def check(name: str, content: bytes | None) -> CheckedDocument:
+    """Return the document under a safe name; `content` None stands for one too large to read.
+
+    Raises NotAccepted with what to do about it.
+    """
+    if content == b"":
         raise NotAccepted("The file is empty. Choose it again.")
-    if len(content) > MOST_BYTES:
+    if content is None or len(content) > MOST_BYTES:
         raise NotAccepted("The file is larger than 10 MB. Scan it in grey or send it in parts.")
     if content.startswith((b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe")):
         ending = PurePosixPath(name.replace("\\", "/")).suffix.lower() or "a document"
@@ -114,3 +118,32 @@ def safe_name(name: str, ending: str) -> str:
     if _SAME_TYPE.get(given, given) == ending:
         text, ending = stem, given
     return f"{text[: LONGEST_NAME - len(ending)].strip(' .') or 'document'}{ending}"
+
+
+_MARKS = {
+    b"%PDF-": "application/pdf",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"II*\x00": "image/tiff",
+    b"MM\x00*": "image/tiff",
+}
+
+
+def media_type(content: bytes) -> str:
+    """Return what bytes are, by how they begin; anything unknown is to be downloaded only."""
+    found = (kind for mark, kind in _MARKS.items() if content.startswith(mark))
+    return next(found, "application/octet-stream")
+
+
+def as_png(content: bytes) -> bytes:
+    """Return the first page of a picture that browsers cannot show, small enough for a screen.
+
+    Raises NotAccepted when it does not open.
+    """
+    _check_image(content)
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(content), formats=list(_IMAGES)) as image:
+        page = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+        page.thumbnail((1600, 1600))
+        page.save(out, "PNG")
+    return out.getvalue()

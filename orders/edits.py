@@ -6,75 +6,41 @@ page cannot show it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from orders import wire
-from orders.forms import (
+from orders.details import (
     ADDRESS_FIELDS,
-    SECRET_FIELDS,
-    SERVICES,
+    E911_FIELDS,
+    E911_KEYS,
+    END_USER_KEYS,
+    PLACE_KEYS,
+    PORT_OUT_KEYS,
+    UNITS,
     VOICE_ID_KEYS,
-    VOICES,
-    DetailsForm,
-    EndUserFields,
-    OverrideForm,
     authorizing_moment,
-    ends_of,
+    end_user_body,
     split_unit,
 )
+from orders.forms import DetailsForm
+from orders.forms_fields import ends_of
+from orders.forms_own import Overrides
 from portal import words
 
 Json = dict[str, Any]
 
-# What can differ from number to number on the page; an address goes as a whole.
-OWN_UNITS: Final = (
-    ("name",),
-    ADDRESS_FIELDS,
-    ("pin",),
-    ("account",),
-    ("btn",),
-    ("signer",),
-    ("signed_on",),
-)
-# What the page has once for all numbers.
-_SHARED_UNITS: Final = (("service",), ("voice", "voice_id"), ("sms_app",))
-_ORDER_FIELDS: Final = (
-    "port_date",
-    "port_time",
-    "port_zone",
-    "on_demand",
-    "reseller",
-    "reference",
-)
-_PORT_OUT_KEYS: Final = {
-    "pin": "existingPortOutPin",
-    "account": "accountNum",
-    "btn": "accountPhoneNumber",
-    "signer": "authorizingName",
+# Every order has these, so that one number without them says nothing about the others. Of the
+# rest a number may well have none on purpose: what most numbers have is what is shared.
+_EXPECTED: Final = frozenset({"name", "street_num", "service", *PORT_OUT_KEYS})
+_VALIDATED: Final = {
+    "enhStreetNum": "Number",
+    "enhStreetInfo": "Street",
+    "enhLocation": "Location",
+    "enhCity": "City",
+    "enhState": "State",
+    "enhPostalCode": "ZIP",
+    "enhPostalCodePlusFour": "Last four",
 }
-_END_USER_KEYS: Final = {
-    "name": "name",
-    "street_num": "streetNum",
-    "city": "city",
-    "state": "state",
-    "zip": "zipCode",
-    "service": "typeOfService",
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of "what will change": a field, what Sinch has, what will be sent, for whom.
-
-    `numbers` is empty for a field of the order itself. Secrets are dots, with their visible end.
-    """
-
-    label: str
-    old: str
-    new: str
-    numbers: tuple[str, ...] = ()
-    is_secret: bool = False
 
 
 def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) -> Json:
@@ -82,20 +48,15 @@ def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) 
 
     What most numbers have is in the shared fields; numbers that differ have an override.
     """
-    payload = wire.in_shape(order.payload)
-    facts = wire.read_order(payload)
-    per_number = {
-        number: _fields_of_number(entry, secrets.get(number, {}))
-        for entry in payload["phoneNumbers"]
-        if (number := wire.phone_of(entry))
-    }
+    facts = wire.read_order(wire.in_shape(order.payload))
+    per_number = fields_by_number(order, secrets)
     shared: Json = {}
-    for unit in (*OWN_UNITS, *_SHARED_UNITS):
+    for unit in UNITS:
         shared |= dict(zip(unit, _commonest(per_number.values(), unit), strict=True))
     overrides = []
     for number, fields in per_number.items():
         own: Json = {}
-        for unit in OWN_UNITS:
+        for unit in UNITS:
             if any(fields[name] for name in unit) and values_of(fields, unit) != values_of(
                 shared, unit
             ):
@@ -108,9 +69,42 @@ def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) 
         "port_zone": facts.desired_port_time_zone,
         "on_demand": facts.on_demand_activation,
         "reseller": facts.reseller_name,
+        "loa_by": facts.loa_uploaded_by,
+        "loa_date": day.isoformat() if (day := wire.read_date(facts.loa_attachment_date)) else "",
         "reference": facts.reference,
         "overrides": overrides,
     }
+
+
+def fields_by_number(
+    order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]
+) -> dict[str, Json]:
+    """Return the details each number has at Sinch, by the names of a draft's fields."""
+    return {
+        number: _fields_of_number(entry, secrets.get(number, {}))
+        for entry in wire.in_shape(order.payload)["phoneNumbers"]
+        if (number := wire.phone_of(entry))
+    }
+
+
+def validated_of(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, value) of the emergency address of a number as Sinch has validated it."""
+    e911 = wire.in_shape({"phoneNumbers": [entry]})["phoneNumbers"][0]["features"]["e911"]
+    return [(label, said) for key, label in _VALIDATED.items() if (said := plain(e911.get(key)))]
+
+
+def validated_by_number(order: wire.HasPayload) -> dict[str, list[tuple[str, str]]]:
+    """Return `validated_of` each number that has an emergency address Sinch has validated."""
+    return {
+        wire.phone_of(entry): seen
+        for entry in wire.in_shape(order.payload)["phoneNumbers"]
+        if (seen := validated_of(entry))
+    }
+
+
+def undocumented_of(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, value) of what Sinch says of a number beyond its contract; never sent."""
+    return wire.undocumented(entry)
 
 
 def values_of(fields: Mapping[str, Any], unit: Sequence[str]) -> tuple[str, ...]:
@@ -125,49 +119,80 @@ def _commonest(entries: Iterable[Json], unit: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(values_of(fields, unit) for fields in entries)
     # Something beats nothing: an empty field cannot be an override.
     filled = Counter({values: count for values, count in counts.items() if any(values)})
-    return (filled or counts).most_common(1)[0][0] if counts else ("",) * len(unit)
+    if not filled:
+        return ("",) * len(unit)
+    usual, count = filled.most_common(1)[0]
+    is_rare = count * 2 < sum(counts.values()) and not _EXPECTED.intersection(unit)
+    return ("",) * len(unit) if is_rare else usual
 
 
 def _fields_of_number(entry: Mapping[str, Any], secrets: Mapping[str, str]) -> Json:
     end_user, info, voice = entry["endUser"], entry["portOutInfo"], entry["voiceConfiguration"]
-    kind = plain(voice.get("type"))
+    e911, kind = entry["features"]["e911"], plain(voice.get("type"))
     signed = wire.read_date(info.get("authorizingDate"))
-    street = ("streetPreDir", "streetName", "streetType", "streetPostDir")
-    places = [
-        f"{plain(end_user.get(f'locationType{n}'))} {plain(end_user.get(f'locationValue{n}'))}"
-        for n in (1, 2, 3)
-    ]
+    places = {
+        name: plain(f"{plain(end_user.get(kind_key))} {plain(end_user.get(value_key))}")
+        for name, (kind_key, value_key) in PLACE_KEYS.items()
+    }
     return {
-        "name": plain(end_user.get("name")),
-        "street_num": plain(end_user.get("streetNum")),
-        "street": plain(" ".join(plain(end_user.get(key)) for key in street)),
-        "unit": plain(" ".join(places)),
-        "city": plain(end_user.get("city")),
-        "state": plain(end_user.get("state")),
-        "zip": plain(end_user.get("zipCode")),
+        **{name: plain(end_user.get(key)) for name, key in END_USER_KEYS.items()},
+        **places,
         "service": plain(end_user.get("typeOfService")) or "B",
+        **{name: plain(info.get(key)) for name, key in PORT_OUT_KEYS.items()},
         "pin": secrets.get("existingPortOutPin", ""),
         "account": secrets.get("accountNum", ""),
-        "btn": plain(info.get("accountPhoneNumber")),
-        "signer": plain(info.get("authorizingName")),
+        "new_pin": secrets.get(wire.NEW_PIN_KEY, ""),
         "signed_on": signed.isoformat() if signed else "",
         "voice": kind,
         "voice_id": plain(voice.get(VOICE_ID_KEYS.get(kind, ""))),
         "sms_app": plain(entry["smsConfiguration"].get("smsAppId")),
+        **{name: plain(e911.get(key)) for name, key in E911_KEYS.items()},
     }
 
 
 class Edit:
     """An edit of an order: what it started from, what was typed, what that changes.
 
-    `form` has to be valid before `changes` and `lines` are asked for.
+    `actual` is what each number has at Sinch (`fields_by_number`), `validated` the emergency
+    addresses that Sinch has checked (`validated_by_number`). `form` has to be valid before
+    `changes` and `lines` are asked for.
     """
 
-    def __init__(self, start: Json, typed: Json, form: DetailsForm, numbers: Sequence[str]) -> None:
-        self.start, self.typed, self.form, self.numbers = start, typed, form, list(numbers)
+    def __init__(
+        self,
+        start: Json,
+        typed: Json,
+        form: DetailsForm,
+        actual: Mapping[str, Json],
+        validated: Mapping[str, list[tuple[str, str]]],
+    ) -> None:
+        self.start, self.typed, self.form, self.actual = start, typed, form, actual
+        self.numbers = list(actual)
         self._start_own = by_number(start)
         self._typed_own = by_number(typed)
-        self._own_forms = {own.phone_number: own for own in form.overrides}
+        self._shared = form.values() if form.is_valid() else {}
+        for unit in UNITS:
+            if said := self._missing(unit):
+                form.cautions.setdefault(unit[0], []).append(said)
+        own = by_number(start)
+        form.validated = next(
+            (seen for n, seen in validated.items() if not self._own(own, n, E911_FIELDS)), []
+        )
+        for other in form.overrides:
+            if self._own(own, other.phone_number, E911_FIELDS):
+                other.validated = validated.get(other.phone_number, [])
+
+    def _missing(self, unit: Sequence[str]) -> str:
+        """Say that some numbers have none of what most have; "" when all do."""
+        if not any(values_of(self.start, unit)):
+            return ""
+        count = sum(not any(values_of(fields, unit)) for fields in self.actual.values())
+        if not count:
+            return ""
+        return (
+            f"{words.count_text(count, 'number')} of {len(self.numbers)} "
+            f"{'has' if count == 1 else 'have'} none at Sinch; a change here is for all of them."
+        )
 
     @property
     def changes(self) -> Json:
@@ -176,44 +201,20 @@ class Edit:
         numbers = {n: change for n in self.numbers if (change := self._number_changes(n))}
         return found | ({"phoneNumbers": numbers} if numbers else {})
 
-    @property
-    def lines(self) -> list[Change]:
-        """The changes in words: the order's own first, then by field with their numbers."""
-        labels = {name: str(field.label) for name, field in self.form.fields.items()}
-        labels |= {"street_num": "Street number"}
-        found = [
-            Change(labels[name], self._said(self.start, name), self._said(self.typed, name))
-            for name in _ORDER_FIELDS
-            if self._differs(name)
-        ]
-        whose: dict[tuple[str, str, str, bool], list[str]] = {}
-        for number in self.numbers:
-            for name, (old, new) in self._values_that_change(number).items():
-                secret = name in SECRET_FIELDS
-                key = (
-                    labels[name],
-                    dots(name, old) if secret else self._said({name: old}, name),
-                    dots(name, new) if secret else self._said({name: new}, name),
-                    secret,
-                )
-                whose.setdefault(key, []).append(number)
-        return found + [
-            Change(label, old, new, tuple(numbers), secret)
-            for (label, old, new, secret), numbers in whose.items()
-        ]
-
     def _differs(self, name: str) -> bool:
         if name == "on_demand":
             return bool(self.start.get(name)) != bool(self.typed.get(name))
         return plain(self.start.get(name)) != plain(self.typed.get(name))
 
     def _order_changes(self) -> Json:
-        given = self.form.cleaned_data
+        given, loa = self.form.cleaned_data, self.form.loa()
         found: Json = {}
         for name, key, value in (
             ("on_demand", "onDemandActivation", given["on_demand"]),
-            ("reseller", "resellerName", given["reseller"]),
-            ("reference", "customerOrderReference", given["reference"]),
+            ("reseller", "resellerName", given.get("reseller", "")),
+            ("reference", "customerOrderReference", given.get("reference", "")),
+            ("loa_by", "loaUploadedBy", loa["loaUploadedBy"]),
+            ("loa_date", "loaAttachmentDate", loa["loaAttachmentDate"]),
         ):
             if self._differs(name):
                 found[key] = value
@@ -231,77 +232,65 @@ class Edit:
         entry = own.get(number)
         return entry if entry and any(values_of(entry, unit)) else None
 
-    def _unit_changes(self, number: str, unit: Sequence[str]) -> tuple[Json, Json] | None:
-        """Return (fields before, fields after) of a unit that somebody changed for a number."""
-        before = self._own(self._start_own, number, unit)
-        after = self._own(self._typed_own, number, unit)
-        old, new = before or self.start, after or self.typed
-        if before is None and after is None:
-            changed = values_of(self.start, unit) != values_of(self.typed, unit)
-        else:
-            changed = values_of(old, unit) != values_of(new, unit)
-        return (old, new) if changed else None
+    def _is_changed(self, number: str, unit: Sequence[str]) -> bool:
+        """Tell whether somebody changed a unit of fields for a number."""
+        before = self._own(self._start_own, number, unit) or self.start
+        after = self._own(self._typed_own, number, unit) or self.typed
+        return values_of(before, unit) != values_of(after, unit)
+
+    def _cleaned(self, number: str, unit: Sequence[str]) -> dict[str, str]:
+        """Return what a number will have of a unit, cleaned."""
+        if not self._is_changed(number, unit):
+            return {name: plain(self.actual[number].get(name)) for name in unit}
+        own = self._own(self._typed_own, number, unit)
+        values = self.form.overrides.values_of(number) if own else self._shared
+        return {name: values.get(name, "") for name in unit}
 
     def _values_that_change(self, number: str) -> dict[str, tuple[str, str]]:
+        """Return by field what a number has and what it will have, where the two differ."""
         found = {}
-        for unit in (*OWN_UNITS, *_SHARED_UNITS):
-            if pair := self._unit_changes(number, unit):
-                old, new = pair
-                for name in unit:
-                    if plain(old.get(name)) != plain(new.get(name)):
-                        found[name] = (plain(old.get(name)), plain(new.get(name)))
+        for unit in UNITS:
+            after = self._cleaned(number, unit)
+            if unit == E911_FIELDS and self._is_like_service_address(number):
+                service = self._cleaned(number, ("name",)) | self._cleaned(number, ADDRESS_FIELDS)
+                like = wire.e911_like(end_user_body(service))
+                after = {name: like[key] for name, key in E911_KEYS.items()}
+            for name in unit:
+                old = plain(self.actual[number].get(name))
+                if old != after[name]:
+                    found[name] = (old, after[name])
         return found
+
+    def _is_like_service_address(self, number: str) -> bool:
+        typed_own = self._own(self._typed_own, number, E911_FIELDS)
+        return bool(self.typed.get("e911_same")) and not typed_own
 
     def _number_changes(self, number: str) -> Json:
-        end_user: Json = {}
-        port_out: Json = {}
         found: Json = {}
-        for name in self._values_that_change(number):
-            unit = next(u for u in (*OWN_UNITS, *_SHARED_UNITS) if name in u)
-            form: EndUserFields = self.form
-            if self._own(self._typed_own, number, unit) and number in self._own_forms:
-                form = self._own_forms[number]
-            given = form.cleaned_data
-            if name in _END_USER_KEYS:
-                end_user[_END_USER_KEYS[name]] = given[name]
-            elif name == "street":
-                # The page has one field for what Sinch keeps in four.
-                end_user |= {"streetName": given[name]}
-                end_user |= dict.fromkeys(("streetPreDir", "streetType", "streetPostDir"), "")
-            elif name == "unit":
-                kind, value = split_unit(given[name])
-                end_user |= {"locationType1": kind, "locationValue1": value}
-                end_user |= {f"location{part}{n}": "" for part in ("Type", "Value") for n in (2, 3)}
-            elif name in _PORT_OUT_KEYS:
-                port_out[_PORT_OUT_KEYS[name]] = given[name]
-            elif name == "signed_on":
-                port_out["authorizingDate"] = authorizing_moment(given[name])
+        sections: dict[str, Json] = {"endUser": {}, "portOutInfo": {}, "e911": {}}
+        for name, (_, new) in self._values_that_change(number).items():
+            if name in END_USER_KEYS:
+                sections["endUser"][END_USER_KEYS[name]] = new
+            elif name in PLACE_KEYS:
+                sections["endUser"] |= dict(zip(PLACE_KEYS[name], split_unit(new), strict=True))
+            elif name in PORT_OUT_KEYS:
+                value = authorizing_moment(wire.read_date(new)) if name == "signed_on" else new
+                sections["portOutInfo"][PORT_OUT_KEYS[name]] = value
+            elif name in E911_KEYS:
+                sections["e911"][E911_KEYS[name]] = new
             elif name in ("voice", "voice_id"):
-                kind = given["voice"]
+                voice = self._cleaned(number, ("voice", "voice_id"))
+                kind = voice["voice"]
                 found["voiceConfiguration"] = (
-                    {"type": kind, VOICE_ID_KEYS[kind]: given["voice_id"]} if kind else None
+                    {"type": kind, VOICE_ID_KEYS[kind]: voice["voice_id"]} if kind else None
                 )
             elif name == "sms_app":
-                found["smsConfiguration"] = {"smsAppId": given[name]}
-        if end_user:
-            found["endUser"] = end_user
-        if port_out:
-            found["portOutInfo"] = port_out
-        return found
-
-    def _said(self, fields: Mapping[str, Any], name: str) -> str:
-        value = fields.get(name)
-        if name == "on_demand":
-            return "Yes" if value else "No"
-        if name in ("port_date", "signed_on"):
-            return words.day_text(wire.read_date(value)) or plain(value)
-        if name == "btn":
-            return words.phone_text(plain(value))
-        if name == "service":
-            return dict(SERVICES).get(plain(value), plain(value))
-        if name == "voice":
-            return dict(VOICES).get(plain(value), plain(value))
-        return plain(value)
+                found["smsConfiguration"] = {"smsAppId": new}
+            else:
+                found[wire.NEW_PIN_KEY] = new
+        if e911 := sections.pop("e911"):
+            found["features"] = {"e911": e911}
+        return found | {key: section for key, section in sections.items() if section}
 
 
 def by_number(fields: Mapping[str, Any]) -> dict[str, Json]:
@@ -319,19 +308,17 @@ def dots(name: str, secret: str) -> str:
 
 
 def override_forms(
-    entries: Iterable[Mapping[str, Any]], numbers: Sequence[str], *, complete: bool
-) -> list[OverrideForm]:
-    """Return the forms of single numbers' own details, each knowing the numbers before it."""
-    forms: list[OverrideForm] = []
-    for entry in entries:
-        forms.append(
-            OverrideForm(
-                entry,
-                prefix=str(entry.get("key")),
-                numbers=numbers,
-                saved=entry,
-                complete=complete,
-                taken=[form.phone_number for form in forms],
-            )
-        )
-    return forms
+    entries: Iterable[Mapping[str, Any]],
+    numbers: Sequence[str],
+    *,
+    complete: bool,
+    every: bool = False,
+    before: Mapping[str, Any] | None = None,
+) -> Overrides:
+    """Return the forms of single numbers' own details, the first and the wrong ones, or all.
+
+    `before` are the fields that an order has at Sinch (`fields_of`): what nobody changed in them
+    is not judged again.
+    """
+    own = None if before is None else by_number(before)
+    return Overrides(entries, numbers, complete=complete, every=every, before=own)

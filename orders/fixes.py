@@ -1,24 +1,56 @@
-"""The fields that mend a cause of refusals, typed once for all the numbers it is about."""
+"""Fields typed once for chosen numbers of an order: those that mend a cause, or any others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from orders import wire
 from orders.causes import ORDER_FIELDS, Cause
-from orders.edits import OWN_UNITS, Json, by_number, dots, plain, values_of
-from orders.forms import (
+from orders.chosen import in_words, runs
+from orders.details import (
     ADDRESS_FIELDS,
+    E911_FIELDS,
     NEEDED_ADDRESS,
+    PLACES,
     SECRET_FIELDS,
-    DetailsForm,
-    EndUserFields,
+    STREET_PARTS,
+    UNITS,
 )
+from orders.edit_words import in_sentence
+from orders.edits import Json, by_number, dots, plain, values_of
+from orders.forms import DetailsForm, listed
+from orders.forms_fields import EndUserFields
 from portal import words
+
+# The parts of an address that are shown before and after a field of it where they are in use.
+_PARTS: Final = {
+    "street": (("street_pre",), ("street_type", "street_post")),
+    "unit": ((), PLACES[1:]),
+}
+# What of an address may be emptied.
+_SPARE: Final = frozenset({*STREET_PARTS, *PLACES})
+
+
+def choices() -> list[tuple[str, str]]:
+    """Return what can be set for single numbers: (name for `names_of`, label), as pages list it."""
+    fields = EndUserFields.base_fields
+    whole: dict[tuple[str, ...], str] = {ADDRESS_FIELDS: "Service address"}
+    whole[E911_FIELDS] = "E911 address"
+    return [
+        (unit[0], whole.get(unit) or str(fields[unit[0]].label))
+        for unit in UNITS
+        if unit[0] in fields
+    ]
+
+
+def names_of(asked: Iterable[str]) -> tuple[str, ...]:
+    """Return the fields of the page that are meant by some of `choices`, the unknown left out."""
+    wanted = set(asked)
+    return tuple(name for unit in UNITS if wanted.intersection(unit) for name in unit)
 
 
 class FixForm(EndUserFields):
-    """Only the fields that mend a cause, once for all the numbers it is about."""
+    """Only the fields that were asked for, once for all the numbers they are about."""
 
     def __init__(self, data: Mapping[str, Any], names: Sequence[str]) -> None:
         super().__init__(
@@ -36,32 +68,41 @@ class FixForm(EndUserFields):
     def clean(self) -> dict[str, Any]:
         """Judge an address as a whole."""
         given = super().clean() or self.cleaned_data
-        self._agree_on_country()
         if any(given.get(name) for name in ADDRESS_FIELDS):
             self._need(*NEEDED_ADDRESS)
         return given
 
 
 class Fix:
-    """The fields of a cause, to be typed once for the numbers that were refused for it.
+    """Some fields, to be typed once for some numbers: those of a cause, or those a person chose.
 
     `before` are the fields that the page began with, `everyone` all numbers of the order.
     """
 
     def __init__(
         self,
-        cause: Cause,
+        names: Sequence[str],
         before: Json,
         numbers: Sequence[str],
         everyone: Sequence[str],
         typed: Mapping[str, Any] | None = None,
+        *,
+        cause: Cause | None = None,
     ) -> None:
         self.cause, self.before = cause, before
         self.numbers, self.everyone = list(numbers), list(everyone)
         self._own = by_number(before)
-        self.typed = {name: plain((typed or {}).get(name)) for name in cause.edits}
-        shown = {} if typed is not None else {n: self.sent(n) for n in cause.edits}
-        self.form = FixForm(self.typed | shown, cause.edits)
+        parts = {part for sides in _PARTS.values() for side in sides for part in side}
+        wanted = [name for name in names if name not in parts]
+        self.names = [name for one in wanted for name in self._with_parts(one)]
+        self.typed = {name: plain((typed or {}).get(name)) for name in self.names}
+        shown = {} if typed is not None else {n: self.sent(n) for n in self.names}
+        self.form = FixForm(self.typed | shown, self.names)
+
+    def _with_parts(self, name: str) -> list[str]:
+        """Return a field with the parts of an address that go with it where they are in use."""
+        before, after = _PARTS.get(name, ((), ()))
+        return [part for part in (*before, name, *after) if part == name or self._sent(part) != ""]
 
     def sent(self, name: str) -> str:
         """What Sinch has for all of these numbers; "" where they differ, and for no secret."""
@@ -71,7 +112,7 @@ class Fix:
 
     def _sent(self, name: str) -> str | None:
         """The one value that all of these numbers have; None where they differ."""
-        unit = next(unit for unit in OWN_UNITS if name in unit)
+        unit = next(unit for unit in UNITS if name in unit)
         values = set()
         for number in self.numbers:
             entry = self._own.get(number)
@@ -82,11 +123,11 @@ class Fix:
     @property
     def rows(self) -> list[tuple[Any, str, str]]:
         """Each field with its width and what was sent, for the page."""
-        widths = {"street_num": "w-xs", "state": "w-xs", "zip": "w-xs", "unit": "w-sm"}
+        widths = {"street_num": "w-xs", "state": "w-xs", "zip": "w-xs"}
+        widths |= dict.fromkeys(_SPARE, "w-sm")
         widths |= {"signed_on": "w-sm", "port_date": "w-sm", "port_time": "w-sm", "pin": "w-sm"}
         return [
-            (self.form[name], widths.get(name, "w-md"), self._hint(name))
-            for name in self.cause.edits
+            (self.form[name], widths.get(name, "w-md"), self._hint(name)) for name in self.names
         ]
 
     def _hint(self, name: str) -> str:
@@ -103,23 +144,45 @@ class Fix:
 
     @property
     def title(self) -> str:
-        """`Fix PIN on 2 numbers`."""
-        return self.cause.button(len(self.numbers))
+        """`Fix PIN on 2 numbers`, `Change city and PIN of 14 numbers`."""
+        count = len(self.numbers)
+        if self.cause is not None:
+            return self.cause.button(count)
+        asked = [in_sentence(label) for key, label in choices() if key in self.names]
+        return f"Change {listed(asked)} of {words.count_text(count, 'number')}"
+
+    @property
+    def whom(self) -> list[str]:
+        """Its numbers as they are read, neighbours as ranges."""
+        return in_words(self.numbers)
+
+    @property
+    def asked(self) -> str:
+        """Its fields as an address of a page holds them; "" for those of a cause."""
+        return "" if self.cause else ".".join(self.names)
+
+    @property
+    def is_of_order(self) -> bool:
+        """Whether its fields belong to the order and not to single numbers."""
+        return self.cause is not None and self.cause.is_of_order
 
     @property
     def digits(self) -> str:
-        """Its numbers as an address of a page holds them."""
-        return ".".join(number.lstrip("+") for number in self.numbers)
+        """Its numbers as an address of a page holds them, neighbours as a range."""
+        return ".".join(
+            first.lstrip("+") if first == last else f"{first.lstrip('+')}-{last.lstrip('+')}"
+            for first, last in runs(self.numbers, self.everyone)
+        )
 
     def applied(self, fields: Json) -> Json:
         """Return the fields of an edit with what was typed here put in for these numbers."""
         changed = {n for n, value in self.typed.items() if value and value != self.sent(n)}
         # Emptying what may be empty, such as the unit of an address, is a change as well.
-        changed |= {n for n in self.typed if n == "unit" and self.typed[n] != self.sent(n)}
+        changed |= {n for n in self.typed if n in _SPARE and self.typed[n] != self.sent(n)}
         result = dict(fields)
         for name in changed & ORDER_FIELDS:
             result[name] = self.typed[name]
-        for unit in OWN_UNITS:
+        for unit in UNITS:
             if changed.intersection(unit):
                 result = self._with_unit(result, {name: self.typed.get(name, "") for name in unit})
         return result

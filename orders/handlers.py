@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from django.db.models import Q
 from django.utils import timezone
 
-from orders import buckets, sync, wire
+from orders import buckets, parts, portability, sync, wire
 from orders.models import (
     OrderDocument,
-    PortabilityResult,
     PortInDraft,
     PortInNumber,
     PortInOrder,
@@ -108,7 +106,7 @@ class OrderReader(readings.Reader):
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """What Sinch said in the course of an operation, until it is settled."""
 
     operation_pk: int
@@ -119,17 +117,19 @@ class _Heard:
 class _Ear(threading.local):
     """Sending and settling happen in one thread, one operation after the other."""
 
-    heard: _Heard | None = None
+    heard: Heard | None = None
 
 
 _ear = _Ear()
 
 
-def _remember(operation: Operation, payload: Mapping[str, Any], at: datetime) -> None:
-    _ear.heard = _Heard(operation.pk, payload, at)
+def remember(operation: Operation, payload: Mapping[str, Any], at: datetime) -> None:
+    """Keep what Sinch said at a moment until the operation is settled."""
+    _ear.heard = Heard(operation.pk, payload, at)
 
 
-def _recall(operation: Operation) -> _Heard | None:
+def recall(operation: Operation) -> Heard | None:
+    """Return what was kept for an operation, once."""
     heard, _ear.heard = _ear.heard, None
     return heard if heard and heard.operation_pk == operation.pk else None
 
@@ -171,13 +171,13 @@ class OrderHandler(Handler):
         """Read the order at Sinch to look for a trace, and keep it for settling."""
         at = timezone.now()
         payload: dict[str, Any] = dict(_client(operation).get_order_details(order.sinch_id))
-        _remember(operation, payload, at)
+        remember(operation, payload, at)
         return payload
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Store what Sinch said, tell it, and ask for a reading."""
         order = self._lock(self.order(operation))
-        self.store(operation, order, answer, _recall(operation))
+        self.store(operation, order, answer, recall(operation))
         self._tell(operation, order, self.accepted(operation), "done", "done")
         sync.recompute(order)
         readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
@@ -187,7 +187,7 @@ class OrderHandler(Handler):
         operation: Operation,
         order: PortInOrder,
         answer: dict[str, Any],
-        heard: _Heard | None,
+        heard: Heard | None,
     ) -> None:
         """Make use of what Sinch said at once, as far as it says anything."""
         if heard and heard.payload.get("id") == order.sinch_id and heard.payload.get("status"):
@@ -195,7 +195,7 @@ class OrderHandler(Handler):
 
     def failed(self, operation: Operation) -> None:
         """Tell the refusal, and have the order read: Sinch may know more than the mirror."""
-        _recall(operation)
+        recall(operation)
         order = self._order_or_none(operation)
         if order is None:
             return
@@ -283,7 +283,7 @@ class CheckHandler(Handler):
         at = timezone.now()
         numbers = operation.payload["numbers"]
         verdicts = _client(operation).check_porting_availability(numbers)
-        _remember(operation, {"verdicts": verdicts}, at)
+        remember(operation, {"verdicts": verdicts}, at)
         return {"checked": len(verdicts)}
 
     def find_out(self, operation: Operation) -> Found | None:
@@ -292,27 +292,10 @@ class CheckHandler(Handler):
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Store the verdicts, one row for each number of the project."""
-        heard = _recall(operation)
+        heard = recall(operation)
         if heard is None:
             return
-        by_number = {wire.phone_of(verdict): verdict for verdict in heard.payload["verdicts"]}
-        by_number.pop("", None)
-        PortabilityResult.objects.bulk_create(
-            [
-                PortabilityResult(
-                    project=operation.project,
-                    phone_number=number,
-                    portable=verdict["portable"],
-                    carrier=wire.text(verdict.get("carrier"), 120),
-                    reason=wire.text(verdict.get("reason"), 500),
-                    checked_at=heard.at,
-                )
-                for number, verdict in by_number.items()
-            ],
-            update_conflicts=True,
-            unique_fields=["project", "phone_number"],
-            update_fields=["portable", "carrier", "reason", "checked_at"],
-        )
+        portability.store_verdicts(operation.project, heard.payload["verdicts"], heard.at)
 
 
 # --- Create -------------------------------------------------------------------------------------
@@ -330,7 +313,7 @@ class CreateHandler(Handler):
         """Create the order; when the answer does not say its id, look it up by reference."""
         at = timezone.now()
         try:
-            created = _client(operation).order_port_in(operation.payload["body"])
+            created = _client(operation).order_port_in(self._body(operation))
         except (SinchInvalidRequest, SinchConflict):
             # A try before this one may have come through later than anybody looked for it.
             if operation.attempts > 1 and (found := self.find_out(operation)) is not None:
@@ -344,13 +327,13 @@ class CreateHandler(Handler):
                     "the answer names no order", method="POST", outcome_unknown=True
                 )
             return found.answer
-        _remember(operation, order, at)
+        remember(operation, order, at)
         return {"id": order["id"]}
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for an order with our reference and exactly our numbers."""
-        client, body = _client(operation), operation.payload["body"]
-        reference = body.get("customerOrderReference") or ""
+        client, body = _client(operation), self._body(operation)
+        reference = self._reference(operation)
         if not reference:
             raise Refused(
                 "This order went without a reference, so it cannot be looked up. "
@@ -361,14 +344,40 @@ class CreateHandler(Handler):
             at = timezone.now()
             order: dict[str, Any] = dict(client.get_order_details(item["id"]))
             if wire.same_numbers(order, wire.numbers_of(body)):
-                _remember(operation, order, at)
+                remember(operation, order, at)
                 return Found({"id": item["id"]})
         return None
 
+    @staticmethod
+    def _body(operation: Operation) -> Mapping[str, Any]:
+        """Return what is sent. Raises Refused when the draft it is made of is gone.
+
+        For numbers out of a file it is put together here, out of rows that nobody can change
+        while their draft is being sent, and is on disk before it leaves.
+        """
+        if "body" not in operation.payload:
+            draft = PortInDraft.objects.select_related("project").filter(
+                pk=operation.payload["draft"]
+            )
+            found = draft.first()
+            if found is None:
+                raise Refused("The draft is not in the desk any more.")
+            operation.payload = {**operation.payload, "body": parts.body_of(found)}
+            Operation.objects.filter(pk=operation.pk).update(payload=operation.payload)
+        body: Mapping[str, Any] = operation.payload["body"]
+        return body
+
+    @staticmethod
+    def _reference(operation: Operation) -> str:
+        """Return our reference, which is known before the body is."""
+        payload = operation.payload
+        body = payload.get("body") or {}
+        return str(payload.get("reference") or body.get("customerOrderReference") or "")
+
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Store the order, hand it to who sent it, and close the draft."""
-        heard = _recall(operation)
-        body = operation.payload["body"]
+        heard = recall(operation)
+        body = self._body(operation)
         sinch_id = str(answer["id"])
         read: dict[str, Any] = {"id": sinch_id, "status": PortInOrder.Status.PENDING}
         order = sync.store_reading(
@@ -398,7 +407,44 @@ class CreateHandler(Handler):
                 )
             ],
         )
+        self._take_up(operation, order, wire.numbers_of(body))
         readings.want_one(operation.project, sync.READER, sinch_id, "staff")
+
+    @staticmethod
+    def _take_up(operation: Operation, order: PortInOrder, numbers: set[str]) -> None:
+        """Link an order to the one whose refused numbers it takes up, and tell both."""
+        draft = PortInDraft.objects.filter(pk=operation.payload["draft"]).first()
+        if draft is None or not draft.follows_id or draft.field("follows_kind") != "refused":
+            return  # a copy stands for itself
+        before = PortInOrder.objects.select_for_update().get(pk=draft.follows_id)
+        PortInOrder.objects.filter(pk=order.pk).update(follows=before)
+        shared = PortInNumber.objects.filter(order=before, phone_number__in=numbers).count()
+        what = words.count_text(shared, "refused number")
+        fact = ("operation", operation.pk, "follows")
+        taken = "is" if shared == 1 else "are"
+        sync.tell(
+            order,
+            [
+                Event(
+                    f"Takes up {what} of order {before.sinch_id}",
+                    (*fact, "new"),
+                    source=TimelineEntry.Source.DESK,
+                    operation=operation,
+                )
+            ],
+        )
+        sync.tell(
+            before,
+            [
+                Event(
+                    f"{what} {taken} taken up by order {order.sinch_id}",
+                    (*fact, "old"),
+                    source=TimelineEntry.Source.DESK,
+                    operation=operation,
+                )
+            ],
+        )
+        sync.recompute(before)
 
     def failed(self, operation: Operation) -> None:
         """Open the draft again, unless the order may have been made all the same.
@@ -406,7 +452,7 @@ class CreateHandler(Handler):
         Then the draft stays locked: sent anew it could become a second order. Trying the
         operation again looks it up first.
         """
-        _recall(operation)
+        recall(operation)
         may_exist = (
             operation.state == Operation.State.DEAD and operation.uncertain_since is not None
         )
@@ -436,7 +482,7 @@ class CreateHandler(Handler):
 
     def uncertain(self, operation: Operation) -> None:
         """Tell that the answer was lost; told again only when it was sent again."""
-        reference = operation.payload["body"].get("customerOrderReference", "")
+        reference = self._reference(operation)
         text = f"Sinch did not answer our order; looking it up by reference {reference}"
         told = TimelineEntry.objects.filter(operation=operation, item=None, text=text)
         if not told.filter(at__gte=operation.sent_at or operation.created_at).exists():
@@ -461,90 +507,6 @@ class CreateHandler(Handler):
         )
 
 
-# --- Update -------------------------------------------------------------------------------------
-
-
-class UpdateHandler(OrderHandler):
-    """Replaces a PENDING order in full. Sent twice it does the same, so no harm is done."""
-
-    kind = "port_in.update"
-    what = "Changes"
-    how_found_out = (
-        "The order is read and compared with what was sent; if it is neither that nor what the "
-        "edit started from, somebody else has changed it and a person decides."
-    )
-
-    def send(self, operation: Operation) -> dict[str, Any]:
-        """Send the replacement, unless the mirror shows a change that it would undo."""
-        order = self.order(operation)
-        base, body = operation.payload.get("base"), operation.payload["body"]
-        if base and wire.digest(order) != base and wire.differences(body, order.payload):
-            raise Refused(
-                "Somebody else changed this order at Sinch since you opened it. "
-                "Look at it as it is now, then change it again."
-            )
-        at = timezone.now()
-        answer = _client(operation).update_port_in_order(order.sinch_id, body)
-        _remember(operation, answer, at)
-        return {}
-
-    def find_out(self, operation: Operation) -> Found | None:
-        """Compare the order with what was sent and with what the edit started from."""
-        order = self.order(operation)
-        base, body = operation.payload.get("base"), operation.payload["body"]
-        seen = self.read(operation, order)
-        now = wire.merge_reading(order.payload, wire.redact(seen))
-        if wire.differences(body, seen):
-            if base and wire.digest(now) != base:
-                raise Refused(
-                    "The order at Sinch is neither as it was nor as we sent it: somebody else "
-                    "changed it. Look at it as it is now, then change it again."
-                )
-            if wire.read_status(seen.get("status")) != PortInOrder.Status.PENDING:
-                raise Refused("The order was locked before our change arrived.")
-            return None
-        is_visible = base != wire.digest(body) if base else True
-        differ = wire.echoed_secrets_differ(body, seen)
-        # Where only secrets were changed and Sinch does not show them, the carrier's taking the
-        # refused numbers up again is the trace. Without one it is sent again, which does no harm.
-        if differ or (
-            differ is None and not is_visible and not self._went_on(operation, order, seen)
-        ):
-            return None
-        return Found({})
-
-    @staticmethod
-    def _went_on(operation: Operation, order: PortInOrder, seen: Mapping[str, Any]) -> bool:
-        """Tell whether refused numbers are pending again since this was sent."""
-        pending = [n.phone_number for n in wire.read_order(seen).numbers if n.status == "PENDING"]
-        rows = PortInNumber.objects.filter(order=order, phone_number__in=pending)
-        return rows.filter(
-            Q(status=PortInNumber.Status.REJECTED)
-            | Q(status_since__gte=operation.sent_at or operation.created_at)
-        ).exists()
-
-    def store(
-        self,
-        operation: Operation,
-        order: PortInOrder,
-        answer: dict[str, Any],
-        heard: _Heard | None,
-    ) -> None:
-        """Take over what was sent, its PINs included, and what Sinch answered."""
-        body = operation.payload["body"]
-        # An answer with nothing in it still stands for what was sent.
-        said = {**(heard.payload if heard else {}), "id": order.sinch_id}
-        at = heard.at if heard else operation.sent_at or operation.created_at
-        sync.store_reading(
-            operation.project,
-            said,
-            at,
-            secrets={**{key: {} for key in wire.numbers_of(body)}, **wire.order_secrets(body)},
-            sent=body,
-            replaces=True,
-        )
-
-
 # --- Cancel -------------------------------------------------------------------------------------
 
 
@@ -558,7 +520,7 @@ class CancelHandler(OrderHandler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Ask for the cancelation."""
         order, at = self.order(operation), timezone.now()
-        _remember(operation, _client(operation).delete_order(order.sinch_id), at)
+        remember(operation, _client(operation).delete_order(order.sinch_id), at)
         return {}
 
     def find_out(self, operation: Operation) -> Found | None:
@@ -672,7 +634,7 @@ class DocumentHandler(OrderHandler):
         operation: Operation,
         order: PortInOrder,
         answer: dict[str, Any],
-        heard: _Heard | None,
+        heard: Heard | None,
     ) -> None:
         """Give our row Sinch's id; a reading that was faster may have made another row for it."""
         if sinch_id := answer.get("id"):
@@ -754,7 +716,6 @@ def register() -> None:
     for handler in (
         CheckHandler(),
         CreateHandler(),
-        UpdateHandler(),
         CancelHandler(),
         NoteHandler(),
         DocumentHandler(),

@@ -160,6 +160,7 @@ class OrderDocument(models.Model):
     class Kind(models.TextChoices):
         LOA = "loa", "LOA"
         BILL = "bill", "Bill"
+        RECORD = "csr", "Customer service record"
         OTHER = "other", "Other"
 
     order = models.ForeignKey(PortInOrder, on_delete=models.CASCADE, related_name="documents")
@@ -167,15 +168,19 @@ class OrderDocument(models.Model):
     name = models.CharField(max_length=200)
     description = models.CharField(max_length=300, blank=True)
     kind = models.CharField(max_length=6, choices=Kind, default=Kind.OTHER)
-    content = EncryptedBytesField(null=True)
+    content = EncryptedBytesField(null=True)  # our own copy, as it was added here
     content_type = models.CharField(max_length=60, blank=True)
+    # Sinch's copy and when it was fetched; not kept twice when it is the same as ours.
+    sinch_content = EncryptedBytesField(null=True)
+    sinch_read_at = models.DateTimeField(null=True)
     size = models.PositiveIntegerField(null=True)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now)
     # The day the LOA was signed or the bill was written, as staff read it; its age counts from it.
     dated_on = models.DateField(null=True)
-    # What staff saw with their own eyes: {"signed": {"by": "Mara Lindqvist", "at": "2026-…"}}.
+    # What staff saw with their own eyes, and about what: {"signed": {"by": "Mara Lindqvist",
+    # "at": "2026-…"}, "numbers": {…, "numbers": ["+1206…"]}}; see `orders.papers`.
     ticks = models.JSONField(default=dict)
 
     class Meta:
@@ -267,6 +272,14 @@ class PortabilityResult(models.Model):
         return f"{self.phone_number}: {'yes' if self.portable else 'no'}"
 
 
+class NumberLists(models.Manager["NumberList"]):
+    """Lists without their files: one may have 20 MB, and only the worker that reads it needs it."""
+
+    def get_queryset(self) -> models.QuerySet["NumberList"]:
+        """Return lists whose content is fetched only when it is asked for."""
+        return super().get_queryset().defer("content")
+
+
 class NumberList(LeasedRow):
     """A file of numbers for a draft, read row by row in the background; it may be left alone.
 
@@ -291,7 +304,8 @@ class NumberList(LeasedRow):
         "self", null=True, on_delete=models.CASCADE, related_name="corrections"
     )
     name = models.CharField(max_length=200)
-    content = EncryptedBytesField(null=True)  # gone once every row is read
+    # Kept while its columns may still be changed; gone once the order is sent.
+    content = EncryptedBytesField(null=True)
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADED)
     # Column titles as they stand in the file, and which field of ours each is: {"0": "name"}.
     titles = models.JSONField(default=list)
@@ -304,7 +318,10 @@ class NumberList(LeasedRow):
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
 
+    objects = NumberLists()
+
     class Meta:
+        base_manager_name = "objects"  # a draft's list comes without its file, too
         indexes = [
             models.Index(
                 fields=["next_try_at"],
@@ -332,13 +349,15 @@ class ListRows(models.QuerySet["ListRow"]):
 class ListRow(models.Model):
     """One row of a list: its number or what is wrong with it, and the details that stand in it."""
 
+    # What keeps the row out: [{"field": "zip", "text": "5 digits, such as 98101 …"}]. It stands
+    # before the field called list, which would be taken for its default.
+    problems = models.JSONField(default=list)
     list = models.ForeignKey(NumberList, on_delete=models.CASCADE, related_name="rows")
     position = models.PositiveIntegerField()  # the row in the file, counted from 1
     number = models.CharField(max_length=16, blank=True)  # E.164; "" when it cannot be read
-    # {"cells": [… as in the file], "details": {"name": …, "pin": …} as a draft holds them}
+    # {"cells": [… as in the file, without secrets], "written": the number as it stands there,
+    # "details": {"name": …, "pin": …} as a draft holds them; one that is wrong keeps its text}
     data = EncryptedJSONField(default=dict)
-    # What keeps the row out: [{"field": "zip", "text": "5 digits, such as 98101 …"}].
-    problems = models.JSONField(default=list)
     remark = models.CharField(max_length=200, blank=True)
     repeats = models.PositiveIntegerField(default=0)  # the row the number stands on first
     # Taken out by hand, or because the number cannot move; the words say which.
@@ -393,6 +412,11 @@ class PortabilityRun(LeasedRow):
 
     def __str__(self) -> str:
         return self.title or f"{self.total} numbers"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether Sinch is still being asked, or will be again by itself."""
+        return self.next_try_at is not None
 
 
 class EndUserProfile(models.Model):

@@ -13,7 +13,6 @@ from django.db.models import (
     BooleanField,
     Case,
     CharField,
-    ExpressionWrapper,
     F,
     OuterRef,
     Q,
@@ -30,10 +29,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from orders import actions_order as actions
-from orders import dates, wire
+from orders import dates, page_documents, page_marks, wire
 from orders.buckets import zone_named
+from orders.case import CANCEL, CHASE, NEW_ORDER
 from orders.causes import CAUSES
-from orders.models import OrderDocument, OrderNote, PortInOrder
+from orders.models import OrderNote, PortInOrder
 from orders.page_numbers import Numbers, Step, fix_url, zone_of
 from portal import words
 from portal.accounts.models import User
@@ -124,6 +124,7 @@ def load(pk: int) -> PortInOrder:
         .values(
             json=JSONObject(
                 text="text",
+                fact="fact",
                 at="created_at",
                 created_by="created_by",
                 ours="operation_id",
@@ -132,32 +133,15 @@ def load(pk: int) -> PortInOrder:
             )
         )
     )
-    documents = (
-        OrderDocument.objects.filter(order=OuterRef("pk"))
-        .order_by("created_at", "pk")
-        .values(
-            json=JSONObject(
-                pk="pk",
-                name="name",
-                description="description",
-                kind="kind",
-                size="size",
-                at="created_at",
-                sinch_id="sinch_id",
-                state="operation__state",
-                arrived="operation__finished_at",
-                kept=ExpressionWrapper(Q(content__isnull=False), output_field=BooleanField()),
-            )
-        )
-    )
     found = with_mark(
         PortInOrder.objects.select_related("item__assignee", "project")
         .defer("payload", "project__key_secret", "item__search")
         .annotate(
             note_rows=ArraySubquery(notes),
-            document_rows=ArraySubquery(documents),
+            document_rows=ArraySubquery(page_documents.rows()),
             first_number=F("payload__phoneNumbers__0"),
             kinds=RawSQL(_KINDS, ()),  # noqa: S611 - a text of ours, without anybody's words
+            **page_marks.columns(),
         )
     )
     return get_object_or_404(found, pk=pk)
@@ -193,57 +177,16 @@ def notes_of(order: Any) -> list[Note]:
             text=row["text"],
             at=_moment(row["at"]),
             ours=row["ours"] is not None,
-            by=_name(row) or row["created_by"] or ("The desk" if row["ours"] else ""),
+            by=(_name(row) or "The desk") if row["ours"] else wire.author_of(row["created_by"]),
             arrived=_moment(row["arrived"]),
         )
         for row in order.note_rows
     ]
 
 
-@dataclass
-class Document:
-    """One document of the order."""
-
-    pk: int
-    name: str
-    kind: str
-    hint: str
-    state: str  # of its operation; "" when Sinch has it or nobody here sent it
-    url: str
-
-
 def team_notes_of(order: PortInOrder) -> list[TeamNote]:
     """Return what colleagues wrote for each other, oldest first."""
     return list(order.item.team_notes.select_related("by"))
-
-
-def documents_of(order: Any) -> list[Document]:
-    """Return the documents, oldest first."""
-    kinds = dict(OrderDocument.Kind.choices)
-    found = []
-    for row in order.document_rows:
-        state = "" if row["sinch_id"] else row["state"] or ""
-        at = _moment(row["arrived"]) or _moment(row["at"])
-        where = {
-            "refused": "Sinch refused it; our copy is kept",
-            "dead": "Not sent; our copy is kept",
-            "queued": "Waiting to go",
-            "sending": "Sending to Sinch",
-            "uncertain": "Sinch did not answer; we are looking it up",
-        }.get(state, f"At Sinch since {words.day_text(at)}")
-        parts = [where, words.size_text(row["size"]) if row["size"] else "", row["description"]]
-        readable = row["kept"] or row["sinch_id"]
-        found.append(
-            Document(
-                pk=row["pk"],
-                name=row["name"],
-                kind=kinds.get(row["kind"], ""),
-                hint=" · ".join(part for part in parts if part),
-                state=state,
-                url=reverse("orders:document_file", args=[order.pk, row["pk"]]) if readable else "",
-            )
-        )
-    return found
 
 
 @dataclass
@@ -425,7 +368,8 @@ def local_hint(order: PortInOrder, user: User) -> str:
 def gap_of(order: PortInOrder, numbers: Numbers) -> str:
     """Return how many business days the confirmed date lies after the one asked for: "+2"."""
     countries = dates.countries_of(row["phone_number"] for g in numbers.groups for row in g.rows)
-    return dates.gap_text(order.desired_port_date, order.item.foc_date, countries)
+    extra = order.project.extra_days_off
+    return dates.gap_text(order.desired_port_date, order.item.foc_date, countries, extra)
 
 
 def freeze_of(order: PortInOrder) -> str:
@@ -471,7 +415,11 @@ def next_step(order: PortInOrder, offered: int) -> Step | None:
         "P9": "#upload",
     }
     # The words of a failed write say where it is mended.
+    anew = reverse("orders:follow_up", args=[order.pk])
     mended = {
+        NEW_ORDER: anew,
+        CANCEL: "#cancel",
+        CHASE: "?template=d1#composer",
         "Activate again": reverse("orders:activate", args=[order.pk]),
         "Correct it": edit,
         "Ask Sinch": "#composer",

@@ -1,25 +1,45 @@
 """What there is to say about a draft: what was read, what Sinch said, what is still open."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 
 from orders.dates import Advice
+from orders.details import FIELD_WORDS
 from orders.edits import override_forms
-from orders.forms import MAX_NUMBERS, DraftForm
-from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
+from orders.forms import MAX_NUMBERS, DraftForm, listed
+from orders.list_rows import (
+    OwnFields,
+    RowsForm,
+    Tally,
+    list_of,
+    own_fields,
+    rows_of,
+    sample_of,
+    tally_of,
+)
+from orders.models import NumberList, PortabilityRun, PortInDraft, PortInNumber
 from orders.numbers import Line, numbers_of, read_numbers
+from orders.places import Place, taken_numbers
+from orders.places import places_of as places_of
+from orders.places import reference_owner as reference_owner
+from orders.verdicts import CHECK_HOLDS as CHECK_HOLDS
+from orders.verdicts import (
+    Check,
+    Verdicts,
+    checks_of,
+    checks_of_rows_gone,
+    verdicts_of,
+    verdicts_of_rows,
+)
 from portal import words
-from portal.accounts.models import SinchProject
 from portal.operations.models import Operation
-from portal.work.models import WorkItem
 
-CHECK_HOLDS = timedelta(hours=24)  # an older portability answer is asked for again
+MOST_SHOWN = 50  # numbers of a long list that are named before somebody asks for all
 
 
 @dataclass(frozen=True)
@@ -67,87 +87,135 @@ class Banner:
     keeps: int = 0
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where else a number stands: an order of ours that still lives, or a draft being sent."""
-
-    text: str
-    title: str
-    url: str
-    blocks: bool
-
-
-@dataclass(frozen=True)
-class Check:
-    """What Sinch last said about a number; `portable` None while it was never asked."""
-
-    number: str
-    portable: bool | None = None
-    carrier: str = ""
-    reason: str = ""
-    checked_at: datetime | None = None
-
-    @property
-    def is_old(self) -> bool:
-        """Whether the answer is too old to send an order on."""
-        return self.checked_at is not None and self.checked_at < timezone.now() - CHECK_HOLDS
-
-    @property
-    def holds(self) -> bool:
-        """Whether there is an answer that is not too old."""
-        return self.portable is not None and not self.is_old
-
-
 class Review:
-    """A draft as it stands: what was read, what Sinch said, what is still open."""
+    """A draft as it stands: what was read, what Sinch said, what is still open.
 
-    def __init__(self, draft: PortInDraft, *, complete: bool) -> None:
+    Numbers are pasted, or they are rows of a file (`rows`). Those of a whole file are counted by
+    the database and never fetched; `numbers` is empty then.
+    """
+
+    def __init__(self, draft: PortInDraft, *, complete: bool, every_own: bool = False) -> None:
         self.draft = draft
+        self.every_own = every_own
         self.project = draft.project
         self.complete = complete
-        self.text = str(draft.field("numbers"))
+        self.number_list: NumberList | None = list_of(draft) if draft.parent_id is None else None
+        self.rows = rows_of(draft, self.number_list)
+        self.text = str(draft.field("numbers")) if self.rows is None else ""
         self.lines: list[Line] = read_numbers(self.text)
         self.numbers = numbers_of(self.lines)
+        if self.rows is not None and self.number_list is None:
+            going = self.rows.going().order_by("position")
+            self.numbers = list(going.values_list("number", flat=True))
         self.form = self._form(complete)
+
+    @property
+    def is_whole_list(self) -> bool:
+        """Whether the numbers are those of a file, of which there may be 20,000."""
+        return self.number_list is not None
+
+    @property
+    def is_part_of_list(self) -> bool:
+        """Whether the numbers are rows that were given to this draft when a file was split."""
+        return self.rows is not None and self.number_list is None
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the numbers are rows of a file, all of them or some."""
+        return self.rows is not None
+
+    @property
+    def said_by_rows(self) -> str:
+        """What every row of a file says itself, in words: "name on the bill and PIN"."""
+        names = [name for name in FIELD_WORDS if name in self.own.everywhere]
+        return listed([FIELD_WORDS[name][0].removeprefix("the ") for name in names])
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the numbers are too many to be named one by one."""
+        return self.is_whole_list or len(self.numbers) > MAX_NUMBERS
 
     def _form(self, complete: bool) -> DraftForm:
         data = self.draft.data
-        overrides = override_forms(data.get("overrides") or [], self.numbers, complete=complete)
-        return DraftForm(
-            data,
-            lines=self.lines,
-            saved=data,
-            complete=complete,
-            overrides=overrides,
-            reference_owner=lambda reference: reference_owner(
+        entries = [] if self.is_whole_list else data.get("overrides") or []
+        options: dict[str, Any] = {
+            "saved": data,
+            "complete": complete,
+            "overrides": override_forms(
+                entries, self.numbers, complete=complete, every=self.every_own
+            ),
+            "reference_owner": lambda reference: reference_owner(
                 self.project, reference, but=self.draft
             ),
-        )
+        }
+        if self.rows is None:
+            return DraftForm(data, lines=self.lines, **options)
+        return RowsForm(data, numbers=self._sample, own=self.own, **options)
 
     @cached_property
     def _judged(self) -> DraftForm:
         return self.form if self.complete else self._form(complete=True)
 
     @cached_property
+    def _sample(self) -> list[str]:
+        if self.number_list is not None and self.rows is not None:
+            return sample_of(self.rows.going())
+        return self.numbers
+
+    @cached_property
+    def own(self) -> OwnFields:
+        """Which fields the rows of a file fill themselves."""
+        return own_fields(self.rows.going()) if self.rows is not None else OwnFields()
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The rows of a file, counted by what becomes of them."""
+        return tally_of(self.rows) if self.rows is not None else Tally()
+
+    @cached_property
     def places(self) -> dict[str, Place]:
-        """Where else the numbers stand."""
+        """Where else the numbers stand; of a whole file only the first that block."""
+        return self._taken[1] if self.is_whole_list else self._places
+
+    @cached_property
+    def _places(self) -> dict[str, Place]:
         return places_of(self.project, self.numbers, but=self.draft)
 
     @cached_property
-    def checks(self) -> list[Check]:
-        """What Sinch said about each number, in the order of the list."""
-        found = {
-            row.phone_number: row
-            for row in PortabilityResult.objects.filter(
-                project=self.project, phone_number__in=self.numbers
+    def _taken(self) -> tuple[int, dict[str, Place]]:
+        if self.number_list is not None and self.rows is not None:
+            return taken_numbers(
+                self.project, self.rows.going().order_by().values("number"), but=self.draft
             )
-        }
-        return [
-            Check(n, row.portable, row.carrier, row.reason, row.checked_at)
-            if (row := found.get(n))
-            else Check(n)
-            for n in self.numbers
-        ]
+        taken = {number: place for number, place in self._places.items() if place.blocks}
+        return len(taken), taken
+
+    @property
+    def taken_count(self) -> int:
+        """How many numbers are on their way in another order."""
+        return self._taken[0]
+
+    @property
+    def taken(self) -> dict[str, Place]:
+        """Where they are on their way; of a file only the first."""
+        return self._taken[1]
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """What Sinch said about each number, in the order of the list; [] for a whole file."""
+        return checks_of(self.project, self.numbers)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """What Sinch said, added up."""
+        if self.number_list is not None and self.rows is not None:
+            return verdicts_of_rows(self.project, self.rows.going())
+        return verdicts_of(self.checks)
+
+    @property
+    def count(self) -> int:
+        """How many distinct numbers were read."""
+        return self.verdicts.total
 
     @property
     def bad_lines(self) -> list[Line]:
@@ -163,43 +231,42 @@ class Review:
         """How many lines are worth a look."""
         return sum(self.remark_of(line) for line in self.lines)
 
-    @cached_property
-    def checked(self) -> list[Check]:
-        """The answers that hold."""
-        return [check for check in self.checks if check.holds]
-
-    @property
-    def unchecked(self) -> list[Check]:
-        """The numbers Sinch has to be asked about, the first time or again."""
-        return [check for check in self.checks if not check.holds]
-
-    @property
-    def not_portable(self) -> list[Check]:
-        """The numbers that cannot move."""
-        return [check for check in self.checks if check.portable is False and check.holds]
-
-    @property
-    def portable(self) -> list[Check]:
-        """The numbers that can move."""
-        return [check for check in self.checks if check.portable and check.holds]
+    def not_portable(self, most: int | None = None) -> list[Check]:
+        """Return the numbers that cannot move, at most so many."""
+        if self.number_list is not None and self.rows is not None:
+            return checks_of_rows_gone(self.project, self.rows.going(), most)
+        return [check for check in self.checks if check.portable is False and check.holds][:most]
 
     @property
     def asked_at(self) -> datetime | None:
         """The age of the oldest answer."""
-        return min((c.checked_at for c in self.checks if c.checked_at), default=None)
+        return self.verdicts.asked_at
 
     @cached_property
     def carriers(self) -> list[tuple[str, int]]:
         """The losing carriers of the portable numbers with how many each has, most first."""
-        counts: dict[str, int] = {}
-        for check in self.portable:
-            counts[check.carrier] = counts.get(check.carrier, 0) + 1
-        return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [(c.name, c.portable) for c in self.verdicts.moving if c.portable]
+
+    @cached_property
+    def run(self) -> PortabilityRun | None:
+        """The last question about many numbers at once; None while there was none."""
+        return self.draft.portability_runs.defer("numbers").first()
 
     @property
     def is_checking(self) -> bool:
         """Whether Sinch is being asked about portability at the moment."""
-        return self.draft.check_operation is not None and self.draft.check_operation.is_under_way
+        asked = self.draft.check_operation
+        return bool((asked and asked.is_under_way) or (self.run and self.run.is_under_way))
+
+    @cached_property
+    def taken_up(self) -> int:
+        """How many of the numbers the followed order had refused; 0 when it follows none."""
+        if self.draft.follows_id is None or self.draft.field("follows_kind") != "refused":
+            return 0
+        rows = PortInNumber.objects.filter(order=self.draft.follows_id)
+        if self.number_list is not None and self.rows is not None:
+            return rows.filter(phone_number__in=self.rows.going().values("number")).count()
+        return rows.filter(phone_number__in=self.numbers).count()
 
     @property
     def fields_left(self) -> int:
@@ -210,16 +277,6 @@ class Review:
     def reasons(self) -> list[Reason]:
         """Everything that keeps the order from being sent, in the order of the page."""
         return [*self._numbers_open(), *self._portability_open(), *self._details_open()]
-
-    @property
-    def open_reasons(self) -> list[Reason]:
-        """The ones named in a row."""
-        return [reason for reason in self.reasons if reason.is_open]
-
-    @property
-    def said_reasons(self) -> list[Reason]:
-        """The ones that are sentences."""
-        return [reason for reason in self.reasons if not reason.is_open]
 
     @property
     def line_count(self) -> int:
@@ -244,7 +301,8 @@ class Review:
     @cached_property
     def advice(self) -> Advice | None:
         """What to know about the port date; it blocks nothing."""
-        return self.form.advice(timezone.now(), [carrier for carrier, _ in self.carriers])
+        carriers = [carrier for carrier, _ in self.carriers]
+        return self.form.advice(timezone.now(), carriers, self.project.extra_days_off)
 
     @cached_property
     def banners(self) -> list[Banner]:
@@ -252,64 +310,60 @@ class Review:
         return [*self._asking_banners(), *self._answer_banners()]
 
     def _asking_banners(self) -> Iterable[Banner]:
-        asked = self.draft.check_operation
-        if asked is None:
-            return
-        if asked.is_under_way and asked.staff_message:
+        asked, run = self.draft.check_operation, self.run
+        waits = asked.staff_message if asked and asked.is_under_way else ""
+        if run is not None and run.is_under_way:
+            waits = run.problem
+        if waits:
             yield Banner(
                 "us",
                 "Sinch has not answered yet",
-                f"{asked.staff_message} It is asked again by itself; you can go on typing.",
+                f"{waits} It is asked again by itself; you can go on typing.",
             )
-        elif asked.state in (Operation.State.REFUSED, Operation.State.DEAD) and self.unchecked:
+        if self.is_checking or not self.verdicts.unchecked:
+            return
+        if run is not None and run.problem:
+            yield Banner(
+                "bad", "Portability could not be checked", f"{run.problem} Then check again."
+            )
+        elif asked is not None and asked.state in (Operation.State.REFUSED, Operation.State.DEAD):
             why = asked.staff_message or "Sinch did not say why."
             yield Banner("bad", "Portability could not be checked", f"{why} Then check again.")
 
     def _answer_banners(self) -> Iterable[Banner]:
-        gone = len(self.not_portable)
+        gone = self.verdicts.gone
         if gone:
-            total = words.count_text(len(self.checks), "number")
+            total = words.count_text(self.count, "number")
             one = gone == 1
             yield Banner(
                 "us",
-                f"{gone} of {total} cannot move",
+                f"{gone:,} of {total} cannot move",
                 f"{'One number that is' if one else 'Numbers that are'} not portable "
                 f"{'fails' if one else 'fail'} the whole order at Sinch, so "
                 f"{'it has' if one else 'they have'} to leave this one.",
-                keeps=len(self.portable),
-            )
-        if len(self.carriers) > 1:
-            who = " · ".join(
-                f"{carrier or 'Not said'}, {words.count_text(count, 'number')}"
-                for carrier, count in self.carriers
-            )
-            yield Banner(
-                "us",
-                f"{words.count_text(len(self.carriers), 'losing carrier')} answer at different "
-                "speeds",
-                f"Sinch advises one carrier for each order. {who}. One order works too; its dates "
-                "may drift apart.",
+                keeps=self.verdicts.portable,
             )
 
     @cached_property
     def steps(self) -> list[Step]:
         """The four steps and how far each is; the first that is not done is the present one."""
-        bad = len(self.bad_lines)
-        read = f"{len(self.numbers)} read" if self.lines else ""
-        fix = f"{words.count_text(bad, 'line')} to fix" if bad else ""
+        is_list = self.rows is not None
+        bad = self.tally.wrong if is_list else len(self.bad_lines)
+        read = f"{self.count:,} read" if self.lines or self.count else ""
+        fix = f"{words.count_text(bad, 'row' if is_list else 'line')} to fix" if bad else ""
         move = ""
         if self.is_checking:
             move = "Asking Sinch"
-        elif self.checked:
-            move = f"{len(self.portable)} of {len(self.checks)} can move"
+        elif self.verdicts.unchecked < self.count:
+            move = f"{self.verdicts.portable:,} of {self.count:,} can move"
         left = self.fields_left
         found = [
-            ("Numbers", ", ".join(p for p in (read, fix) if p), bool(self.numbers), bool(bad)),
+            ("Numbers", ", ".join(p for p in (read, fix) if p), bool(self.count), bool(bad)),
             (
                 "Portability",
                 move,
-                bool(self.checks) and not self.unchecked,
-                bool(self.not_portable),
+                bool(self.count) and not self.verdicts.unchecked,
+                bool(self.verdicts.gone),
             ),
             (
                 "Details",
@@ -326,154 +380,77 @@ class Review:
         ]
 
     def _numbers_open(self) -> Iterable[Reason]:
-        if not self.lines:
+        if self.number_list is not None:
+            yield from self._rows_open(self.number_list)
+        elif not self.count and not self.bad_lines:
             yield Reason("the numbers", "id_numbers")
-        places = dict.fromkeys((line.place, f"fix-{line.key}") for line in self.bad_lines)
-        if len(places) > 5:
-            yield Reason(f"{len(places)} lines of the numbers", f"fix-{self.bad_lines[0].key}")
+        lines = dict.fromkeys((line.place, f"fix-{line.key}") for line in self.bad_lines)
+        if len(lines) > 5:
+            yield Reason(f"{len(lines)} lines of the numbers", f"fix-{self.bad_lines[0].key}")
         else:
-            yield from (Reason(f"{place} of the numbers", anchor) for place, anchor in places)
-        if len(self.numbers) > MAX_NUMBERS:
-            yield Reason(
-                f"One order takes at most {MAX_NUMBERS} numbers; these are {len(self.numbers):,}.",
-                "id_numbers",
-                is_open=False,
-            )
-        for number, place in self.places.items():
-            if place.blocks:
-                yield Reason(
-                    f"{words.phone_text(number)} is in {place.title} already.",
-                    "id_numbers",
-                    is_open=False,
-                    brief="Number in another order",
-                )
+            yield from (Reason(f"{place} of the numbers", anchor) for place, anchor in lines)
+        brief = "Number in another order"
+        if self.taken_count > 3:
+            text = f"{words.count_text(self.taken_count, 'number')} are in other orders already."
+            yield Reason(text, "taken", is_open=False, brief=brief)
+            return
+        for number, place in self.taken.items():
+            text = f"{words.phone_text(number)} is in {place.title} already."
+            yield Reason(text, "taken", is_open=False, brief=brief)
+
+    def _rows_open(self, numbers: NumberList) -> Iterable[Reason]:
+        state = NumberList.State
+        if numbers.state == state.FAILED and not self.tally.rows:
+            text = numbers.problem or f"{numbers} could not be read."
+            yield Reason(text, "s1", is_open=False, brief="File")
+        elif numbers.state == state.COLUMNS:
+            text = f"The columns of {numbers} are to be confirmed."
+            yield Reason(text, "s1", is_open=False, brief="Columns of the file")
+        elif numbers.state not in (state.READY, state.FAILED):
+            text = f"{numbers} is still being read."
+            yield Reason(text, "s1", is_open=False, brief="File")
+        elif self.tally.wrong:
+            wrong = words.count_text(self.tally.wrong, "row")
+            text = f"{wrong} to correct or leave out."
+            yield Reason(text, "s1", is_open=False, brief=f"{wrong} to correct")
+        elif not self.count:
+            yield Reason("No row is left to be ordered.", "s1", is_open=False, brief="Numbers")
 
     def _portability_open(self) -> Iterable[Reason]:
-        if not self.numbers:
+        said = self.verdicts
+        if not said.total:
             return
+        text = ""
         if self.is_checking:
-            yield Reason(
-                "Sinch is being asked about portability.", "s2", is_open=False, brief="Portability"
-            )
-        elif len(self.unchecked) == len(self.checks):
-            old = any(check.is_old for check in self.checks)
-            yield Reason(
+            text = "Sinch is being asked about portability."
+        elif said.unchecked == said.total:
+            text = (
                 "The answers about portability are older than a day; check again."
-                if old
-                else "Portability is not checked yet.",
-                "s2",
-                is_open=False,
-                brief="Portability",
+                if said.old
+                else "Portability is not checked yet."
             )
-        elif self.unchecked:
-            yield Reason(
-                f"{words.count_text(len(self.unchecked), 'number')} not checked for portability.",
-                "s2",
-                is_open=False,
-                brief="Portability",
-            )
-        if self.not_portable:
-            yield Reason(
-                f"{words.count_text(len(self.not_portable), 'number')} cannot move.",
-                "s2",
-                is_open=False,
-                brief="Portability",
-            )
+        elif said.unchecked:
+            text = f"{words.count_text(said.unchecked, 'number')} not checked for portability."
+        if text:
+            yield Reason(text, "s2", is_open=False, brief="Portability")
+        if said.gone:
+            text = f"{words.count_text(said.gone, 'number')} cannot move."
+            yield Reason(text, "s2", is_open=False, brief="Portability")
 
     def _details_open(self) -> Iterable[Reason]:
         for text, anchor in self._judged.open_points():
             if anchor != "id_numbers":
                 yield Reason(text, anchor)
 
-    @property
-    def can_send(self) -> bool:
-        """Whether the order can be sent now."""
-        return not self.reasons
 
+def review(draft: PortInDraft, *, complete: bool = False, every_own: bool = False) -> Review:
+    """Return what there is to say about a draft.
 
-def review(draft: PortInDraft, *, complete: bool = False) -> Review:
-    """Return what there is to say about a draft; `complete` also blames empty fields."""
-    return Review(draft, complete=complete)
+    `complete` also blames empty fields; `every_own` has forms for all numbers' own details.
+    """
+    return Review(draft, complete=complete, every_own=every_own)
 
 
 def is_sending(draft: PortInDraft) -> bool:
     """Tell whether the draft's order is under way to Sinch."""
     return draft.operation is not None and draft.operation.is_under_way
-
-
-_STANDS: Final[dict[str, str]] = {
-    PortInNumber.Status.EXCLUDED: "Excluded from",
-    PortInNumber.Status.REJECTED: "Rejected in",
-    PortInNumber.Status.CANCELED: "Canceled in",
-    PortInNumber.Status.ACTIVATED: "Live in",
-}
-
-
-# Sinch takes a number a second time once its order has settled it.
-_TAKEN: Final[dict[str, set[str]]] = {
-    PortInOrder.Status.PENDING: {"PENDING", "CONFIRMED", "REJECTED", "ACTIVATED"},
-    PortInOrder.Status.CONFIRMED: {"PENDING", "CONFIRMED", "ACTIVATED"},
-    PortInOrder.Status.PENDING_CANCELATION: {"PENDING", "CONFIRMED", "REJECTED", "ACTIVATED"},
-}
-
-
-def places_of(
-    project: SinchProject, numbers: Sequence[str], *, but: PortInDraft | None = None
-) -> dict[str, Place]:
-    """Return where else numbers stand, by number: living orders, and drafts being sent."""
-    found: dict[str, Place] = {}
-    if not numbers:
-        return found
-    rows = PortInNumber.objects.filter(
-        phone_number__in=numbers,
-        order__project=project,
-        order__gone_at=None,
-        order__item__bucket__in=WorkItem.LIVING,
-    ).values_list(
-        "phone_number",
-        "status",
-        "order_id",
-        "order__sinch_id",
-        "order__status",
-        "order__item__end_user",
-    )
-    for number, status, order_pk, sinch_id, order_status, end_user in rows:
-        place = Place(
-            text=_STANDS.get(status, "Already in"),
-            title=", ".join(part for part in (end_user, sinch_id) if part),
-            url=reverse("orders:detail", args=[order_pk]),
-            blocks=status in _TAKEN.get(order_status, set()),
-        )
-        if number not in found or place.blocks:
-            found[number] = place
-    wanted = set(numbers)
-    for draft in _drafts_being_sent(project, but):
-        for number in wanted.intersection(numbers_of(read_numbers(str(draft.field("numbers"))))):
-            found[number] = Place(
-                "Already in", f"{draft}, being sent", draft.get_absolute_url(), blocks=True
-            )
-    return found
-
-
-def reference_owner(
-    project: SinchProject,
-    reference: str,
-    *,
-    but: PortInDraft | None = None,
-    order: PortInOrder | None = None,
-) -> str:
-    """Return who has a reference already, to begin a sentence with; "" for nobody."""
-    rows = WorkItem.objects.filter(project=project, reference__iexact=reference)
-    if order is not None:
-        rows = rows.exclude(pk=order.item_id)
-    if sinch_id := rows.values_list("sinch_id", flat=True).first():
-        return f"Order {sinch_id}"
-    for draft in _drafts_being_sent(project, but):
-        if str(draft.field("reference")).strip().lower() == reference.lower():
-            return "A draft that is being sent"
-    return ""
-
-
-def _drafts_being_sent(project: SinchProject, but: PortInDraft | None) -> list[PortInDraft]:
-    rows = PortInDraft.objects.filter(project=project, state=PortInDraft.State.SENDING)
-    return list(rows.exclude(pk=but.pk) if but else rows)

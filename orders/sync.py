@@ -19,9 +19,10 @@ from django.db.models.functions import Cast, Concat, JSONObject
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from orders import buckets, changes, wire
+from orders import buckets, changes, marks, wire
 from orders.models import (
     OrderDocument,
+    OrderMark,
     OrderNote,
     PortabilityResult,
     PortInNumber,
@@ -239,6 +240,8 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         old_words=_words(old, rows.carriers_before),
         is_visible=True,
     )
+    if order.follows_id and old.status != new.status:
+        wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events))
 
 
@@ -466,7 +469,7 @@ def _store_documents(
             row["sinch_id"] = document.sinch_id
             OrderDocument.objects.filter(pk=row["pk"]).update(sinch_id=document.sinch_id)
             continue
-        kind = _kind_of_document(f"{document.name} {document.description}")
+        kind = kind_of_document(f"{document.name} {document.description}")
         made = OrderDocument.objects.create(
             order=order,
             sinch_id=document.sinch_id,
@@ -497,10 +500,14 @@ def _document_key(sinch_id: str, name: str) -> tuple[str, str]:
     return (sinch_id, "") if sinch_id else ("", name)
 
 
-def _kind_of_document(name: str) -> str:
+def kind_of_document(name: str) -> str:
+    """Return the kind of a document that its name speaks of."""
+    folded = name.casefold().replace("_", " ").replace("-", " ")
     if buckets.is_loa_name(name):
         return OrderDocument.Kind.LOA
-    is_bill = any(word in name.casefold() for word in ("bill", "invoice"))
+    if "customer service record" in folded or " csr " in f" {folded.replace('.', ' ')} ":
+        return OrderDocument.Kind.RECORD
+    is_bill = any(word in folded for word in ("bill", "invoice"))
     return OrderDocument.Kind.BILL if is_bill else OrderDocument.Kind.OTHER
 
 
@@ -517,6 +524,8 @@ class _Rows:
         self.notes: list[dict[str, Any]] = []
         self.documents: list[dict[str, Any]] = []
         self.writes: list[dict[str, Any]] = []
+        self.marks: list[marks.Mark] = []
+        self.taken_up: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, item: Any) -> "_Rows":
@@ -531,6 +540,12 @@ class _Rows:
         ]
         rows.documents = list(item.document_rows)
         rows.writes = list(item.write_rows)
+        rows.marks = [
+            marks.Mark(row["kind"], row["reason"], row["fact"], at)
+            for row in item.mark_rows
+            if (at := _moment(row["at"]))
+        ]
+        rows.taken_up = frozenset(item.taken_up)
         return rows
 
     @property
@@ -557,6 +572,7 @@ def _items() -> QuerySet[WorkItem]:
     documents = OrderDocument.objects.filter(order=order).order_by("pk")
     target = Concat(Value("port_in:"), Cast(OuterRef("target_pk"), CharField()))
     writes = Operation.objects.filter(target=target).order_by("-pk")
+    decided = OrderMark.objects.filter(order=order, ended_at=None).order_by("pk")
     return (
         WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN)
         .select_related("project")
@@ -605,8 +621,21 @@ def _items() -> QuerySet[WorkItem]:
                     )
                 )[:MOST_WRITES]
             ),
+            mark_rows=ArraySubquery(
+                decided.values(json=JSONObject(kind="kind", reason="reason", fact="fact", at="at"))
+            ),
+            taken_up=ArraySubquery(taken_up(order).values("phone_number")),
         )
         .order_by()
+    )
+
+
+def taken_up(order: Any) -> QuerySet[PortInNumber]:
+    """Return the numbers that later orders have taken up from this one, unless they ended."""
+    return (
+        PortInNumber.objects.filter(order__follows=order, order__gone_at=None)
+        .exclude(order__status=buckets.CANCELED)
+        .order_by("position")
     )
 
 
@@ -643,6 +672,7 @@ def _facts(
         zone=said.desired_port_time_zone,
         default_time=project.default_port_time,
         default_zone=project.default_port_time_zone,
+        days_off=frozenset(project.extra_days_off),
         expects_loa=project.expects_loa,
         loa_attachment_date=said.loa_attachment_date,
         gone_at=order.gone_at,
@@ -656,7 +686,7 @@ def _facts(
                 foc_date=number.foc_date,
                 reject_reason=number.reject_reason,
                 exclusion_reason=number.exclusion_reason,
-                has_excluded_features=bool(number.excluded_features),
+                features=wire.features_text(number.excluded_features),
             )
             for number in said.numbers
         ),
@@ -666,6 +696,7 @@ def _facts(
                 text=row["text"],
                 is_ours=row["operation"] is not None,
                 author=wire.author_of(row["by"]),
+                fact=row["fact"],
             )
             for row in rows.notes
         ),
@@ -683,6 +714,8 @@ def _facts(
         offered_at=order.offered_at,
         moved=moved or _kept_notice(item, "P5"),
         ended=ended or _kept_notice(item, "P6"),
+        marks=tuple(rows.marks),
+        taken_up=rows.taken_up,
     )
 
 
@@ -807,20 +840,38 @@ def facts_of(order: PortInOrder) -> buckets.Facts:
     return _facts(item, order, said, rows, progress_at=item.waiting_since)
 
 
-def recompute(order: PortInOrder) -> bool:
+def recompute(
+    order: PortInOrder,
+    moved: buckets.Notice | None = None,
+    ended: buckets.Notice | None = None,
+) -> bool:
     """Work out the bucket again, as time has passed or an operation has ended; True if it moved.
 
-    Inside a transaction it belongs to that one.
+    `moved` and `ended` are told anew. Inside a transaction it belongs to that one.
     """
     with transaction.atomic(savepoint=False):
         locked = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
-        return _recompute_locked(locked)
+        return _recompute_locked(locked, moved, ended)
 
 
-def _recompute_locked(order: PortInOrder, ended: buckets.Notice | None = None) -> bool:
+def wake(order_pk: int) -> None:
+    """Have the bucket of an order worked out at the next beat; its row is not touched here.
+
+    For what happens to another order that this one is linked with: two rows are never locked.
+    """
+    WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, target_pk=order_pk).update(
+        next_change_at=timezone.now()
+    )
+
+
+def _recompute_locked(
+    order: PortInOrder,
+    moved: buckets.Notice | None = None,
+    ended: buckets.Notice | None = None,
+) -> bool:
     item = _item_of(order.item_id)
     said, rows = wire.read_order(order.payload), _Rows.of(item)
-    return _store_item(item, order, said, rows, ended=ended)
+    return _store_item(item, order, said, rows, moved=moved, ended=ended)
 
 
 def recompute_due(now: datetime, limit: int = 200) -> int:
@@ -914,6 +965,8 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
             is_visible=True,
         )
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
+        if order.follows_id:
+            wake(order.follows_id)
 
 
 def tell(order: PortInOrder, events: Iterable[Event]) -> None:

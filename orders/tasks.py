@@ -6,8 +6,9 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from orders import sync
+from orders import list_work, portability, sync
 from portal.accounts.models import SinchProject
+from portal.operations.tasks import work_through
 from portal.sinch.errors import SinchError
 
 log = logging.getLogger(__name__)
@@ -41,3 +42,15 @@ def recompute_due() -> int:
         if not found:
             break
     return looked_at
+
+
+@shared_task
+def read_lists() -> int:
+    """Read lists of numbers that are due; return how many were looked at."""
+    return work_through(list_work.run_one, list_work.TASK)
+
+
+@shared_task
+def check_portability() -> int:
+    """Ask about the numbers of due runs, 500 at a time. Safe to run twice."""
+    return work_through(portability.run_one, portability.TASK)

@@ -9,8 +9,9 @@ from typing import Any, Final
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.postgres.aggregates import StringAgg
 from django.core.exceptions import PermissionDenied
-from django.db.models import CharField, F, Subquery, Value
+from django.db.models import CharField, F, OuterRef, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,16 +20,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-from orders import actions
+from orders import actions, actions_parts, part_pages
 from orders.actions import (
     ChangedElsewhere,
     NotEditable,
     NotSendable,
     Typed,
 )
-from orders.forms import SECRET_FIELDS
-from orders.models import PortInDraft
-from orders.review import Reason, Review, is_sending, review
+from orders.details import SECRET_FIELDS, as_number
+from orders.models import PortabilityRun, PortInDraft
+from orders.parts import BY_CARRIER, ONE, Plan
+from orders.review import MOST_SHOWN, Reason, Review, is_sending, review
 from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
@@ -94,10 +96,23 @@ def draft(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _draft_or_404(pk: uuid.UUID) -> PortInDraft:
+    """Return the draft with its `live` text, read in the same moment.
+
+    A text read later could speak of an outcome that the page does not show yet, and the page would
+    wait for ever.
+    """
     return get_object_or_404(
-        PortInDraft.objects.select_related(
-            "project", "by", "operation", "check_operation", "order"
-        ).defer("order__payload"),
+        PortInDraft.objects.annotate(live=_LIVE)
+        .select_related(
+            "project", "by", "operation", "check_operation", "order", "follows__item", "parent"
+        )
+        .defer(
+            "order__payload",
+            "order__secrets",
+            "follows__payload",
+            "follows__secrets",
+            "parent__data",
+        ),
         pk=pk,
     )
 
@@ -109,22 +124,58 @@ def _posted_id(post: QueryDict) -> uuid.UUID:
         return uuid.uuid4()
 
 
-# What changes while a page is open: the state of the draft and how far its two operations are.
-_LIVE = Concat(
+# What changes while a page is open: the state of the draft, how far its operations are, how many
+# numbers Sinch has been asked about, and how far the orders are that it was sent as.
+_OWN_STATE: Final = (
     F("state"),
-    Value("."),
-    Coalesce(Cast("check_operation_id", CharField()), Value("")),
-    Coalesce(F("check_operation__state"), Value("")),
     Value("."),
     Coalesce(Cast("operation_id", CharField()), Value("")),
     Coalesce(F("operation__state"), Value("")),
     Coalesce(Cast("operation__attempts", CharField()), Value("")),
+)
+_LAST_RUN = PortabilityRun.objects.filter(draft=OuterRef("pk")).order_by("-created_at")
+_PARTS = PortInDraft.objects.filter(parent=OuterRef("pk")).order_by().values("parent")
+_LIVE = Concat(
+    *_OWN_STATE,
+    Value("."),
+    Coalesce(Cast("check_operation_id", CharField()), Value("")),
+    Coalesce(F("check_operation__state"), Value("")),
+    Value("."),
+    Coalesce(
+        Subquery(
+            _LAST_RUN.values(
+                far=Concat(
+                    Cast("done", CharField()),
+                    Value("/"),
+                    Cast("total", CharField()),
+                    Coalesce(Cast("finished_at", CharField()), Value("")),
+                    F("problem"),
+                    output_field=CharField(),
+                )
+            )[:1]
+        ),
+        Value(""),
+    ),
+    Value("."),
+    Coalesce(
+        Subquery(
+            _PARTS.values(
+                far=StringAgg(
+                    Concat(*_OWN_STATE, output_field=CharField()),
+                    delimiter=",",
+                    order_by="part",
+                    output_field=CharField(),
+                )
+            )
+        ),
+        Value(""),
+    ),
     output_field=CharField(),
 )
 
 
-def _live_token(pk: uuid.UUID) -> str:
-    return PortInDraft.objects.filter(pk=pk).values_list(_LIVE, flat=True).first() or ""
+def _live_token(draft: PortInDraft) -> str:
+    return _mark(getattr(draft, "live", ""))
 
 
 @never_cache
@@ -139,7 +190,7 @@ def draft_live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
         raise PermissionDenied(NO_RIGHT)
     if user.live is None:
         raise Http404("No such draft")
-    if user.live == request.GET.get("seen"):
+    if _mark(user.live) == request.GET.get("seen"):
         return HttpResponse(status=204)
     found = _draft_or_404(pk)
     was_sending = request.GET.get("page") == "sending"
@@ -148,7 +199,8 @@ def draft_live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     if was_sending and not _shows_sending(found):
         return HttpResponseClientRedirect(found.get_absolute_url())
     if was_sending:
-        return render(request, "orders/_draft_sending.html", _sending_context(found))
+        context = _sending_context(found)
+        return render(request, context["sending_template"], context)
     context = _draft_context(request, found) | {"parts": {"checks"}}
     if _shows_sending(found):
         context["notice"] = notice_of(
@@ -165,12 +217,19 @@ def _shows_sending(draft: PortInDraft) -> bool:
 
 
 def _sending_context(draft: PortInDraft) -> dict[str, Any]:
-    return {
-        "draft": draft,
+    """Return what the page of a draft shows once it is sent, as one order or as several."""
+    context = {"draft": draft, "live": _live_token(draft), "reference": draft.field("reference")}
+    is_sent = draft.state == PortInDraft.State.SENT
+    if is_sent and (sent := part_pages.sent_parts(draft)).rows:
+        return context | {
+            "sending_template": "orders/_draft_parts.html",
+            "sent": sent,
+            "under_way": sent.under_way > 0,
+        }
+    return context | {
+        "sending_template": "orders/_draft_sending.html",
         "operation": draft.operation,
         "under_way": draft.operation is not None and draft.operation.is_under_way,
-        "reference": draft.field("reference"),
-        "live": _live_token(draft.pk),
         "found": review(draft),
     }
 
@@ -185,9 +244,16 @@ def _mark(*parts: object) -> str:
 
 
 def _draft_context(
-    request: HtmxHttpRequest, draft: PortInDraft, *, complete: bool = False, **more: Any
+    request: HtmxHttpRequest,
+    draft: PortInDraft,
+    *,
+    complete: bool = False,
+    every_own: bool = False,
+    **more: Any,
 ) -> dict[str, Any]:
-    found = review(draft, complete=complete)
+    every_own = every_own or request.GET.get("own") == "all"
+    found = review(draft, complete=complete, every_own=every_own)
+    plan = Plan(found)
     saved = draft.version > 0
     refused = _unseen_refusal(draft)
     if refused:
@@ -197,6 +263,7 @@ def _draft_context(
         "draft": draft,
         "project": draft.project,
         "found": found,
+        "plan": plan,
         "form": found.form,
         "saved": saved,
         "operation": stopped if stopped and stopped.seen_at is None else None,
@@ -205,17 +272,26 @@ def _draft_context(
         "forms": [found.form, *found.form.overrides],
         "rows": _rows(found, every="all" in request.GET),
         "shows_all": "all" in request.GET,
-        "live": _live_token(draft.pk) if saved else "",
+        "shown_checks": found.checks if "all" in request.GET else found.checks[:MOST_SHOWN],
+        "gone": found.not_portable(None if "gone" in request.GET else MOST_SHOWN),
+        "shows_all_gone": "gone" in request.GET,
+        "live": _live_token(draft) if saved else "",
         "version": draft.version,
         "tab": request.POST.get("tab") or actions.new_key(),
         "attempt": actions.attempt_of(draft),
-        "lines_mark": _mark(found.text, sorted(found.places)),
+        "lines_mark": _mark(found.text, found.numbers, sorted(found.places), found.tally),
         "advice": found.advice,
         "coach_mark": _mark(found.advice),
-        "checks_mark": _mark(found.checks, found.is_checking, draft.field("left_out", [])),
+        "checks_mark": _mark(
+            found.checks,
+            found.verdicts,
+            found.run and (found.run.done, found.run.problem),
+            found.is_checking,
+            draft.field("left_out", []),
+        ),
         "post_to": draft.get_absolute_url() if saved else reverse("orders:create"),
         "parts": set(),
-        "asking": "ask" in request.GET and found.can_send,
+        "asking": "ask" in request.GET and plan.can_send,
     } | more
 
 
@@ -260,8 +336,10 @@ def _count(text: str) -> int:
 
 def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
     fields: dict[str, Any] = {name: post[name] for name in actions.TEXT_FIELDS if name in post}
+    if post.get("split") in (BY_CARRIER, ONE):
+        fields["split"] = post["split"]
     if "port_date" in post:
-        fields["on_demand"] = "on_demand" in post
+        fields |= {name: name in post for name in actions.TICKS}
     secrets = {name: post.get(name, "") or sealed.get(name, "") for name in SECRET_FIELDS}
     overrides = _typed_overrides(post) if "has_overrides" in post else None
     return Typed(
@@ -283,6 +361,7 @@ def _typed_overrides(post: QueryDict) -> list[dict[str, Any]]:
         entry["dropped_secrets"] = [
             name for name in SECRET_FIELDS if post.get(f"{key}-{name}_remove")
         ]
+        entry["number"] = as_number(entry["number"])
         entries.append({"key": key[:40], **entry})
     return entries
 
@@ -326,6 +405,10 @@ def _press(draft: PortInDraft, verb: str, what: str, by: User) -> PortInDraft:
         actions.check_portability(draft, by=by)
     elif verb == "keep_portable":
         return actions.continue_with_portable(draft)
+    elif verb == "keep_free":
+        return actions.continue_without_taken(draft)
+    elif verb == "leave_row_out":
+        return actions.leave_row_out(draft, what)
     elif verb == "take_date":
         return actions.take_date(draft, what)
     elif verb == "add_override":
@@ -340,23 +423,33 @@ _ANCHORS: Final = {
     "check": "#s2",
     "ask": "#s4",
     "keep_portable": "#s2",
+    "keep_free": "#s1",
+    "leave_row_out": "#s1",
     "leave_out": "#s1",
     "show_all": "#s1",
+    "show_gone": "#s2",
     "take_date": "#when",
     "add_override": "#overrides",
     "remove_override": "#overrides",
+    "show_own": "#overrides",
 }
 
 
 def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpResponse:
     draft = _draft_or_404(draft.pk)
     if not wants_fragment(request):
-        query = {"show_all": "?all=1", "ask": "?ask=1"}.get(verb, "")
+        query = {
+            "show_all": "?all=1",
+            "show_own": "?own=all",
+            "show_gone": "?gone=1",
+            "ask": "?ask=1",
+        }.get(verb, "")
         return redirect(f"{draft.get_absolute_url()}{query}{_ANCHORS.get(verb, '')}")
-    context = _draft_context(request, draft)
+    context = _draft_context(request, draft, every_own=verb == "show_own")
     post = request.POST
     parts = {"always"}
-    if str(draft.field("numbers")) != post.get("numbers", "").replace("\0", ""):
+    # A page with a list in the place of the text has no numbers to post.
+    if "numbers" in post and str(draft.field("numbers")) != post["numbers"].replace("\0", ""):
         parts.add("numbers")
     if context["lines_mark"] != post.get("lines_mark"):
         parts.add("lines")
@@ -366,14 +459,14 @@ def _saved(request: HtmxHttpRequest, draft: PortInDraft, verb: str) -> HttpRespo
         parts.add("coach")
     if verb == "take_date":
         parts.add("port_date")
-    if verb in {"add_override", "remove_override"}:
+    if verb in {"add_override", "remove_override", "show_own"}:
         parts.add("overrides")
     if post.get("version") == "0":
         parts.add("actions")
     # Once asked, the question stays open while what was typed last is still being saved.
     asked = verb == "ask" or (not verb and "asking" in post)
     context |= {"parts": parts, "opened": verb == "add_override"}
-    context["asking"] = asked and context["found"].can_send
+    context["asking"] = asked and context["plan"].can_send
     answer = render(request, "orders/_draft_answer.html", context)
     answer["HX-Replace-Url"] = draft.get_absolute_url()
     return answer
@@ -427,13 +520,14 @@ def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
     if draft is None or not _count(attempt):
         return None
     marker = actions.create_marker(draft, _count(attempt))
-    return draft if Operation.objects.filter(marker=marker).exists() else None
+    is_sent = Operation.objects.filter(marker=marker).exists() or draft.parts.exists()
+    return draft if is_sent else None
 
 
 def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
     attempt = _count(request.POST.get("attempt", "")) or actions.attempt_of(draft)
     try:
-        actions.submit_port_in_order(draft, attempt=attempt, by=person(request))
+        actions_parts.submit_orders(draft, attempt=attempt, by=person(request))
     except NotSendable as refusal:
         said = [reason.text for reason in refusal.reasons if not reason.is_open]
         return _draft_page(

@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from orders import actions_order as actions
+from orders import actions_activation as actions
 from orders import page, page_activation, page_numbers
+from orders.actions_order import NotPossible, NotSendable, new_key
 from orders.views_order import MAY_SEND, NO_RIGHT, is_unchanged, order_row, person
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
@@ -21,7 +22,9 @@ from portal.htmx import HtmxHttpRequest
 def _activation_context(order: Any, user: User) -> dict[str, Any]:
     every = page_numbers.numbers_of(order, every=True)
     running = actions.activations(order)
-    choices = page_activation.choices_of(order, every, running)
+    routing = page_activation.routing_of([order.pk]).get(order.pk)
+    choices = page_activation.choices_of(order, every.groups, running, routing)
+    ready = [choice for choice in choices if choice.ready]
     sends = user.has_perm(MAY_SEND)
     return {
         "order": order,
@@ -29,15 +32,20 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
         "token": page.token_of(order.mark),
         "numbers": every,
         "choices": choices,
-        "ready": [choice for choice in choices if choice.ready],
+        "ready": ready,
+        "ready_count": sum(choice.count for choice in ready),
+        "stays": sum(choice.count for choice in choices if not choice.ready),
+        "whole": page_activation.may_go_whole(choices),
         "outcome": page_activation.outcome_of(order, every),
-        "operations": [op for op in page.operations_of(order) if op.kind == "port_in.activate"],
+        "operations": [op for op in page.operations_of(order) if op.kind == actions.ACTIVATE],
         "reading": page.reading_of(order),
+        "contact": page_activation.contact_of(order),
+        "clock": page_activation.clock_of(order),
         "zone": page.zone_of(order),
         "local_hint": page.local_hint(order, user),
         "why_no_activation": actions.why_no_activation(order),
         "no_right": "" if sends else NO_RIGHT,
-        "key": actions.new_key(),
+        "key": new_key(),
         "here": reverse("orders:activate", args=[order.pk]),
     }
 
@@ -45,21 +53,21 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
 @login_required
 @require_http_methods(["GET", "POST"])
 def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    """Show which carrier groups may go live; on POST, have the chosen ones activated."""
+    """Show which carrier groups may go live; on POST, have the chosen ones or all activated."""
     user, problem = person(request), ""
     if request.method == "POST":
         if not user.has_perm(MAY_SEND):
             return render(request, "403.html", {"exception": NO_RIGHT}, status=403)
+        key = request.POST.get("key", "").replace("\0", "")[:32]
         try:
             if not request.POST.get("expected"):
-                raise actions.NotSendable("Tick that the customer expects it now.")
-            actions.activate_groups(
-                order_row(pk),
-                request.POST.getlist("group"),
-                by=user,
-                key=request.POST.get("key", "").replace("\0", "")[:32],
-            )
-        except (actions.NotSendable, actions.NotPossible) as wrong:
+                raise NotSendable("Tick that the customer expects it now.")
+            if request.POST.get("whole"):
+                actions.activate_whole(order_row(pk), by=user, key=key)
+            else:
+                chosen = request.POST.getlist("group")
+                actions.activate_groups(order_row(pk), chosen, by=user, key=key)
+        except (NotSendable, NotPossible) as wrong:
             problem = str(wrong)
         else:
             return redirect("orders:activate", pk)

@@ -1,12 +1,17 @@
 """Writing: to Sinch, and to the team."""
 
+from functools import partial
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from orders import actions_order as actions
+from orders import notes
 from orders.forms_order import Composer, TeamComposer
+from orders.models import PortInOrder
 from orders.views_order import failed, may_send, order_page, order_row, person, written
 from portal.htmx import HtmxHttpRequest, wants_fragment
 
@@ -17,7 +22,9 @@ from portal.htmx import HtmxHttpRequest, wants_fragment
 def note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Read a note back and ask once more; with `sure`, send it to Sinch."""
     order = order_row(pk)
-    form, sure, problem = Composer(request.POST), False, False
+    form, sure, hint = Composer(request.POST), False, ""
+    if template := request.POST.get("template"):
+        return _with_template(request, order, template)
     if form.is_valid() and not request.POST.get("rewrite"):
         text, key = form.cleaned_data["note"], form.cleaned_data["key"]
         try:
@@ -25,18 +32,32 @@ def note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
                 actions.add_note(order, text, by=person(request), key=key)
                 return written(request, pk, "orders/_composer.html", composer=Composer())
             actions.check_note(order, text)
-            sure = True
+            sure, hint = True, notes.freeze_hint(order, text)
         except actions.NotSendable as wrong:
             form.add_error("note", str(wrong))
         except actions.NotPossible as wrong:
             return failed(request, pk, "The note was not sent", str(wrong), 409)
     problem = bool(form.errors) and not request.POST.get("rewrite")
     status = 422 if problem else 200
-    more = {"composer": form, "sure": sure}
+    return _composer(request, order, status, composer=form, sure=sure, freeze_hint=hint)
+
+
+def _composer(
+    request: HtmxHttpRequest, order: PortInOrder, status: int, **more: Any
+) -> HttpResponse:
     if not wants_fragment(request):
-        return order_page(request, pk, status=status, **more)
+        return order_page(request, order.pk, status=status, **more)
     context = {"order": order, "item": order.item, "why_no_message": "", **more}
+    context["note_templates"] = partial(notes.templates_of, order.project)
     return render(request, "orders/_composer.html", context, status=status)
+
+
+def _with_template(request: HtmxHttpRequest, order: PortInOrder, key: str) -> HttpResponse:
+    """Put a template behind what is typed already; nothing is sent."""
+    typed, text = request.POST.get("note", "").strip(), notes.filled(order, key)
+    text = "\n\n".join(part for part in (typed, text) if part)
+    form = Composer(initial={"note": text, "key": request.POST.get("key", "")})
+    return _composer(request, order, 200, composer=form)
 
 
 @login_required

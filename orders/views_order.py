@@ -1,6 +1,7 @@
 """The page of a port-in order, its live parts, and what staff do from it."""
 
 import json
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_required, permission_required
@@ -12,8 +13,16 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from orders import (
+    actions_activation,
+    notes,
+    page,
+    page_activation,
+    page_documents,
+    page_marks,
+    page_numbers,
+)
 from orders import actions_order as actions
-from orders import page, page_activation, page_numbers
 from orders.forms_order import Composer, HandOverForm, TeamComposer, UploadForm
 from orders.models import PortInOrder
 from portal.accounts.models import User
@@ -48,6 +57,7 @@ def order_context(
     sends = user.has_perm(MAY_SEND)
     why_no_change = actions.why_no_change(order)
     offered = page_activation.offered_count(order)
+    documents = page_documents.documents_of(order)
     return {
         "order": order,
         "item": order.item,
@@ -59,7 +69,9 @@ def order_context(
         "show": show,
         "operations": page.operations_of(order),
         "notes": page.notes_of(order),
-        "documents": page.documents_of(order),
+        "care": page_marks.Care(order),
+        "documents": documents,
+        "checklist": page_documents.checklist_of(order, documents),
         "team_notes": page.team_notes_of(order),
         "reading": page.reading_of(order),
         "facts": page.facts_of(order),
@@ -73,13 +85,14 @@ def order_context(
         "frozen": page.freeze_of(order),
         "step": page.next_step(order, offered),
         "offered": offered,
+        "alarm": page_activation.alarm_of(order),
         "may_send": sends,
         "may_reveal": user.has_perm(MAY_REVEAL),
         "no_right": "" if sends else NO_RIGHT,
         "why_no_edit": why_no_change if sends else NO_RIGHT,
         "why_no_cancel": why_no_change if sends else NO_RIGHT,
         "why_no_message": actions.why_no_message(order) if sends else NO_RIGHT,
-        "why_no_activation": actions.why_no_activation(order),
+        "why_no_activation": actions_activation.why_no_activation(order),
         "here": order.get_absolute_url(),
         "viewer": user,
     }
@@ -89,7 +102,8 @@ def order_page(request: HttpRequest, pk: int, *, status: int = 200, **more: Any)
     order = page.load(pk)
     context = order_context(request, order, person(request), more.pop("revealed", None))
     context |= {
-        "composer": Composer(),
+        "composer": Composer(initial={"note": notes.asked_for(order, request.GET)}),
+        "note_templates": partial(notes.templates_of, order.project),
         "team_composer": TeamComposer(),
         "upload": UploadForm(),
     } | more
@@ -242,7 +256,9 @@ def written(request: HtmxHttpRequest, pk: int, template: str, **more: Any) -> Ht
     """Answer a write: the emptied form with the live parts beside it, or back to the page."""
     if not wants_fragment(request):
         return redirect("orders:detail", pk)
-    context = order_context(request, page.load(pk), person(request)) | more
+    order = page.load(pk)
+    context = order_context(request, order, person(request)) | more
+    context["note_templates"] = partial(notes.templates_of, order.project)
     return render(request, "orders/_written.html", context | {"form_template": template})
 
 

@@ -9,15 +9,17 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol, cast
 
 from portal.sinch.payloads import (
+    E911,
     EndUser,
     Features,
     PhoneNumber,
+    PortInOrder,
     PortInOrderWrite,
     PortOutInfo,
     SmsConfiguration,
@@ -212,33 +214,6 @@ def unknown_secrets(
     return missing
 
 
-# What Sinch documents for a number in an order; the `enh…` keys of the address among them.
-_DOCUMENTED: Final = frozenset(PhoneNumber.__annotations__)
-_DOCUMENTED_INSIDE: Final = {
-    "endUser": frozenset(EndUser.__annotations__),
-    "portOutInfo": frozenset(PortOutInfo.__annotations__),
-    "voiceConfiguration": frozenset(VoiceConfiguration.__annotations__),
-    "smsConfiguration": frozenset(SmsConfiguration.__annotations__),
-    "features": frozenset(Features.__annotations__),
-}
-
-
-def undocumented(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what Sinch says of a number beyond its documents, as (path, value); never sent.
-
-    Directory listing, A2PLC and SMSMMS are such: named in one document, a field in none.
-    """
-    found = [(key, value) for key, value in entry.items() if key not in _DOCUMENTED]
-    for section, known in _DOCUMENTED_INSIDE.items():
-        inside = _mapping(entry.get(section))
-        found += [(f"{section}.{key}", inside[key]) for key in inside if key not in known]
-    return [
-        (path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        for path, value in found
-        if value not in (None, "", [], {})
-    ]
-
-
 # --- Facts --------------------------------------------------------------------------------------
 
 
@@ -326,8 +301,18 @@ class OrderFacts:
 
 
 def author_of(created_by: str) -> str:
-    """Return who wrote a note, for staff: Sinch unless somebody else is named."""
-    return "Sinch" if not created_by or "sinch" in created_by.casefold() else created_by
+    """Return who wrote a note, for staff: Sinch unless a person is named.
+
+    Sinch's API may give the id or the mail address of an account there; that tells staff nothing.
+    """
+    name = created_by.strip()
+    is_name = name[:1].isupper() and not any(c.isdigit() or c in "@_" for c in name)
+    return name if is_name and "sinch" not in name.casefold() else "Sinch"
+
+
+def features_text(features: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return the features that were left out of a number as one text to compare; "" for none."""
+    return json.dumps(features, sort_keys=True) if features else ""
 
 
 def collapsed(value: str) -> str:
@@ -447,6 +432,67 @@ def expected_list_digest(order: OrderFacts) -> str:
             "customerOrderReference": order.reference,
         }
     )
+
+
+# --- What Sinch does not document ---------------------------------------------------------------
+
+_ORDER_DOCUMENTED: Final = frozenset(PortInOrder.__annotations__)
+# The keys that are documented at each place of a number's entry.
+_DOCUMENTED: Final[dict[tuple[str, ...], frozenset[str]]] = {
+    (): frozenset(PhoneNumber.__annotations__),
+    ("endUser",): frozenset(EndUser.__annotations__),
+    ("portOutInfo",): frozenset(PortOutInfo.__annotations__),
+    ("voiceConfiguration",): frozenset(VoiceConfiguration.__annotations__),
+    ("smsConfiguration",): frozenset(SmsConfiguration.__annotations__),
+    ("features",): frozenset(Features.__annotations__),
+    ("features", "e911"): frozenset(E911.__annotations__),
+}
+
+
+def undocumented(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, value) of what a number's entry says beyond the contract.
+
+    Directory listings, A2PLC and SMSMMS are named in Sinch's guide and have no field anywhere:
+    they are shown where they appear, and never sent. Secrets stay masked.
+    """
+    return list(_undocumented(redact(entry), ()))
+
+
+def undocumented_of_order(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, value) of what an order says beyond the contract, its numbers aside."""
+    beyond = {key: value for key, value in payload.items() if key not in _ORDER_DOCUMENTED}
+    return [pair for key, value in redact(beyond).items() for pair in _spelled((key,), value)]
+
+
+def _undocumented(entry: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    known = _DOCUMENTED[place]
+    for key, value in entry.items():
+        inner = (*place, key)
+        if key not in known:
+            yield from _spelled(inner, value)
+        elif inner in _DOCUMENTED:
+            yield from _undocumented(_mapping(value), inner)
+
+
+def _spelled(place: tuple[str, ...], value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _spelled((*place, str(key)), inner)
+    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
+        for index, inner in enumerate(value, start=1):
+            yield from _spelled((*place, str(index)), inner)
+    elif isinstance(value, list):
+        yield from _spelled(place, ", ".join(text(item) for item in value))
+    elif value is not None and value != "":
+        said = ("yes" if value else "no") if isinstance(value, bool) else text(value, 1000)
+        yield " · ".join(_label(key) for key in place if key != "features"), said
+
+
+def _label(key: str) -> str:
+    """Return a key as words: "Directory listing" for directoryListing, A2PLC as it is."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", key).split()
+    spoken = " ".join(part if part.isupper() else part.lower() for part in parts)
+    return spoken[:1].upper() + spoken[1:]
 
 
 # --- Two readings of one order ------------------------------------------------------------------
@@ -575,9 +621,11 @@ def create_body(
     """Return the body of a new order.
 
     `shared` and each of `overrides` (by E.164 number) may hold `end_user`, `port_out`, `voice`
-    (`type` and `id`, or Sinch's own key for it), `sms` and `new_pin`; what an override names
-    goes over the shared value key by key. `schedule` takes `date`, `time` and `zone`, `loa`
-    takes `uploaded_by` and `attachment_date`; Sinch's own keys do as well. Dates may be dates.
+    (`type` and `id`, or Sinch's own key for it), `sms`, `e911` and `new_pin`; what an override
+    names goes over the shared value key by key. A true `e911_same` of `shared` gives each number
+    without an `e911` of its own the emergency address that its service address is. `schedule`
+    takes `date`, `time` and `zone`, `loa` takes `uploaded_by` and `attachment_date`; Sinch's own
+    keys do as well. Dates may be dates.
     Source: Porting API, "Create a port-in order".
     """
     order: Json = {
@@ -602,6 +650,9 @@ def _number_body(number: str, shared: Mapping[str, Any], own: Mapping[str, Any])
     def section(name: str) -> Json:
         return {**_mapping(shared.get(name)), **_mapping(own.get(name))}
 
+    e911 = section("e911")
+    if shared.get("e911_same") and not own.get("e911"):
+        e911 = e911_like(section("end_user"))
     voice = section("voice")
     kind = text(voice.get("type"))
     id_key = {"RTC": "appId", "EST": "trunkId", "FAX": "serviceId"}.get(kind, "")
@@ -612,7 +663,28 @@ def _number_body(number: str, shared: Mapping[str, Any], own: Mapping[str, Any])
         "portOutInfo": section("port_out"),
         "voiceConfiguration": {"type": kind, id_key: voice_id} if kind and voice_id else {},
         "smsConfiguration": section("sms"),
+        "features": {"e911": e911},
         NEW_PIN_KEY: own.get("new_pin") or shared.get("new_pin"),
+    }
+
+
+def e911_like(end_user: Mapping[str, Any]) -> dict[str, str]:
+    """Return Sinch's e911 for the service address of an endUser of Sinch's."""
+
+    def joined(*keys: str) -> str:
+        return " ".join(found for key in keys if (found := text(end_user.get(key))))
+
+    code, _, last_four = text(end_user.get("zipCode")).partition("-")
+    places = [f"location{part}{n}" for n in (1, 2, 3) for part in ("Type", "Value")]
+    return {
+        "name": joined("name"),
+        "streetNum": joined("streetNum"),
+        "streetInfo": joined("streetPreDir", "streetName", "streetType", "streetPostDir"),
+        "location": joined(*places),
+        "city": joined("city"),
+        "state": joined("state"),
+        "postalCode": code,
+        "postalCodePlusFour": last_four,
     }
 
 
@@ -627,9 +699,9 @@ def write_body(
     and PINs come from `secrets`; an echo of Sinch's counts only where we hold nothing and it is
     no mask. `changes` is in Sinch's own shape and holds only what changes; None or "" clears:
     order keys as they are, `desiredPortSchedule` key by key, and `phoneNumbers` as a mapping
-    from E.164 number, or "*" for all, to a part of its entry. There `endUser`, `portOutInfo` and
-    `smsConfiguration` go key by key and `voiceConfiguration` as a whole; a number mapped to None
-    leaves the order, an unknown one joins it.
+    from E.164 number, or "*" for all, to a part of its entry. There `endUser`, `portOutInfo`,
+    `smsConfiguration` and the `e911` of `features` go key by key and `voiceConfiguration` as a
+    whole; a number mapped to None leaves the order, an unknown one joins it.
     Source: Porting API, "Update a port-in order".
     """
     payload, changes = in_shape(_payload_of(order)), dict(changes or {})
@@ -661,10 +733,16 @@ def _replaced(
     body[NEW_PIN_KEY] = secrets.get(NEW_PIN_KEY) or entry.get(NEW_PIN_KEY)
     for change in (wanted.get("*"), wanted.get(number)):
         for key, value in (change or {}).items():
-            if isinstance(value, Mapping) and key != "voiceConfiguration":
+            if key == "features":
+                value = {"e911": {**_e911_of(body), **_e911_of({key: value})}}
+            elif isinstance(value, Mapping) and key != "voiceConfiguration":
                 value = {**_mapping(body.get(key)), **value}
             body[key] = value
     return body
+
+
+def _e911_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _mapping(_mapping(entry.get("features")).get("e911"))
 
 
 def _sendable(order: Mapping[str, Any]) -> PortInOrderWrite:
@@ -699,7 +777,7 @@ def in_shape(payload: Mapping[str, Any]) -> Json:
             {
                 **entry,
                 **{key: _mapping(entry.get(key)) for key in sections},
-                "features": {"e911": _mapping(_mapping(entry.get("features")).get("e911"))},
+                "features": {"e911": _e911_of(entry)},
             }
             for entry in _mappings(payload.get("phoneNumbers"))
         ],

@@ -191,6 +191,7 @@ CELERY_TASK_ROUTES = {
     "portal.operations.tasks.run_operations": {"queue": "people"},
     "portal.operations.tasks.run_readings": {"queue": "events"},
     "webhooks.tasks.process_deliveries": {"queue": "events"},
+    "orders.tasks.check_portability": {"queue": "sync"},
 }
 SWEEP_SECONDS = 3
 CELERY_BEAT_SCHEDULE = {
@@ -206,6 +207,16 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep deliveries": {
         "task": "webhooks.tasks.process_deliveries",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS * 2},
+    },
+    "sweep lists": {
+        "task": "orders.tasks.read_lists",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS * 2},
+    },
+    "sweep portability": {
+        "task": "orders.tasks.check_portability",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS * 2},
     },

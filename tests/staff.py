@@ -90,6 +90,22 @@ class Staff:
             timeout=15,
         )
 
+    def add_list(self, name: str, content: bytes) -> str:
+        """Add a file of numbers to a new draft; return the draft's path."""
+        page = self.get("/orders/new/")
+        form = _Form("draft-form")
+        form.feed(page.text)
+        path = f"/orders/drafts/{form.fields['draft']}/"
+        answer = self.http.post(
+            f"{self.desk.address}{path}list/add/",
+            form.fields,
+            files={"list": (name, content)},
+            headers={"Referer": page.url},
+            timeout=30,
+        )
+        assert answer.url.startswith(f"{self.desk.address}{path}"), answer.text[:2000]
+        return path
+
     def draft(self, reference: str, numbers: list[str], **typed: Any) -> str:
         """Type and check a draft that is ready to be sent; return its path."""
         from datetime import date, timedelta

@@ -1,22 +1,30 @@
 """What staff do to a Sinch project and to their own account."""
 
+from datetime import date
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 from django.utils import timezone
 
+from portal import words
 from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 
 MOST_VALID_TOKENS = 2
+MOST_DAYS_OFF = 200
 
 
 class NotPossible(Exception):
     """What was asked for cannot be done now. Args: the sentence for staff."""
+
+
+class ChangedAtSinch(NotPossible):
+    """The configuration at Sinch is not the one somebody had before them."""
 
 
 def log(project: SinchProject, by: User, text: str) -> None:
@@ -79,34 +87,111 @@ def why_not_registered() -> str:
 
 
 def configure(
-    project: SinchProject, values: dict[str, Any], *, attempt: str, by: User
+    project: SinchProject, values: dict[str, Any], *, base: str, attempt: str, by: User
 ) -> Operation:
-    """Give Sinch the project's defaults and this desk's webhook address.
+    """Give Sinch the project's contact and defaults; its webhook address stays what it is.
 
-    `values` are the cleaned fields of ConfigurationForm; `attempt` is unique to the form shown, so
-    that a double click makes one operation. Raises NotPossible.
+    `values` are the cleaned fields of ConfigurationForm, `base` is the digest of the configuration
+    that stood beside them; `attempt` is unique to the form shown, so that a double click makes one
+    operation. Raises ChangedAtSinch.
+    """
+    contact = {name: values[name] for name in configuration.CONTACT if values.get(name)}
+    wanted = {
+        "contact": contact,
+        "defaultPortTime": f"{values['time']:%H:%M:%S}",
+        "defaultPortTimeZone": values["zone"],
+    }
+    return _write(project, wanted, base, attempt, by, "Sent contact and defaults to Sinch.")
+
+
+def register_address(project: SinchProject, *, base: str, attempt: str, by: User) -> Operation:
+    """Have Sinch send the project's events to this desk; contact and defaults stay.
+
+    Raises NotPossible, ChangedAtSinch.
     """
     if reason := why_not_registered():
         raise NotPossible(reason)
     token = configuration.valid_tokens(project).first()
     if token is None:
         raise NotPossible("There is no valid webhook token. Make a new one first.")
-    body = {
-        "contact": {name: values[name] for name in ("email", "name", "phone") if values.get(name)},
-        "webhookUrl": configuration.webhook_address(token.token),
-        "defaultPortTime": f"{values['time']:%H:%M:%S}",
-        "defaultPortTimeZone": values["zone"],
-    }
+    wanted = {"webhookUrl": configuration.webhook_address(token.token)}
+    text = "Registered this desk's webhook address at Sinch."
+    return _write(project, wanted, base, attempt, by, text)
+
+
+def _write(
+    project: SinchProject, wanted: dict[str, Any], base: str, attempt: str, by: User, text: str
+) -> Operation:
+    marker = f"project:{project.pk}:configure:{attempt}"
     with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        sent = Operation.objects.filter(marker=marker).first()
+        if sent is not None:
+            return sent
+        if base != configuration.digest(kept.porting_configuration):
+            raise ChangedAtSinch(
+                "The configuration at Sinch is not the one this form was opened with. What is "
+                "there now stands in the table; what you typed is kept. Send it if it still holds."
+            )
         operation, made = submit(
             project,
             configuration.CONFIGURE,
             target=f"project:{project.pk}",
-            payload={"configuration": body},
+            payload={"configuration": wanted, "base": base},
             by=by,
             subject=f"Porting configuration of {project.name}",
-            marker=f"project:{project.pk}:configure:{attempt}",
+            marker=marker,
         )
         if made:
-            log(project, by, "Registered this desk's webhook address at Sinch.")
+            log(project, by, text)
     return operation
+
+
+# --- Dates and clocks -------------------------------------------------------------------------
+
+
+def add_day_off(project: SinchProject, day: date, name: str, *, by: User) -> None:
+    """Add a day on which nobody works to the public holidays. Raises NotPossible."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        days = kept.extra_days_off
+        if day in days:
+            raise NotPossible(f"{words.day_text(day)} is in the list already, as “{days[day]}”.")
+        if len(days) >= MOST_DAYS_OFF:
+            raise NotPossible(f"There are {MOST_DAYS_OFF} days already. Remove old ones first.")
+        _keep_days_off(kept, days | {day: name}, by, f"Added the day off {day:%Y-%m-%d}, {name}.")
+
+
+def remove_day_off(project: SinchProject, day: date, *, by: User) -> None:
+    """Take a day off out of the list; one that is not there is no error."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        days = kept.extra_days_off
+        if name := days.pop(day, ""):
+            _keep_days_off(kept, days, by, f"Removed the day off {day:%Y-%m-%d}, {name}.")
+
+
+def _keep_days_off(project: SinchProject, days: dict[date, str], by: User, text: str) -> None:
+    project.days_off = [{"day": d.isoformat(), "name": name} for d, name in sorted(days.items())]
+    project.save(update_fields=["days_off"])
+    log(project, by, text)
+    _count_anew(project)
+
+
+def expect_loa(project: SinchProject, expects: bool, *, by: User) -> None:
+    """Keep whether port-in orders of the project need an LOA."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        if kept.expects_loa == expects:
+            return
+        kept.expects_loa = expects
+        kept.save(update_fields=["expects_loa"])
+        log(kept, by, f"Port-in orders {'need' if expects else 'do not need'} an LOA.")
+        _count_anew(kept)
+
+
+def _count_anew(project: SinchProject) -> None:
+    """Have every living order's bucket worked out again; the rooms above do it in their time."""
+    items = apps.get_model("work.WorkItem")._default_manager
+    living = ("ready", "us", "date", "wait")
+    items.filter(project=project, bucket__in=living).update(next_change_at=timezone.now())

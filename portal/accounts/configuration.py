@@ -4,6 +4,9 @@ Registered with the engine when the app starts. Sinch keeps one configuration an
 webhook address for each project.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +25,10 @@ KIND = "configuration"
 CONFIGURE = "porting.configure"
 READ_AGAIN = timedelta(hours=6)
 HIDDEN = "••••"
+CONTACT = ("name", "email", "phone")
+# What Sinch takes where nothing is set. Source: Porting API, "Configuration".
+DEFAULT_TIME, DEFAULT_ZONE = "09:00:00", "US/Eastern"
+MOST_LOOKED_BACK = 10
 
 
 def register() -> None:
@@ -108,10 +115,7 @@ def store(project: SinchProject, configuration: Any, read_at: datetime) -> None:
 
     Our token is not kept in it: its hash stands beside the address.
     """
-    kept: dict[str, Any] = dict(configuration or {})
-    if kept:
-        address, token_hash = without_token(str(kept.get("webhookUrl") or ""))
-        kept |= {"webhookUrl": address, "webhookTokenHash": token_hash}
+    kept = masked(configuration)
     stored = (
         SinchProject.objects.filter(pk=project.pk)
         .filter(
@@ -124,13 +128,37 @@ def store(project: SinchProject, configuration: Any, read_at: datetime) -> None:
         project.porting_configuration_read_at = read_at
 
 
+def masked(configuration: Any) -> dict[str, Any]:
+    """Return a configuration without our token in it; {} for none."""
+    kept: dict[str, Any] = dict(configuration or {})
+    if kept and "webhookTokenHash" not in kept:
+        address, token_hash = without_token(str(kept.get("webhookUrl") or ""))
+        kept |= {"webhookUrl": address, "webhookTokenHash": token_hash}
+    return kept
+
+
+def digest(configuration: Any) -> str:
+    """Return what a configuration is known again by, as read or as stored; for none as well."""
+    there = masked(configuration)
+    contact = there.get("contact") or {}
+    parts = [
+        *(contact.get(name) or "" for name in CONTACT),
+        there.get("webhookUrl") or "",
+        there.get("webhookTokenHash") or "",
+        str(there.get("defaultPortTime") or "")[:5],
+        there.get("defaultPortTimeZone") or "",
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
 # --- Writing ---------------------------------------------------------------------------------
 
 
 class ConfigureHandler(runner.Handler):
     """Writes a project's porting configuration, all four keys of it.
 
-    Payload: {"configuration": ConfigurationWrite}, or the same without the wrapping.
+    Payload: {"configuration": some keys of ConfigurationWrite, "base": digest of what was there
+    when somebody decided}. What is not in it stays as it is at Sinch.
     """
 
     kind = CONFIGURE
@@ -138,8 +166,15 @@ class ConfigureHandler(runner.Handler):
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the configuration where there is none, else replace it. Raises SinchError."""
-        client, body = porting_client(operation.project), _wanted(operation)
-        if client.get_configuration() is None:
+        client = porting_client(operation.project)
+        there = client.get_configuration()
+        if operation.payload.get("base", digest(there)) != digest(there):
+            raise runner.Refused(
+                "The configuration at Sinch was changed meanwhile. Look at what is there now, "
+                "and send yours again if it is still right."
+            )
+        body = _whole(operation.project, there or {}, _wanted(operation))
+        if there is None:
             client.create_configuration(body)
         else:
             client.update_configuration(body)
@@ -154,10 +189,70 @@ class ConfigureHandler(runner.Handler):
         """Read it back."""
         ask(operation.project, "staff")
 
+    def failed(self, operation: Operation) -> None:
+        """Read what is there, so that it stands beside what was refused."""
+        ask(operation.project, "staff")
+
 
 def _wanted(operation: Operation) -> dict[str, Any]:
-    wanted: dict[str, Any] = operation.payload.get("configuration") or operation.payload
+    wanted: dict[str, Any] = operation.payload["configuration"]
     return wanted
+
+
+def _whole(
+    project: SinchProject, there: Mapping[str, Any], wanted: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all keys to send: what is wanted, else what is there, else Sinch's own defaults.
+
+    Sinch does not say whether a key that is left out is kept or cleared. Raises Refused.
+    """
+    contact = there.get("contact") or {}
+    body = {
+        "contact": {name: contact[name] for name in CONTACT if contact.get(name)},
+        "webhookUrl": "" if "webhookUrl" in wanted else _address_to_keep(project, there),
+        "defaultPortTime": there.get("defaultPortTime") or DEFAULT_TIME,
+        "defaultPortTimeZone": there.get("defaultPortTimeZone") or DEFAULT_ZONE,
+    } | wanted
+    # Sinch takes no empty address: without one there is none to keep.
+    return body if body["webhookUrl"] else {k: v for k, v in body.items() if k != "webhookUrl"}
+
+
+def _address_to_keep(project: SinchProject, there: Mapping[str, Any]) -> str:
+    """Return the webhook address at Sinch as it has to be sent back; "" for none.
+
+    Raises Refused when Sinch shows only the host of an address that this desk does not know.
+    """
+    said = str(there.get("webhookUrl") or "")
+    bare = said.rstrip("/").rpartition("//")[2]
+    if not bare:
+        return ""
+    if "/" in bare:
+        return said if "//" in said else f"https://{said}"
+    token = valid_tokens(project).first()
+    if token is not None and same_host(said, webhook_address(HIDDEN)):
+        return webhook_address(token.token)
+    raise runner.Refused(
+        f"Sinch shows only the host of the webhook address, {bare}, and a change would cut it to "
+        "that. Register this desk’s address first, or change the defaults in Sinch’s dashboard."
+    )
+
+
+def last_written(project: SinchProject) -> tuple[dict[str, Any], datetime | None]:
+    """Return what this desk last had written of the configuration, key by key, and when.
+
+    A registration of the address says nothing about contact and defaults; one statement.
+    """
+    found: dict[str, Any] = {}
+    at: datetime | None = None
+    written = Operation.objects.filter(
+        target=f"project:{project.pk}", kind=CONFIGURE, state=Operation.State.SUCCEEDED
+    ).only("payload", "finished_at")
+    for operation in written.order_by("-pk")[:MOST_LOOKED_BACK]:
+        wanted = operation.payload.get("configuration") or {}
+        if at is None and "contact" in wanted:
+            at = operation.finished_at
+        found = wanted | found
+    return found, at
 
 
 def agrees(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -173,9 +268,9 @@ def agrees(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
         (not address or same_host(said, address) or same_address(said, address))
         and (not time or str(there.get("defaultPortTime") or "")[:5] == time[:5])
         and (not zone or there.get("defaultPortTimeZone") == zone)
-        and all(
-            (contact.get(name) or "") == value
-            for name, value in (wanted.get("contact") or {}).items()
+        and (
+            "contact" not in wanted
+            or all((contact.get(n) or "") == (wanted["contact"].get(n) or "") for n in CONTACT)
         )
     )
 

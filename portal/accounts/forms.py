@@ -1,12 +1,15 @@
 """What staff type on the settings page."""
 
+from datetime import date
 from typing import Any
 
 import phonenumbers
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User
+from portal.operations.models import Operation
 
 # Sinch takes these four and no others. Source: Porting API, "Configuration".
 SINCH_ZONES = ("US/Eastern", "US/Central", "US/Mountain", "US/Pacific")
@@ -64,6 +67,15 @@ class AccountForm(forms.Form):
 class ConfigurationForm(forms.Form):
     """What Sinch keeps for a project beside the webhook address."""
 
+    # Where Sinch's word for a field ends, in the order in which they are tried.
+    _SINCHS = (
+        ("defaultPortTimeZone", "zone"),
+        ("defaultPortTime", "time"),
+        ("email", "email"),
+        ("phone", "phone"),
+        ("name", "name"),
+    )
+
     email = forms.EmailField(
         label="Contact e-mail", max_length=200, help_text="Whom Sinch asks about ports."
     )
@@ -77,8 +89,13 @@ class ConfigurationForm(forms.Form):
     zone = forms.ChoiceField(label="Default zone", choices=[(zone, zone) for zone in SINCH_ZONES])
 
     @classmethod
-    def of(cls, project: SinchProject) -> "ConfigurationForm":
-        """Return the form filled with what Sinch has, else with Sinch's own defaults."""
+    def of(cls, project: SinchProject, ours: dict[str, Any] | None = None) -> "ConfigurationForm":
+        """Return the form filled with what Sinch has, else with Sinch's own defaults.
+
+        With `ours`, what this desk last had written, it is filled with that.
+        """
+        if ours:
+            return cls(initial=cls._typed(ours))
         there: dict[str, Any] = project.porting_configuration or {}
         contact = there.get("contact") or {}
         zone = project.default_port_time_zone
@@ -92,6 +109,33 @@ class ConfigurationForm(forms.Form):
             }
         )
 
+    @staticmethod
+    def _typed(sent: dict[str, Any]) -> dict[str, str]:
+        contact = sent.get("contact") or {}
+        return {
+            **{name: str(contact.get(name) or "") for name in ("email", "name", "phone")},
+            "time": str(sent.get("defaultPortTime") or "")[:5],
+            "zone": str(sent.get("defaultPortTimeZone") or ""),
+        }
+
+    @classmethod
+    def refused(cls, operation: Operation) -> "ConfigurationForm | None":
+        """Return the form as it was sent, with Sinch's refusals beside their fields.
+
+        None when Sinch named no field of it.
+        """
+        sent = operation.payload.get("configuration") or {}
+        if "contact" not in sent:
+            return None
+        form = cls(cls._typed(sent))
+        form.is_valid()
+        for violation in operation.violations:
+            said = str(violation.get("field") or "")
+            name = next((ours for sinchs, ours in cls._SINCHS if said.endswith(sinchs)), None)
+            if name:
+                form.add_error(name, f"Sinch: “{violation.get('description') or said}”")
+        return form if form.errors else None
+
     def clean_phone(self) -> str:
         """Return the number in E.164, "" for none."""
         text = self.cleaned_data["phone"]
@@ -104,3 +148,29 @@ class ConfigurationForm(forms.Form):
         if not phonenumbers.is_possible_number(number):
             raise ValidationError("A phone number such as +1 206 555 0142.")
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+class DayOffForm(forms.Form):
+    """A day on which nobody works, beside the public holidays."""
+
+    day = forms.DateField(
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "A day such as 2026-12-24.", "required": "Which day?"},
+    )
+    day_name = forms.CharField(
+        label="Name",
+        max_length=60,
+        error_messages={"required": "What the day is called, such as Christmas Eve."},
+    )
+
+    def clean_day(self) -> date:
+        """Return a day that is still to come, and not absurdly far."""
+        day: date = self.cleaned_data["day"]
+        today = timezone.localdate()
+        if day < today:
+            raise ValidationError("This day has passed; only days to come are counted.")
+        if day.year > today.year + 5:
+            raise ValidationError("A day within the next five years.")
+        if day.weekday() > 4:
+            raise ValidationError("A weekend; nobody works then anyway.")
+        return day

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import date
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -69,6 +70,12 @@ class SinchProject(models.Model):
     def default_port_time_zone(self) -> str:
         """The project's default zone, else Sinch's US/Eastern."""
         return (self.porting_configuration or {}).get("defaultPortTimeZone") or "US/Eastern"
+
+    @property
+    def extra_days_off(self) -> dict[date, str]:
+        """The days off beside the public holidays, with their names, earliest first."""
+        found = {date.fromisoformat(row["day"]): str(row["name"]) for row in self.days_off}
+        return dict(sorted(found.items()))
 
 
 class WebhookToken(models.Model):

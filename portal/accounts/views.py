@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import date
 from functools import wraps
 from typing import Any
 
@@ -13,11 +14,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from portal import words
 from portal.accounts import actions, configuration
-from portal.accounts.forms import AccountForm, ConfigurationForm
+from portal.accounts.forms import AccountForm, ConfigurationForm, DayOffForm
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
 from portal.operations.models import Operation, Reading
@@ -26,6 +29,7 @@ THEMES = ("light", "dark")
 COOKIE_AGE = 365 * 24 * 3600
 MANAGE = "accounts.manage_project"
 WHY_NOT = "Changing a Sinch project needs the supervisor role. Ask your administrator."
+INCOMPLETE = "The form was not complete. Nothing was sent; try again."
 
 View = Callable[..., HttpResponse]
 
@@ -51,7 +55,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("project", "")
     projects = list(SinchProject.objects.filter(is_active=True))
     project = next((p for p in projects if str(p.pk) == chosen), projects[0] if projects else None)
-    return _page(request, project, projects=projects)
+    return _page(request, project, projects=projects, sends_ours="ours" in request.GET)
 
 
 def _page(
@@ -61,6 +65,9 @@ def _page(
     projects: list[SinchProject] | None = None,
     account_form: AccountForm | None = None,
     configuration_form: ConfigurationForm | None = None,
+    sends_ours: bool = False,
+    changed: str = "",
+    day_form: DayOffForm | None = None,
     shown: dict[int, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -78,7 +85,9 @@ def _page(
     }
     if project is not None:
         valid = list(configuration.valid_tokens(project))
-        context |= _sinch(project) | {
+        context |= _sinch(project)
+        defaults = configuration_form or _defaults_form(project, context, sends_ours=sends_ours)
+        context |= {
             "tokens": [
                 {
                     "token": token,
@@ -88,9 +97,17 @@ def _page(
                 for token in valid
             ],
             "may_make_token": len(valid) < actions.MOST_VALID_TOKENS,
-            "configuration_form": configuration_form or ConfigurationForm.of(project),
+            "configuration_form": defaults,
+            "form_open": defaults.is_bound or sends_ours,
+            "changed": changed,
+            "base": configuration.digest(project.porting_configuration),
             "why_not_registered": actions.why_not_registered(),
-            "attempt": uuid.uuid4(),
+            "attempts": (uuid.uuid4(), uuid.uuid4()),
+            "days_off": [
+                {"day": day, "name": name, "is_past": day < timezone.localdate()}
+                for day, name in project.extra_days_off.items()
+            ],
+            "day_form": day_form or DayOffForm(),
             "may_replace_key": request.user.is_staff
             and request.user.has_perm("accounts.change_sinchproject"),
         }
@@ -122,10 +139,46 @@ def _sinch(project: SinchProject) -> dict[str, Any]:
     }
 
 
+def _defaults_form(
+    project: SinchProject, shown: dict[str, Any], *, sends_ours: bool
+) -> ConfigurationForm:
+    """Return the form for contact and defaults: as refused, as ours, or as it is at Sinch."""
+    operation: Operation | None = shown["operation"]
+    is_refused = operation is not None and operation.state == Operation.State.REFUSED
+    if operation and is_refused and (refused := ConfigurationForm.refused(operation)):
+        return refused
+    return ConfigurationForm.of(project, shown["rows"]["sent"] if sends_ours else None)
+
+
 def _comparison(project: SinchProject) -> dict[str, Any]:
-    """Return our settings beside those at Sinch as last read."""
+    """Return what this desk had written beside what is at Sinch as last read."""
     there: dict[str, Any] = project.porting_configuration or {}
     contact = there.get("contact") or {}
+    sent, sent_at = configuration.last_written(project)
+    sent_contact = sent.get("contact") or {}
+    pairs = [
+        ("Contact name", sent_contact.get("name"), contact.get("name")),
+        ("Contact e-mail", sent_contact.get("email"), contact.get("email")),
+        ("Contact phone", sent_contact.get("phone"), contact.get("phone")),
+        (
+            "Default time",
+            str(sent.get("defaultPortTime") or "")[:5],
+            str(there.get("defaultPortTime") or "")[:5],
+        ),
+        ("Default zone", sent.get("defaultPortTimeZone"), there.get("defaultPortTimeZone")),
+    ]
+    read_at = project.porting_configuration_read_at
+    # Before it is read back, what differs is only old.
+    is_read_back = bool(there and sent_at and read_at and read_at >= sent_at)
+    fields = [
+        {
+            "label": label,
+            "here": here or "",
+            "there": at_sinch or "",
+            "differs": is_read_back and (here or "") != (at_sinch or ""),
+        }
+        for label, here, at_sinch in pairs
+    ]
     # Dots again, should an address have been stored by an older desk.
     said, own_hash = configuration.without_token(str(there.get("webhookUrl") or ""))
     tokens = configuration.valid_tokens(project)
@@ -134,17 +187,23 @@ def _comparison(project: SinchProject) -> dict[str, Any]:
     here = configuration.webhook_address(configuration.HIDDEN)
     ours = configuration.same_address(said, here)
     knows = token_hash in hashes
+    # Where Sinch shows the host only, the host has to do.
+    in_step = (ours and knows) or configuration.same_host(said, here)
+    in_sandbox = bool(settings.SINCH_SANDBOX_PAGE) and not said
     return {
         "read": project.porting_configuration_read_at,
-        "time": str(there.get("defaultPortTime") or "")[:5],
-        "zone": there.get("defaultPortTimeZone") or "",
-        "contact": ", ".join(str(v) for v in (contact.get("name"), contact.get("email")) if v),
+        "is_absent": not there,
+        "fields": fields,
+        "sent": sent if sent_at else {},
+        "sent_at": sent_at,
+        "drifted": any(field["differs"] for field in fields),
+        "differing": sum(bool(field["differs"]) for field in fields)
+        + (not (in_step or in_sandbox)),
         "here": here,
         "there": said,
-        # Where Sinch shows the host only, the host has to do.
-        "ours": (ours and knows) or configuration.same_host(said, here),
+        "ours": in_step,
         "ended": ours and not knows,
-        "sandbox": bool(settings.SINCH_SANDBOX_PAGE) and not said,
+        "sandbox": in_sandbox,
         "sweep_minutes": configuration.sweep_minutes(),
     }
 
@@ -162,7 +221,9 @@ def test_connection(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the connection tested by a worker; the page shows the outcome."""
     project = get_object_or_404(SinchProject, pk=pk)
     actions.test_connection(project, by=person_of(request))
-    return redirect(_back(project, "connection"))
+    # The same reading from the panel that shows what it brings.
+    anchor = "configuration" if request.POST.get("from") == "configuration" else "connection"
+    return redirect(_back(project, anchor))
 
 
 @require_safe
@@ -185,19 +246,100 @@ def connection_live(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @manages_project
 def configure(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give Sinch this desk's webhook address and the project's defaults."""
+    """Give Sinch the project's contact and defaults."""
     project = get_object_or_404(SinchProject, pk=pk)
     form = ConfigurationForm(request.POST)
     if not form.is_valid():
         return _page(request, project, configuration_form=form, status=422)
     try:
-        attempt = str(uuid.UUID(request.POST.get("attempt", "")))
-        actions.configure(project, form.cleaned_data, attempt=attempt, by=person_of(request))
+        actions.configure(
+            project,
+            form.cleaned_data,
+            base=request.POST.get("base", ""),
+            attempt=_attempt(request),
+            by=person_of(request),
+        )
+    except actions.ChangedAtSinch as reason:
+        changed = str(reason)
+        return _page(request, project, configuration_form=form, changed=changed, status=409)
     except ValueError:
-        messages.error(request, "The form was not complete. Nothing was sent; try again.")
+        messages.error(request, INCOMPLETE)
+    return redirect(_back(project, "configuration"))
+
+
+@require_POST
+@manages_project
+def register(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have Sinch send the project's events to this desk's webhook address."""
+    project = get_object_or_404(SinchProject, pk=pk)
+    try:
+        actions.register_address(
+            project,
+            base=request.POST.get("base", ""),
+            attempt=_attempt(request),
+            by=person_of(request),
+        )
+    except actions.ChangedAtSinch as reason:
+        return _page(request, project, changed=str(reason), status=409)
     except actions.NotPossible as reason:
         messages.error(request, str(reason))
+    except ValueError:
+        messages.error(request, INCOMPLETE)
     return redirect(_back(project, "configuration"))
+
+
+def _attempt(request: HttpRequest) -> str:
+    """Return the key of the form that was sent. Raises ValueError."""
+    return str(uuid.UUID(request.POST.get("attempt", "")))
+
+
+# --- Dates and clocks ------------------------------------------------------------------------
+
+
+@require_POST
+@manages_project
+def add_day_off(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a day off to those of the project."""
+    project = get_object_or_404(SinchProject, pk=pk)
+    form = DayOffForm(request.POST)
+    if form.is_valid():
+        day, name = form.cleaned_data["day"], form.cleaned_data["day_name"]
+        try:
+            actions.add_day_off(project, day, name, by=person_of(request))
+        except actions.NotPossible as reason:
+            form.add_error("day", str(reason))
+    if form.errors:
+        return _page(request, project, day_form=form, status=422)
+    messages.success(request, f"{words.day_text(day)} is a day off. Clocks and dates follow.")
+    return redirect(_back(project, "dates"))
+
+
+@require_POST
+@manages_project
+def remove_day_off(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a day off out of those of the project."""
+    project = get_object_or_404(SinchProject, pk=pk)
+    if day := _day_of(request.POST.get("day", "")):
+        actions.remove_day_off(project, day, by=person_of(request))
+    return redirect(_back(project, "dates"))
+
+
+@require_POST
+@manages_project
+def expect_loa(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep whether the project's port-in orders need an LOA."""
+    project = get_object_or_404(SinchProject, pk=pk)
+    actions.expect_loa(project, bool(request.POST.get("expects_loa")), by=person_of(request))
+    messages.success(request, "Saved.")
+    return redirect(_back(project, "dates"))
+
+
+def _day_of(text: str) -> date | None:
+    """Return the day of `2026-12-24`, None for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 @require_POST

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Q, Subquery
+from django.db.models import F, Q, Subquery
 from django.utils import timezone
 
 from portal import words
@@ -16,6 +16,8 @@ from portal.work.models import TimelineEntry, WorkItem
 
 MOST_TODO = 20
 MOST_DATED = 40
+MOST_LATE = 5
+SUPERVISES = "accounts.manage_project"
 MOST_NEWS = 10
 MOST_NEWS_READ = 100
 # So many orders found at Sinch, or more, are told in one line: the first day brings them all.
@@ -75,12 +77,32 @@ class News:
     by: User | None = None
 
 
+@dataclass(frozen=True)
+class Alarm:
+    """Orders whose numbers should be live and are not: the worst, and how many there are."""
+
+    lines: list[tuple[queue.Line, str]]  # with how long it has been
+    count: int
+
+    @property
+    def title(self) -> str:
+        """`2 orders are past their FOC date and not live`."""
+        are = "is" if self.count == 1 else "are"
+        return f"{_orders(self.count)} {are} past the FOC date and not live"
+
+    @property
+    def more(self) -> int:
+        """How many are not named."""
+        return self.count - len(self.lines)
+
+
 @dataclass
 class Home:
     """Everything the home page shows."""
 
     title: str
     whole_team: bool
+    alarm: Alarm | None
     ready: list[queue.Line]
     needs_us: list[queue.Line]
     figures: dict[str, Any]
@@ -124,16 +146,19 @@ class Home:
 
 def home(person: User, *, whole_team: bool) -> Home:
     """Return the home page of a person; the figures, rows, dates, news and actions each cost one
-    statement."""
+    statement, and so does the alarm when there is one."""
     mine = Q() if whole_team else Q(assignee=person) | Q(assignee=None)
     today = timezone.localdate()
     since = looked_before(person)
     todo = [queue.line(item) for item in _todo(mine)]
     scope = {} if whole_team else {"owner": "me,nobody"}
-    figures = _figures(person, mine, today)
+    # Whoever looks after the others hears of their late orders too.
+    watched = Q() if person.has_perm(SUPERVISES) else mine
+    figures = _figures(person, mine, today, watched)
     return Home(
         title=f"{today:%A} {today.day} {today:%B}",
         whole_team=whole_team,
+        alarm=_alarm(watched, today, figures["overdue"]) if figures["overdue"] else None,
         ready=[line for line in todo if line.item.bucket == WorkItem.Bucket.READY],
         needs_us=[line for line in todo if line.item.bucket == WorkItem.Bucket.US],
         figures=figures,
@@ -156,7 +181,29 @@ def _todo(mine: Q) -> list[WorkItem]:
     return list(queue.rows(wanted).order_by("rank", "-pk")[:MOST_TODO])
 
 
-def _figures(person: User, mine: Q, today: date) -> dict[str, Any]:
+def overdue(today: date) -> Q:
+    """Return what makes an order one to sound the alarm about.
+
+    Its numbers should be live and are not (P2), or it waits for our activation since a day that
+    is over. It stops when they are live, or when the reason is settled.
+    """
+    late = Q(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
+    return late | Q(bucket=WorkItem.Bucket.READY, foc_date__lt=today)
+
+
+def _alarm(watched: Q, today: date, count: int) -> Alarm:
+    found = queue.rows(WorkItem.objects.filter(watched & overdue(today)))
+    worst = found.order_by(F("foc_date").asc(nulls_last=True), "pk")[:MOST_LATE]
+    return Alarm([(queue.line(item), _how_long(item, today)) for item in worst], count)
+
+
+def _how_long(item: WorkItem, today: date) -> str:
+    if item.foc_date is None or item.foc_date >= today:
+        return ""
+    return f"{words.count_text((today - item.foc_date).days, 'day')} late"
+
+
+def _figures(person: User, mine: Q, today: date, watched: Q) -> dict[str, Any]:
     items = WorkItem.objects.all()
     own = items.filter(mine)
     late = own.filter(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
@@ -165,6 +212,7 @@ def _figures(person: User, mine: Q, today: date) -> dict[str, Any]:
         ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
         us=queue.capped(own.filter(bucket=WorkItem.Bucket.US)),
         late=queue.capped(late),
+        overdue=queue.capped(items.filter(watched & overdue(today))),
         any=queue.capped(items),
         all_ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
         all_us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
@@ -262,6 +310,10 @@ def looked_before(person: User) -> datetime:
         since = last
     cache.set(key, (since, now), LOOKED_KEPT)
     return since
+
+
+def _orders(count: int) -> str:
+    return f"{queue.count_text(count)} {'order' if count == 1 else 'orders'}"
 
 
 def _people_text(count: int) -> str:

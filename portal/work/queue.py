@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from portal import words
-from portal.work import search
+from portal.work import clocks, search
 from portal.work.models import WorkItem
 
 PAGE = 50
@@ -455,6 +455,8 @@ ANCHORS = {
     "P8": "conversation",
     "P9": "documents",
 }
+# What a step is called says where it is, before its reason does.
+STEPS = {"Cancel the order": "#cancel", "Ask how it stands": "?template=d1#composer"}
 
 
 @dataclass(frozen=True)
@@ -471,6 +473,8 @@ class Line:
     next_word: str
     next_url: str
     since: str
+    clock: clocks.Clock | None = None
+    clock_about: str = ""
     changed: str = ""
 
     @property
@@ -490,6 +494,11 @@ class Line:
         return self.item.bucket in WorkItem.LIVING
 
     @property
+    def is_stalled(self) -> bool:
+        """Whether somebody has to be chased: a clock of theirs ran out."""
+        return (self.item.first_reason or {}).get("code") == "P11"
+
+    @property
     def is_today(self) -> bool:
         """Whether its FOC date is today, where the reader is."""
         return self.item.foc_date == timezone.localdate()
@@ -504,6 +513,7 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
     """Return an item in words; `changed` marks it as changed while the page was open."""
     url = item.get_absolute_url()
     reason = item.first_reason
+    clock, about = clocks.worst_of(item.reasons) or (None, "")
     bucket = words.bucket_chip(item.bucket, item.move)
     if reason is None:
         tone, glyph, text, next_word, next_url = bucket.tone, bucket.glyph, bucket.label, "", url
@@ -511,7 +521,7 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
         tone, glyph = reason.get("tone") or bucket.tone, reason.get("glyph") or bucket.glyph
         text, next_word = reason.get("text") or bucket.label, reason.get("next") or ""
         anchor = ANCHORS.get(reason.get("code", ""), "")
-        next_url = f"{url}#{anchor}" if anchor else url
+        next_url = f"{url}{STEPS.get(next_word) or (f'#{anchor}' if anchor else '')}"
     if item.bucket == WorkItem.Bucket.READY and item.kind == WorkItem.Kind.PORT_IN:
         next_url = reverse("orders:activate", args=[item.target_pk])
         next_word = next_word or "Activate"
@@ -526,6 +536,8 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
         next_word=next_word,
         next_url=next_url,
         since=since_text(_since(item)) if item.bucket in WorkItem.LIVING else "",
+        clock=clock,
+        clock_about=about,
         changed=words.clock_text(item.changed_at) if changed else "",
     )
 

@@ -91,7 +91,9 @@
     const wanted = document.querySelector("main [data-focus]:not([data-focused])");
     if (!wanted) return;
     wanted.dataset.focused = "yes";
-    wanted.focus();
+    // Whoever has come to the buttons of a question is not sent back to its heading.
+    const question = wanted.closest(".confirm-box");
+    if (!question || !question.contains(document.activeElement)) wanted.focus();
   }
   document.addEventListener("htmx:afterSettle", focusNews);
 
@@ -190,7 +192,8 @@
   });
   const released = (form) => {
     delete form.dataset.sent;
-    all("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy"));
+    // Its buttons may stand elsewhere on the page.
+    for (const button of form.elements) button.removeAttribute("aria-busy");
   };
   addEventListener("pageshow", () => all("form[data-once]").forEach(released));
   document.addEventListener("htmx:afterRequest", (event) => {

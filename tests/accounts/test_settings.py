@@ -1,7 +1,7 @@
 """The settings page: who may do what, secrets that stay secret, one's own account and look."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from html import unescape
 
 import pytest
@@ -14,7 +14,9 @@ from django.utils import timezone
 from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations import readings, runner
+from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
+from portal.work.models import WorkItem
 
 SETTINGS = "/settings/"
 BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
@@ -61,7 +63,20 @@ def test_what_somebody_may_not_do_is_shown_disabled_with_the_reason(agent_client
         assert re.search(rf'aria-disabled="true"[^>]*>{label}', html), label
 
 
-@pytest.mark.parametrize("name", ["test", "configure", "make_token", "show_token", "end_token"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test",
+        "configure",
+        "register",
+        "add_day_off",
+        "remove_day_off",
+        "expect_loa",
+        "make_token",
+        "show_token",
+        "end_token",
+    ],
+)
 def test_managing_a_project_is_refused_in_the_look_to_whoever_may_not(
     agent_client, client, project, token, name
 ):
@@ -194,7 +209,7 @@ def test_the_webhook_address_at_sinch_is_compared_loosely(
     assert ("hears of changes only by its own sweep" in html) == (said != "This desk")
 
 
-# --- Registering the address --------------------------------------------------------------------
+# --- Contact, defaults and the webhook address ---------------------------------------------------
 
 FIELDS = {
     "email": "ports@alder.example",
@@ -203,51 +218,133 @@ FIELDS = {
     "time": "10:00",
     "zone": "US/Pacific",
 }
+WRITTEN = {
+    "contact": {
+        "email": "ports@alder.example",
+        "name": "Mara Lindqvist",
+        "phone": "+12065550142",
+    },
+    "defaultPortTime": "10:00:00",
+    "defaultPortTimeZone": "US/Pacific",
+}
+OLD = {
+    "contact": {"email": "old@alder.example", "name": "Somebody"},
+    "webhookUrl": "https://old.alder.example/hook",
+    "defaultPortTime": "08:30:00",
+    "defaultPortTimeZone": "US/Central",
+}
 
 
-def attempt_of(html: str) -> str:
-    found = re.search(r'name="attempt" value="([0-9a-f-]{36})"', html)
-    assert found is not None
-    return unescape(found[1])
+@pytest.fixture
+def read(project, porting_client):
+    """Have the configuration read as it is at Sinch now."""
+
+    def run() -> None:
+        configuration.ask(project, "staff")
+        while readings.run_one():
+            pass
+        project.refresh_from_db()
+
+    return run
+
+
+@pytest.fixture
+def work_off(porting_client):
+    def run() -> None:
+        while runner.run_one() or readings.run_one():
+            pass
+
+    return run
+
+
+def form_of(html: str, form_id: str) -> dict[str, str]:
+    """Return the hidden fields of one of the two forms."""
+    part = html[html.index(f'id="{form_id}"') :]
+    part = part[: part.index("</form>")]
+    found = dict(re.findall(r'type="hidden" name="(attempt|base)" value="([^"]+)"', part))
+    assert set(found) == {"attempt", "base"}
+    return {name: unescape(value) for name, value in found.items()}
+
+
+@pytest.fixture(params=["empty", "not_found"])
+def absent(request, sandbox):
+    """The two ways in which Sinch may say that nothing is configured yet."""
+    sandbox.control.personality(configuration_absent=request.param)
+
+
+def test_contact_and_defaults_are_created_where_there_are_none(
+    supervisor_client, project, token, porting_client, read, work_off, absent
+):
+    read()
+    html = get(supervisor_client)
+    assert "Nothing is set at Sinch yet" in html
+    values = FIELDS | form_of(html, "defaults")
+    for _ in range(2):
+        supervisor_client.post(url("configure", project), values)
+    assert Operation.objects.count() == 1
+    assert "Waiting to go: Porting configuration of" in get(supervisor_client)
+    work_off()
+    assert porting_client.get_configuration() == WRITTEN
+    project.refresh_from_db()
+    assert (project.default_port_time, project.default_port_time_zone) == ("10:00", "US/Pacific")
+    html = get(supervisor_client)
+    assert "Arrived at Sinch" in html
+    assert "Differs" not in html
+
+
+def test_an_update_sends_all_four_keys_and_keeps_the_address(
+    supervisor_client, project, token, porting_client, read, work_off
+):
+    porting_client.create_configuration(OLD)
+    read()
+    html = get(supervisor_client)
+    assert 'value="old@alder.example"' in html
+    values = FIELDS | form_of(html, "defaults") | {"phone": ""}
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    contact = {"email": "ports@alder.example", "name": "Mara Lindqvist"}
+    assert porting_client.get_configuration() == {
+        **WRITTEN,
+        "contact": contact,
+        "webhookUrl": OLD["webhookUrl"],
+    }
 
 
 def test_registering_needs_https_and_says_so(supervisor_client, project, token):
     html = get(supervisor_client)
     assert "Sinch takes addresses with https:// only." in html
     assert "Yes, register and read back" not in html
-    values = FIELDS | {"attempt": "2b0c5a52-6c2f-4f43-9d3a-7f1f0d4f9a10"}
-    answer = supervisor_client.post(url("configure", project), values, follow=True)
+    values = {"attempt": "2b0c5a52-6c2f-4f43-9d3a-7f1f0d4f9a10", "base": ""}
+    answer = supervisor_client.post(url("register", project), values, follow=True)
     assert "https:// only" in answer.content.decode()
     assert not Operation.objects.exists()
 
 
-@pytest.mark.parametrize("there", [None, {"webhookUrl": "https://old.alder.example/hook"}])
-def test_registering_creates_or_replaces_the_configuration_once(
-    supervisor_client, project, token, porting_client, settings, there
+@pytest.mark.parametrize("there", [None, OLD])
+def test_registering_creates_or_replaces_the_address_once_and_nothing_else(
+    supervisor_client, project, token, porting_client, settings, read, work_off, there
 ):
     settings.PUBLIC_URL = "https://desk.alder.example"
     if there:
         porting_client.create_configuration(there)
-    values = FIELDS | {"attempt": attempt_of(get(supervisor_client))}
-    supervisor_client.post(url("configure", project), values)
-    supervisor_client.post(url("configure", project), values)
+    read()
+    values = form_of(get(supervisor_client), "register")
+    for _ in range(2):
+        supervisor_client.post(url("register", project), values)
     operation = Operation.objects.get()
     html = get(supervisor_client)
     assert "Waiting to go: Porting configuration of" in html
     assert token.token not in html
-    assert runner.run_one()
-    assert readings.run_one()
+    work_off()
     operation.refresh_from_db()
     assert operation.state == "succeeded", operation.staff_message
-    assert porting_client.get_configuration() == {
-        "contact": {
-            "email": "ports@alder.example",
-            "name": "Mara Lindqvist",
-            "phone": "+12065550142",
-        },
-        "webhookUrl": f"https://desk.alder.example/webhooks/porting/{token.token}/",
-        "defaultPortTime": "10:00:00",
-        "defaultPortTimeZone": "US/Pacific",
+    before = there or {
+        "contact": {},
+        "defaultPortTime": "09:00:00",
+        "defaultPortTimeZone": "US/Eastern",
+    }
+    assert porting_client.get_configuration() == before | {
+        "webhookUrl": f"https://desk.alder.example/webhooks/porting/{token.token}/"
     }
     html = get(supervisor_client)
     assert "This desk" in html
@@ -255,26 +352,149 @@ def test_registering_creates_or_replaces_the_configuration_once(
     assert token.token not in html
 
 
-def test_an_uncertain_registration_is_found_out_by_reading(project, token, porting_client):
-    handler = runner.handler_of("porting.configure")
-    body = {
-        "contact": {"email": "ports@alder.example"},
-        "webhookUrl": "https://desk.alder.example/webhooks/porting/x/",
-        "defaultPortTime": "10:00:00",
-        "defaultPortTimeZone": "US/Pacific",
-    }
-    operation = Operation(
-        project=project, kind="porting.configure", payload={"configuration": body}
-    )
-    assert handler.find_out(operation) is None
-    handler.send(operation)
-    assert handler.find_out(operation) is not None
-    assert handler.how_found_out
-
-
-def test_wrong_defaults_come_back_beside_their_fields(supervisor_client, project, token, settings):
+def test_our_address_shown_as_a_host_only_is_sent_back_whole(
+    supervisor_client, project, token, porting_client, settings, read, work_off, monkeypatch
+):
     settings.PUBLIC_URL = "https://desk.alder.example"
-    values = FIELDS | {"attempt": attempt_of(get(supervisor_client))}
+    ours = configuration.webhook_address(token.token)
+    porting_client.create_configuration(OLD | {"webhookUrl": ours})
+    told = porting_client.get_configuration
+    monkeypatch.setattr(
+        type(porting_client),
+        "get_configuration",
+        lambda _: told() | {"webhookUrl": "desk.alder.example"},
+    )
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    assert told()["webhookUrl"] == ours
+
+
+def test_a_strangers_address_shown_as_a_host_only_is_not_cut_to_it(
+    supervisor_client, project, token, porting_client, read, work_off, monkeypatch
+):
+    porting_client.create_configuration(OLD)
+    told = porting_client.get_configuration
+    monkeypatch.setattr(
+        type(porting_client),
+        "get_configuration",
+        lambda _: told() | {"webhookUrl": "old.alder.example"},
+    )
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    assert Operation.objects.get().state == "refused"
+    assert "shows only the host of the webhook address" in get(supervisor_client)
+    assert told() == OLD
+
+
+def test_a_change_since_the_form_was_opened_is_told_and_nothing_is_sent(
+    supervisor_client, project, token, porting_client, read, work_off
+):
+    porting_client.create_configuration(OLD)
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    porting_client.update_configuration(OLD | {"defaultPortTime": "11:15:00"})
+    read()
+    answer = supervisor_client.post(url("configure", project), values)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Somebody changed it meanwhile; nothing was sent" in html
+    assert "11:15" in html, "what is there now"
+    assert 'value="10:00"' in html, "what was typed"
+    assert not Operation.objects.exists()
+    # Having seen it, the person may send all the same.
+    again = supervisor_client.post(url("configure", project), FIELDS | form_of(html, "defaults"))
+    assert again.status_code == 302
+    work_off()
+    assert porting_client.get_configuration()["defaultPortTime"] == "10:00:00"
+
+
+def test_a_change_that_this_desk_has_not_read_yet_is_noticed_before_sending(
+    supervisor_client, project, token, porting_client, read, work_off
+):
+    porting_client.create_configuration(OLD)
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    changed = OLD | {"webhookUrl": "https://third.alder.example/hook"}
+    porting_client.update_configuration(changed)
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    assert Operation.objects.get().state == "refused"
+    assert porting_client.get_configuration() == changed
+    html = get(supervisor_client)
+    assert "was changed meanwhile" in html
+    assert "third.alder.example" in html, "read again, to stand beside it"
+
+
+def test_what_others_changed_afterwards_is_shown_and_ours_can_be_sent_again(
+    supervisor_client, project, token, porting_client, read, work_off
+):
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    theirs = {"contact": {"email": "else@alder.example"}, "defaultPortTimeZone": "US/Central"}
+    porting_client.update_configuration(porting_client.get_configuration() | theirs)
+    read()
+    html = get(supervisor_client)
+    assert html.count("Differs") == 4  # name, e-mail, phone, zone
+    assert "Somebody changed this at Sinch since this desk sent it." in html
+    html = get(supervisor_client, f"{SETTINGS}?project={project.pk}&ours=1")
+    assert 'value="ports@alder.example"' in html
+    supervisor_client.post(url("configure", project), FIELDS | form_of(html, "defaults"))
+    work_off()
+    assert "Differs" not in get(supervisor_client)
+
+
+def test_what_sinch_refuses_comes_back_beside_its_field(
+    supervisor_client, project, token, read, work_off, agent
+):
+    read()
+    # The form lets nothing through that the contract forbids; Sinch may forbid more one day.
+    wanted = WRITTEN | {"defaultPortTime": "10 o'clock"}
+    submit(
+        project,
+        configuration.CONFIGURE,
+        target=f"project:{project.pk}",
+        payload={"configuration": wanted},
+        by=agent,
+    )
+    work_off()
+    html = get(supervisor_client)
+    assert "Sinch refused it" in html
+    assert 'value="ports@alder.example"' in html, "what was sent is kept"
+    field = html[html.index('for="id_time"') :]
+    assert "Sinch: “" in field[: field.index("</div>")]
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
+def test_a_lost_answer_is_found_out_by_reading(
+    supervisor_client, project, token, porting_client, read, work_off, sandbox, fault
+):
+    porting_client.create_configuration(OLD)
+    read()
+    sandbox.control.faults.add(fault, "updateConfiguration")
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    for _ in range(10):
+        work_off()
+        Operation.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
+    assert Operation.objects.get().state == "succeeded"
+    assert porting_client.get_configuration() == WRITTEN | {"webhookUrl": OLD["webhookUrl"]}
+    assert runner.handler_of("porting.configure").how_found_out
+
+
+def test_reading_again_comes_back_to_the_configuration(supervisor_client, project, token):
+    answer = supervisor_client.post(url("test", project), {"from": "configuration"})
+    assert answer["Location"].endswith("#configuration")
+    assert Reading.objects.get().kind == "configuration"
+
+
+def test_wrong_defaults_come_back_beside_their_fields(supervisor_client, project, token):
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
     values |= {"email": "nobody", "phone": "12", "name": "Typed and kept"}
     answer = supervisor_client.post(url("configure", project), values)
     html = answer.content.decode()
@@ -283,6 +503,103 @@ def test_wrong_defaults_come_back_beside_their_fields(supervisor_client, project
     assert "Typed and kept" in html
     assert "2 things to put right; nothing was sent" in html
     assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["configure", "register"])
+def test_a_form_without_its_key_sends_nothing(supervisor_client, project, token, settings, name):
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    answer = supervisor_client.post(url(name, project), FIELDS | {"attempt": "x"}, follow=True)
+    assert "The form was not complete." in answer.content.decode()
+    assert not Operation.objects.exists()
+
+
+# --- Dates and clocks ---------------------------------------------------------------------------
+
+
+def a_weekday() -> date:
+    """Return a day to come that is no weekend."""
+    day = timezone.localdate() + timedelta(days=3)
+    while day.weekday() > 4:
+        day += timedelta(days=1)
+    return day
+
+
+def test_a_day_off_is_added_shown_and_removed(supervisor_client, project, token):
+    day = a_weekday()
+    values = {"day": day.isoformat(), "day_name": "Stocktaking"}
+    supervisor_client.post(url("add_day_off", project), values)
+    project.refresh_from_db()
+    assert project.extra_days_off == {day: "Stocktaking"}
+    html = get(supervisor_client)
+    assert "Stocktaking" in html
+    again = supervisor_client.post(url("add_day_off", project), values | {"day_name": "Typed"})
+    assert again.status_code == 422
+    assert "is in the list already, as “Stocktaking”." in again.content.decode()
+    assert 'value="Typed"' in again.content.decode()
+    for _ in range(2):
+        supervisor_client.post(url("remove_day_off", project), {"day": day.isoformat()})
+    project.refresh_from_db()
+    assert project.extra_days_off == {}
+    told = [entry.get_change_message() for entry in LogEntry.objects.all()]
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"day": ""}, "Which day?"),
+        ({"day": "soon"}, "A day such as"),
+        ({"day": "2020-01-02"}, "This day has passed"),
+        ({"day": "2999-01-02"}, "within the next five years"),
+        ({"day_name": ""}, "What the day is called"),
+    ],
+)
+def test_a_day_off_that_is_none_is_refused_beside_its_field(
+    supervisor_client, project, token, typed, said
+):
+    values = {"day": a_weekday().isoformat(), "day_name": "Typed and kept"} | typed
+    answer = supervisor_client.post(url("add_day_off", project), values)
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    project.refresh_from_db()
+    assert project.days_off == []
+
+
+def test_a_weekend_needs_no_day_off(supervisor_client, project, token):
+    day = a_weekday()
+    while day.weekday() != 5:
+        day += timedelta(days=1)
+    values = {"day": day.isoformat(), "day_name": "Saturday"}
+    answer = supervisor_client.post(url("add_day_off", project), values)
+    assert "A weekend; nobody works then anyway." in answer.content.decode()
+
+
+def test_a_day_off_that_has_passed_is_greyed(supervisor_client, project, token):
+    project.days_off = [{"day": "2020-01-02", "name": "Long ago"}]
+    project.save()
+    html = get(supervisor_client)
+    assert re.search(r'muted">Long ago <span class="hint">passed</span>', html)
+
+
+def test_an_loa_is_expected_or_not_and_waiting_orders_are_looked_at_again(
+    supervisor_client, project, token
+):
+    living, over = (
+        WorkItem.objects.create(
+            kind="port_in", project=project, target_pk=n, sinch_id=str(n), bucket=bucket
+        )
+        for n, bucket in enumerate(("wait", "done"), 1)
+    )
+    supervisor_client.post(url("expect_loa", project), {})
+    project.refresh_from_db()
+    assert project.expects_loa is False
+    living.refresh_from_db()
+    over.refresh_from_db()
+    assert living.next_change_at is not None
+    assert over.next_change_at is None
+    supervisor_client.post(url("expect_loa", project), {"expects_loa": "yes"})
+    project.refresh_from_db()
+    assert project.expects_loa is True
 
 
 # --- One's own account --------------------------------------------------------------------------

@@ -26,6 +26,17 @@ LONG_REASON = (
     "service record; send a new letter signed by the account holder, with the last bill attached"
 )
 LONG_WORD = "https://desk.example/" + "an-address-without-a-single-space/" * 6
+LIST = (
+    "Number,Name on the bill,Street number,Street,City,State,ZIP,Port-out PIN\r\n"
+    "206-555-0142,Pike Street Books,88,Pike St,Seattle,WA,98101,4821\r\n"
+    f'206-555-0143,"{LONG_NAME}",88,Pike St,Seattle,WAS,981,4821\r\n'
+    f"206-555-014{LONG_WORD},Pike Street Books,88,Pike St,Seattle,WA,98101,4821\r\n"
+    "206-555-0142,Pike Street Books,88,Pike St,Seattle,WA,98101,4821\r\n"
+    "604-555-0110,Pike Street Books,88,Pike St,Vancouver,BC,V5K 0A1,4821\r\n"
+).encode()
+LIST_TO_ASK_ABOUT = (
+    f"Number,City,Manager,{LONG_WORD}\r\n206-555-0142,Seattle,Rosa,{LONG_WORD}\r\n".encode()
+)
 SERIOUS = {"serious", "critical"}
 AXE = """async rules => {
   const options = rules ? {runOnly: {type: "rule", values: rules}} : {};
@@ -87,6 +98,39 @@ def make_reader(desk: RunningDesk) -> None:
     )
 
 
+def check_many_numbers(staff: Staff) -> str:
+    """Have Sinch asked about more numbers than a page shows; return the page of the answers."""
+    numbers = "\n".join(f"{code} 555 {n:04d}" for code in (206, 425) for n in range(100, 200))
+    answer = staff.submit(
+        "/orders/portability/", "check-form", numbers=f"{numbers}\n800 555 0142", title=LONG_NAME
+    )
+    path = answer.url.removeprefix(staff.desk.address)
+    wait_for(lambda: "Asking Sinch" not in staff.get(path).text, 20, "the answers")
+    return path
+
+
+def save_an_end_user(staff: Staff) -> str:
+    """Save an end user and a routing for new orders; return the page of the end user."""
+    staff.submit(
+        "/orders/saved/end-users/new/",
+        "saved-form",
+        title=LONG_NAME,
+        name="Harborview Annex",
+        street_num="88",
+        street="Pike St",
+        city="Seattle",
+        state="WA",
+        zip="98101",
+        account="206-555-0142-031",
+    )
+    staff.submit(
+        "/orders/saved/routing/new/", "saved-form", title="Main trunk", voice_id="01HX0TRUNK"
+    )
+    found = re.search(r'href="(/orders/saved/end-users/\d+/)"', staff.get("/orders/saved/").text)
+    assert found
+    return found[1]
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """The desk that is looked at; nothing on it moves by itself."""
@@ -103,9 +147,14 @@ def stage() -> Iterator[Stage]:
             "done": order_path(staff, "FSF-3"),
             "causes": order_path(staff, "NUC-500"),
             "big": order_path(staff, "BIG-500"),
+            "papers": order_path(staff, "OLP-main"),
             "long": order_path(staff, LONG_REFERENCE[:40]),
             "fit": staff.draft("DRAFT-1", ["206 555 0142", "206 555 0143", "425 555 0118"]),
         }
+        paths["check"] = check_many_numbers(staff)
+        paths["profile"] = save_an_end_user(staff)
+        kept = paths["profile"].removeprefix("/orders/saved/")
+        paths["fill"] = f"{paths['fit']}use/{kept}"
         answer = staff.submit(
             "/orders/new/",
             "draft-form",
@@ -118,10 +167,25 @@ def stage() -> Iterator[Stage]:
             signed_on="2099-01-01",
         )
         paths["unfit"] = answer.url.removeprefix(desk.address).partition("?")[0]
+        paths["list"] = staff.add_list("sites.csv", LIST)
+        paths["columns"] = staff.add_list("sites, with managers.csv", LIST_TO_ASK_ABOUT)
+        for name, word in (("list", "To correct"), ("columns", "Look at the columns")):
+            wait_for(lambda n=name, w=word: w in staff.get(paths[n]).text, 20, word)
+        paths["unread"] = staff.add_list("broken.csv", b'Number,Name\r\n2065550142,"Pike\r\n' * 2)
+        wait_for(lambda: "Not read" in staff.get(paths["unread"]).text, 20, "a refused list")
         staff.submit(paths["dated"], "composer", note="Is the date still good?", sure="yes")
         key = wait_for(lambda: re.search(r'href="(/operations/[^"]+)"', staff.get("/").text))
         paths["written"] = key[1]
+        papers = re.search(r'href="(/orders/\d+/documents/\d+/)"', staff.get(paths["papers"]).text)
+        assert papers
+        paths["paper"] = papers[1]
         wait_for(lambda: "Arrived at Sinch" in staff.get(paths["written"]).text, 20)
+        # Two carriers, two orders; Sinch refuses one of them.
+        paths["parts"] = staff.draft("DRAFT-3", ["206 555 0147", "425 555 0117"])
+        fault = {"kind": "402", "operation": "orderPortIn", "times": "1"}
+        desk.ask_sandbox("faults", fault)
+        staff.submit(paths["parts"], "draft-form", action="send")
+        wait_for(lambda: "1 of 2 orders made" in staff.get(paths["parts"]).text, 20)
         waiting = staff.draft("DRAFT-2", ["206 555 0144", "206 555 0145"])
         # Sinch asks us to wait for an hour: from here on nothing goes out.
         fault = {"kind": "429", "operation": "orderPortIn", "retry_after": "3600", "times": ""}
@@ -158,6 +222,24 @@ def write_to_sinch(page: Page) -> None:
     page.get_by_text("Send this to Sinch?").wait_for()
 
 
+def ask_about_all(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^Activate .*…$")).click()
+    page.get_by_role("heading", level=2, name=re.compile("^Activate .* now")).wait_for()
+
+
+def check_what_cannot_be_read(page: Page) -> None:
+    page.get_by_label("Numbers", exact=True).fill("206 555 0142\nhello\n206 555 01")
+    page.get_by_role("button", name="Check portability").click()
+    page.get_by_text("2 lines could not be read").wait_for()
+
+
+def save_what_is_wrong(page: Page) -> None:
+    page.get_by_label("ZIP").fill("981")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("5 digits, such as 98101").first.wait_for()
+    open_everything(page)
+
+
 def open_keys(page: Page) -> None:
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keyboard").wait_for()
@@ -171,6 +253,7 @@ class Look:
     who: str = USERNAME
     status: int = 200
     after: Callable[[Page], None] | None = None
+    is_refused: bool = False  # what is done is answered 422, which the browser notes
 
 
 LOOKS = {
@@ -182,9 +265,18 @@ LOOKS = {
     "draft with problems": Look("unfit"),
     "draft ready to send": Look("fit", after=open_everything),
     "draft being sent": Look("sending"),
+    "draft sent as several orders": Look("parts"),
+    "draft with a list": Look("list", after=open_everything),
+    "draft with a list that is not read": Look("unread"),
+    "list with rows to correct": Look("list list/"),
+    "list with a row opened": Look("list list/?show=all&open=2"),
+    "list whose columns are asked": Look("columns list/"),
+    "list that is not read": Look("unread list/"),
     "order that is rejected": Look("wrong"),
     "order with everything open": Look("wrong", after=open_everything),
     "order with a note to be sent": Look("wrong", after=write_to_sinch),
+    "order with a note from a template": Look("wrong ?template=d1#composer"),
+    "new order for refused numbers": Look("wrong follow-up/"),
     "order that is ready": Look("ready"),
     "order with a write that arrived": Look("dated"),
     "order that is being canceled": Look("canceling"),
@@ -201,7 +293,29 @@ LOOKS = {
     "edit to be reviewed": Look("wrong edit/", after=check_an_edit),
     "activation": Look("ready activate/"),
     "activation that is not possible": Look("wrong activate/"),
+    "activations": Look("/orders/activations/?all=yes", after=open_everything),
+    "activations asked about": Look("/orders/activations/?all=yes", after=ask_about_all),
+    "note templates": Look("/orders/templates/"),
+    "documents": Look("papers documents/"),
+    "documents of a long order": Look("long documents/"),
+    "documents for a reader": Look("papers documents/", who=READER),
+    "document that only Sinch has": Look("paper"),
+    "LOA": Look("wrong loa/"),
+    "LOA of 500 numbers": Look("big loa/", after=open_everything),
+    "LOA of a draft": Look("fit loa/"),
     "hand over": Look("wrong owner/"),
+    "copy of an order": Look("wrong copy/"),
+    "portability": Look("/orders/portability/"),
+    "portability of lines that cannot be read": Look(
+        "/orders/portability/", after=check_what_cannot_be_read, is_refused=True
+    ),
+    "portability of many numbers": Look("check"),
+    "portability with its menus open": Look("check ?carrier=Lumen", after=open_everything),
+    "portability without a match": Look("check ?verdict=no&q=999"),
+    "saved for new orders": Look("/orders/saved/"),
+    "saved end user that is wrong": Look("profile", after=save_what_is_wrong, is_refused=True),
+    "saved routing": Look("/orders/saved/routing/new/", after=open_everything),
+    "saved end user to be used": Look("fill"),
     "operation": Look("written"),
     "settings with everything open": Look("/settings/", after=open_everything),
     "change of password": Look("/settings/password/"),
@@ -212,6 +326,9 @@ LOOKS = {
     "nothing here": Look("/not-here/", status=404),
     "not allowed": Look("/orders/new/", who=READER, status=403),
     "order for a reader": Look("wrong", who=READER),
+    "portability for a reader": Look("check", who=READER),
+    "start of portability for a reader": Look("/orders/portability/", who=READER),
+    "saved for a reader": Look("/orders/saved/", who=READER),
     "settings for a reader": Look("/settings/", who=READER),
     "sign-in": Look("/sign-in/", who=""),
 }
@@ -296,7 +413,7 @@ def test_a_page_holds_together_in_the_light_and_in_the_dark(
     if width == "wide":
         page.emulate_media(color_scheme="dark")
         assert window.axe("color-contrast") == []
-    refused = "Failed to load resource" if look.status >= 400 else None
+    refused = "Failed to load resource" if look.status >= 400 or look.is_refused else None
     assert [text for text in window.complaints if not (refused and refused in text)] == []
 
 

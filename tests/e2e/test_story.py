@@ -115,6 +115,9 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     page.get_by_role("button", name=f"Continue with the {PORTABLE} portable ones").click()
     expect(page.get_by_text("1 of 12 numbers cannot move")).to_have_count(0)
 
+    # Three losing carriers would become three orders; this story is about one.
+    expect(page.get_by_text("Make 3 orders")).to_be_visible()
+    page.get_by_label("Keep one order").check()
     fill_details(page, "HVD-2026-014")
     send_to_sinch(page)
     page.wait_for_url(re.compile(r"/orders/\d+/$"))
@@ -133,8 +136,8 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     assert page.evaluate("window.notReloaded")
 
     # An LOA, then an answer to a question of Sinch's.
-    page.get_by_label("Add a document").set_input_files(loa)
-    page.get_by_role("button", name="Send document to Sinch").click()
+    page.get_by_label("Add documents").set_input_files(loa)
+    page.get_by_role("button", name="Send documents to Sinch").click()
     expect(page.locator(".files").get_by_text("loa-harborview.pdf")).to_be_visible()
     desk.ask_sandbox(f"orders/{order['id']}/note", {"note": "Is the alarm line moving?"})
     expect(page.locator(".talk").get_by_text("Is the alarm line moving?")).to_be_visible()
@@ -156,7 +159,7 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     for box in groups.all()[1:]:
         box.uncheck()
     page.get_by_label("The customer expects it now").check()
-    page.get_by_role("button", name="Yes, activate").click()
+    page.get_by_role("button", name="Yes, activate the chosen").click()
     expect(page.locator("#outcome .chip", has_text="Live").first).to_be_visible(timeout=15_000)
 
     # Who did what is told afterwards.

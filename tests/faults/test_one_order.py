@@ -117,7 +117,7 @@ def test_a_double_click_makes_one_order(desk: RunningDesk, staff: Staff):
 def test_webhooks_three_times_in_random_order_end_in_the_right_state(
     desk: RunningDesk, staff: Staff
 ):
-    path = staff.draft("STORM-1", [*numbers_of(541), "+15415550198"])
+    path = staff.draft("STORM-1", [*numbers_of(541), "+15415550198"], split="one")
     send(staff, path)
     page = arrived(staff, path)
     (order,) = orders_at_sinch(desk, "STORM-1")

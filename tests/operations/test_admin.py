@@ -66,7 +66,9 @@ def rows(project, agent, write):
         operation,
         order,
         OrderNote.objects.create(order=order, text="Send a bill, <b>now</b>"),
-        OrderDocument.objects.create(order=order, name="bill.pdf", content=PIN.encode()),
+        OrderDocument.objects.create(
+            order=order, name="bill.pdf", content=PIN.encode(), sinch_content=PIN.encode()
+        ),
         PortInDraft.objects.create(project=project, by=agent, data=secret, title="A draft"),
         PortabilityResult.objects.create(
             project=project, phone_number="+12065550142", portable=True, checked_at=timezone.now()

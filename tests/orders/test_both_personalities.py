@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pypdf import PdfWriter
 
-from orders import actions_order, documents, wire
+from orders import actions_activation, actions_documents, actions_order, documents, wire
 from orders.models import OrderDocument, OrderNote, PortabilityResult, PortInDraft, PortInOrder
 from portal.accounts.clients import porting_client as client_of
 from portal.accounts.models import SinchProject, User, WebhookToken
@@ -205,8 +205,8 @@ def test_an_order_lives_from_create_to_complete(desk, speaks, sandbox, agent, pr
     # Notes go both ways, each once; the document can be read back.
     sandbox.control.note(order.sinch_id, "Is the alarm line moving?")
     note = actions_order.add_note(order, "No, the alarm line stays.", by=agent)
-    upload = actions_order.upload_document(
-        order, documents.check("loa-harborview.pdf", a_pdf()), kind="loa", by=agent
+    (upload,) = actions_documents.upload_documents(
+        order, [documents.check("loa-harborview.pdf", a_pdf())], kind="loa", by=agent
     )
     desk.work_off()
     desk.assert_done(note)
@@ -246,7 +246,7 @@ def test_an_order_lives_from_create_to_complete(desk, speaks, sandbox, agent, pr
 
 
 def _activated(desk: Desk, order: PortInOrder, key: str) -> Operation:
-    operation = actions_order.activate_groups(order, [key], by=desk.agent)
+    operation = actions_activation.activate_groups(order, [key], by=desk.agent)
     desk.work_off()
     desk.sandbox.control.next(order.sinch_id)
     actions_order.check_now(order)

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orders import buckets
+from orders import buckets, marks
 from orders.buckets import Facts, Note, Notice, Number, Offer, Reason, Write, work_out
+from orders.marks import Mark
 
 PACIFIC = ZoneInfo("US/Pacific")
 # A Tuesday; everything here is told in its week.
@@ -51,6 +52,11 @@ def codes(case: Facts, now: datetime = NOW) -> list[str]:
     return [reason.code for reason in work_out(case, now).reasons]
 
 
+def mark(kind: str, fact: str, at: datetime = NOW, reason: str = "P3") -> Mark:
+    """Return a decision of staff about a fact."""
+    return Mark(kind, reason, fact, at)
+
+
 def offered(case: Facts, *offers: Offer) -> Facts:
     """Return an on-demand order for which Sinch offers these groups."""
     return replace(case, on_demand=True, offers=offers, offered_at=NOW - timedelta(minutes=1))
@@ -63,6 +69,17 @@ def test_an_order_that_nobody_answered_yet_waits_on_the_carrier() -> None:
     verdict = work_out(facts(), NOW)
     assert (verdict.bucket, verdict.move) == ("wait", "carrier")
     assert verdict.reasons[0].text == "2 numbers at Lumen not answered yet"
+
+
+def test_days_off_of_the_project_are_no_business_days() -> None:
+    dated = facts("CONFIRMED", number(0, "CONFIRMED", foc_date=date(2026, 6, 17)))
+    assert work_out(dated, NOW).bucket == "wait", "6 business days ahead"
+    off = replace(dated, days_off=frozenset({date(2026, 6, 15)}))
+    assert work_out(off, NOW).bucket == "date"
+    silent = facts("PENDING", progress_at=NOW)
+    later = replace(silent, days_off=frozenset({date(2026, 6, 10)}))
+    ticks = [work_out(case, NOW).reasons[0].as_json()["clock"]["ticks"] for case in (silent, later)]
+    assert ticks[0][1:] == ticks[1][:-1], "one business day later"
 
 
 def test_a_confirmed_date_within_five_business_days_is_dated_soon() -> None:
@@ -90,8 +107,9 @@ def test_nearer_dates_come_first() -> None:
     [
         ("COMPLETED", "ACTIVATED", "done", "nobody"),
         ("COMPLETED", "REJECTED", "us", "us"),
-        ("COMPLETED", "EXCLUDED", "ended", "nobody"),
+        ("COMPLETED", "EXCLUDED", "us", "us"),
         ("CANCELED", "CANCELED", "ended", "nobody"),
+        ("CANCELED", "EXCLUDED", "ended", "nobody"),
         ("PENDING_CANCELATION", "PENDING", "wait", "sinch"),
         ("ORDER_BUILDING", "PENDING", "wait", "sinch"),
         ("", "", "wait", "sinch"),
@@ -100,7 +118,7 @@ def test_nearer_dates_come_first() -> None:
 def test_every_status_has_a_bucket_known_or_not(
     status: str, number_status: str, bucket: str, move: str
 ) -> None:
-    verdict = work_out(facts(status, number(0, number_status)), NOW)
+    verdict = work_out(facts(status, number(0, number_status), progress_at=NOW), NOW)
     assert (verdict.bucket, verdict.move) == (bucket, move)
 
 
@@ -224,7 +242,7 @@ def test_a_rejection_says_first_what_helps_and_where_no_edit_does() -> None:
     assert refusals("Letter of agency unreadable").next == "Upload LOA"
     assert refusals("Port protection: number lock is on").next == "Write to Sinch"
     assert refusals("Rate center is not portable").next == "Look at it"
-    assert refusals(WRONG_PIN, status="CONFIRMED").next == "Order them anew"
+    assert refusals(WRONG_PIN, status="CONFIRMED").next == "New order"
 
 
 def test_an_update_answers_a_rejection_for_two_business_days() -> None:
@@ -266,30 +284,49 @@ def test_a_note_of_ours_asks_nothing_of_us() -> None:
 # --- P5, P6, P7 -----------------------------------------------------------------------------
 
 
-def test_a_moved_date_is_told_for_one_business_day() -> None:
+def test_a_moved_date_is_told_until_somebody_says_that_the_customer_knows() -> None:
     moved = Notice(NOW, "FOC date moved from Mon 15 Jun to Tue 23 Jun")
     case = facts("CONFIRMED", number(0, "CONFIRMED"), moved=moved)
-    verdict = work_out(case, NOW)
-    assert [(r.code, r.next) for r in verdict.reasons] == [("P5", "Tell customer")]
-    assert verdict.next_change_at == NOW + timedelta(days=1)
-    assert "P5" not in codes(case, NOW + timedelta(days=1))
+    assert [(r.code, r.next) for r in work_out(case, NOW).reasons] == [("P5", "Tell customer")]
+    assert "P5" in codes(case, NOW + timedelta(days=30))
+    told = replace(case, marks=(mark("settled", marks.notice_fact("P5", NOW)),))
+    assert "P5" not in codes(told)
+    again = replace(told, moved=Notice(NOW + timedelta(hours=1), "FOC date moved once more"))
+    assert "P5" in codes(again), "another move is a new fact"
 
 
-def test_an_order_ended_by_others_is_told_for_five_business_days_then_ended() -> None:
+def test_an_order_ended_by_others_is_told_until_it_is_settled() -> None:
     ended = Notice(NOW, "Order canceled, and not by us")
     case = facts("CANCELED", number(0, "CANCELED"), ended=ended)
-    verdict = work_out(case, NOW)
-    assert (verdict.bucket, codes(case)) == ("us", ["P6"])
-    assert work_out(case, NOW + timedelta(days=7)).bucket == "ended"
+    assert (work_out(case, NOW).bucket, codes(case)) == ("us", ["P6"])
+    assert work_out(case, NOW + timedelta(days=70)).bucket == "us"
+    settled = replace(case, marks=(mark("settled", marks.notice_fact("P6", NOW)),))
+    assert work_out(settled, NOW).bucket == "ended"
 
 
-def test_what_is_left_out_needs_us_while_the_order_lives() -> None:
+def test_what_is_left_out_needs_us_until_it_is_settled() -> None:
     out = number(0, "EXCLUDED", exclusion_reason="Number not on account")
     verdict = work_out(facts("PENDING", out, number(1, "PENDING")), NOW)
     assert verdict.reasons[0].text == "1 number left out: “Number not on account”"
-    without = number(0, "CONFIRMED", has_excluded_features=True)
-    assert codes(facts("CONFIRMED", without)) == ["P7"]
-    assert codes(facts("COMPLETED", out, number(1, "ACTIVATED"))) == []
+    assert verdict.reasons[0].next == "New order"
+    done = facts("COMPLETED", out, number(1, "ACTIVATED"))
+    assert codes(done) == ["P7"]
+    assert work_out(replace(done, marks=(mark("settled", out.fact),)), NOW).bucket == "done"
+    assert work_out(replace(done, taken_up=frozenset({out.phone_number})), NOW).bucket == "done"
+    canceled = number(0, "CANCELED")
+    assert codes(facts("CONFIRMED", canceled, number(1, "CONFIRMED"))) == ["P7"]
+    assert codes(facts("COMPLETED", canceled, number(1, "ACTIVATED"))) == []
+
+
+def test_features_left_out_are_told_while_the_number_is_on_its_way() -> None:
+    without = number(0, "CONFIRMED", features="CNAM")
+    case = facts("CONFIRMED", without)
+    assert codes(case) == ["P7"]
+    settled = replace(case, marks=(mark("settled", without.features_fact),))
+    assert "P7" not in codes(settled)
+    more = replace(settled, numbers=(replace(without, features="CNAM, E911"),))
+    assert codes(more) == ["P7"]
+    assert codes(facts("COMPLETED", number(0, "ACTIVATED", features="CNAM"))) == []
 
 
 # --- P8, P9 ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.causes import CAUSES, MOST_CAUSES, cause_named, causes_of, names_of
+from orders.details import ADDRESS_FIELDS
 from orders.fixes import Fix
 
 # Sentences as carriers write them, by the number of the cause they speak of first.
@@ -208,7 +209,7 @@ START: dict[str, Any] = {
 def fix(key: str, numbers: list[str], **typed: str) -> dict[str, Any]:
     cause = cause_named(key)
     assert cause
-    return Fix(cause, START, numbers, [A, B, C], typed).applied(START)
+    return Fix(cause.edits, START, numbers, [A, B, C], typed, cause=cause).applied(START)
 
 
 def test_a_value_for_some_numbers_becomes_their_own() -> None:
@@ -231,7 +232,10 @@ def test_an_address_goes_as_a_whole_and_may_lose_its_unit() -> None:
     parts = {name: START[name] for name in ("street_num", "street", "city", "state")}
     found = fix("address", [B], **parts, unit="", zip="98102")
     own = {entry["number"]: entry for entry in found["overrides"]}
-    assert own[B] == {"key": own[B]["key"], "number": B, **parts, "unit": "", "zip": "98102"}
+    assert own[B] == {"key": own[B]["key"], "number": B} | dict.fromkeys(ADDRESS_FIELDS, "") | {
+        **parts,
+        "zip": "98102",
+    }
 
 
 def test_what_is_left_as_it_was_changes_nothing() -> None:

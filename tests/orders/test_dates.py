@@ -348,3 +348,100 @@ def test_48_hours_are_counted_by_the_clock_where_a_day_has_25():
     moment = at(date(2026, 11, 2))  # the clocks went back the day before
     assert not dates.freeze_text([moment], at(date(2026, 10, 31)))
     assert dates.freeze_text([moment], at(date(2026, 10, 31), 10, 1))
+
+
+# --- Extra days off -----------------------------------------------------------------------------
+
+DAY_AFTER = {date(2026, 11, 27): "Day after Thanksgiving"}
+
+
+def test_extra_days_off_are_no_business_days_anywhere_business_days_are_counted():
+    friday, monday = date(2026, 11, 27), date(2026, 11, 30)
+    assert dates.is_bd(friday)
+    assert not dates.is_bd(friday, dates.US, DAY_AFTER)
+    assert dates.bd_between(date(2026, 11, 25), monday) == 2
+    assert dates.bd_between(date(2026, 11, 25), monday, dates.US, DAY_AFTER) == 1
+    assert dates.bd_between(monday, date(2026, 11, 25), dates.US, DAY_AFTER) == -1
+    assert dates.add_bd(date(2026, 11, 25), 1, dates.US, DAY_AFTER) == monday
+    moved = dates.moment_plus_bd(at(date(2026, 11, 25)), 1, PACIFIC, dates.US, DAY_AFTER)
+    assert moved == at(monday)
+    assert dates.gap_text(date(2026, 11, 25), monday, dates.US, DAY_AFTER) == "+1"
+
+
+def test_a_day_off_on_a_weekend_or_a_holiday_counts_once():
+    twice = {date(2026, 11, 26): "Thanksgiving again", date(2026, 11, 28): "A Saturday"}
+    start, end = date(2026, 11, 25), date(2026, 11, 30)
+    assert dates.bd_between(start, end, dates.US, twice) == dates.bd_between(start, end)
+
+
+@given(
+    start=st.dates(date(2025, 1, 1), date(2027, 12, 31)),
+    count=st.integers(-40, 40),
+    off=st.sets(st.dates(date(2025, 1, 1), date(2027, 12, 31)), max_size=30),
+)
+def test_adding_and_counting_agree_with_extra_days_off(start, count, off):
+    first = dates.add_bd(start, 1, BOTH, off)
+    day = dates.add_bd(first, count, BOTH, off)
+    assert dates.bd_between(first, day, BOTH, off) == count
+
+
+def test_the_coach_names_an_extra_day_off_and_suggests_another():
+    now = at(date(2026, 11, 16))
+    advice = dates.coach(
+        numbers=SEATTLE,
+        carriers=["Lumen"],
+        wanted=date(2026, 11, 27),
+        at=time(9),
+        zone="US/Pacific",
+        on_demand=False,
+        now=now,
+        extra=DAY_AFTER,
+    )
+    assert advice is not None
+    assert "is no business day" in advice.title
+    assert "Day after Thanksgiving (an extra day off): carriers do not work then." in said(advice)
+    assert advice.suggestion is not None
+    assert advice.suggestion not in DAY_AFTER
+    before = dates.coach(
+        numbers=SEATTLE,
+        carriers=["Lumen"],
+        wanted=date(2026, 12, 2),
+        at=time(9),
+        zone="US/Pacific",
+        on_demand=False,
+        now=now,
+        extra={date(2026, 12, 3): "Stocktaking"},
+    )
+    assert "The day after, Thu 3 December, is Stocktaking (an extra day off)" in said(before)
+
+
+def test_the_count_begins_after_an_extra_day_off():
+    advice = dates.coach(
+        numbers=SEATTLE,
+        carriers=["Lumen"],
+        wanted=date(2026, 12, 2),
+        at=time(9),
+        zone="US/Pacific",
+        on_demand=False,
+        now=at(date(2026, 11, 27)),
+        extra=DAY_AFTER,
+    )
+    assert "Today is Day after Thanksgiving (an extra day off): the carrier counts from" in said(
+        advice
+    )
+
+
+def test_an_loa_too_old_on_the_wanted_date_is_told_and_blocks_nothing():
+    old = "The LOA of Mon 2 Mar is too old on Tue 23 Jun; carriers take one for 90 days."
+    advice = dates.coach(
+        numbers=SEATTLE,
+        carriers=["Lumen"],
+        wanted=date(2026, 6, 23),
+        at=time(9),
+        zone="US/Pacific",
+        on_demand=False,
+        now=at(TUESDAY),
+        papers=[old],
+    )
+    assert advice is not None
+    assert (advice.title, advice.lines, advice.suggestion) == (old.rstrip("."), (), None)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import actions, dates
+from orders import actions, actions_parts, dates
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
 from orders.review import review
 from portal.accounts.models import SinchProject, User
@@ -592,19 +592,18 @@ def many(count: int) -> str:
     return "\n".join(f"206-555-{n:04d}" for n in range(1000, 1000 + count))
 
 
-def test_501_numbers_are_one_too_many(desk):
-    desk.post({"numbers": many(501)} | details(), "save")
-    assert "One order takes at most 500 numbers; these are 501." in desk.html
-    answer = desk.post({"numbers": many(501)} | details(), "send")
+def test_501_numbers_of_one_order_become_two(desk):
+    desk.post({"numbers": many(501), "split": "one"} | details(), "save")
+    assert "Send 2 orders to Sinch…" in desk.html
+    assert "PSB-2026-003-2" in desk.html
+    answer = desk.post({}, "send")
     assert answer.status_code == 422
-    assert "One order takes at most 500 numbers; these are 501." in answer.content.decode()
     assert "206-555-1500" in answer.content.decode()
     assert not Operation.objects.exists()
-    assert desk.post({}, "check").status_code == 422
 
 
 def test_500_numbers_are_sent(desk, sandbox):
-    desk.post({"numbers": many(500)} | details(), "check")
+    desk.post({"numbers": many(500), "split": "one"} | details(), "check")
     runner.run_one()
     desk.open(desk.draft.get_absolute_url())
     desk.post({}, "keep_portable")
@@ -765,7 +764,7 @@ def test_a_number_on_its_way_in_another_order_is_named_with_a_link(checked):
     assert "is in Pike Street Books LLC" in answer.content.decode()
     draft = PortInDraft.objects.get(pk=second.pk)
     with pytest.raises(actions.NumberInLiveOrder):
-        actions.submit_port_in_order(draft, attempt=1, by=draft.by)
+        actions_parts.submit_orders(draft, attempt=1, by=draft.by)
 
 
 # --- Sinch says no, or nothing ------------------------------------------------------------------
@@ -939,4 +938,5 @@ def test_a_second_project_does_not_see_the_results_of_the_first(checked, project
         name="Other", project_id="other", key_id="k", key_secret="s"
     )
     draft = PortInDraft(project=other, by=checked.draft.by, data=dict(checked.draft.data))
-    assert not review(draft).checked
+    assert review(draft).verdicts.portable == 0
+    assert review(checked.draft).verdicts.portable == 3

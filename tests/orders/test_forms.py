@@ -9,8 +9,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.details import WESTERNMOST, authorizing_moment, split_unit
 from orders.edits import override_forms
-from orders.forms import WESTERNMOST, DraftForm, authorizing_moment, split_unit
+from orders.forms import DraftForm, clean_details, details_body
 from orders.numbers import read_numbers
 from portal.operations.models import Operation
 
@@ -130,14 +131,12 @@ def test_a_free_reference_for_one_of_100_characters_is_no_longer():
     assert f"such as {'R' * 98}-2." in said(form, "reference")
 
 
-def test_500_numbers_fit_and_501_do_not():
+def test_501_numbers_are_no_mistake_but_more_than_one_order():
     def many(count: int) -> str:
         return "\n".join(f"206555{n:04d}" for n in range(count))
 
     assert form_of(typed(numbers=many(500))).is_valid()
-    assert said(form_of(typed(numbers=many(501)), complete=False), "numbers").startswith(
-        "One order takes at most 500 numbers; these are 501."
-    )
+    assert form_of(typed(numbers=many(501))).is_valid()
 
 
 def test_a_date_of_signature_has_to_have_come_everywhere_in_the_us():
@@ -197,7 +196,7 @@ def test_a_zip_has_the_shape_of_its_country(state, code, clean):
 def test_a_billing_number_is_read_in_any_spelling(btn):
     form = form_of(typed(btn=btn))
     assert form.is_valid()
-    assert form.port_out()["accountPhoneNumber"] == FIRST
+    assert form.shared()["port_out"]["accountPhoneNumber"] == FIRST
 
 
 @pytest.mark.parametrize("btn", ["206 555", "none", "206 555 0142, 206 555 0143"])
@@ -310,6 +309,14 @@ def refusal(*violations: tuple[str, str], message: str = "") -> Operation:
         ("resellerName", "reseller"),
         ("onDemandActivation", "on_demand"),
         ("zipCode", "zip"),
+        ("phoneNumbers[0].endUser.streetPreDir", "street_pre"),
+        ("phoneNumbers[0].endUser.locationType3", "place3"),
+        ("phoneNumbers[0].newPortOutPin", "new_pin"),
+        ("phoneNumbers[0].features.e911.state", "e911_state"),
+        ("phoneNumbers[0].features.e911.postalCodePlusFour", "e911_zip4"),
+        ("phoneNumbers[0].features.e911", "e911_name"),
+        ("loaUploadedBy", "loa_by"),
+        ("loaAttachmentDate", "loa_date"),
     ],
 )
 def test_sinchs_words_stand_beside_the_field_they_mean(path, name):
@@ -321,8 +328,8 @@ def test_sinchs_words_stand_beside_the_field_they_mean(path, name):
 
 def test_a_field_nobody_knows_is_told_on_top_with_sinchs_name_for_it():
     form = form_of(typed())
-    form.add_refusal(refusal(("phoneNumbers[0].features.e911.state", "unknown")))
-    assert form.non_field_errors() == ["Sinch: unknown (phoneNumbers[0].features.e911.state)"]
+    form.add_refusal(refusal(("phoneNumbers[0].features.directory.state", "unknown")))
+    assert form.non_field_errors() == ["Sinch: unknown (phoneNumbers[0].features.directory.state)"]
 
 
 def test_the_same_words_about_many_numbers_are_said_once():
@@ -362,3 +369,37 @@ def test_a_field_that_was_corrected_since_is_not_blamed_again():
     said_no = refusal(("resellerName", "unknown"), ("customerOrderReference", "taken"))
     form.add_refusal(said_no, same=lambda name: name != "reference")
     assert list(form.errors) == ["reseller"]
+
+
+def test_details_in_a_list_are_judged_as_the_form_judges_them():
+    rows = [
+        {"name": "  Bay   Books ", "state": "wa", "zip": "981011234", "btn": "(206) 555-0142"},
+        {"signed_on": "6/1/2026", "service": "residential", "voice": "sip trunk", "voice_id": "T1"},
+    ]
+    assert clean_details(rows[1]) == (
+        {"signed_on": "2026-06-01", "service": "R", "voice": "EST", "voice_id": "T1"},
+        [],
+    )
+    cleaned, problems = clean_details(rows[0])
+    assert cleaned == {"name": "Bay Books", "state": "WA", "zip": "98101-1234", "btn": FIRST}
+    # An address of its own is a whole one.
+    assert [name for name, _ in problems] == ["street_num", "street", "city"]
+
+
+def test_what_is_wrong_with_details_is_said_without_the_secret():
+    secret = "4821" * 30
+    cleaned, problems = clean_details({"pin": secret, "state": "Washington", "zip": "9810"})
+    assert cleaned == {}
+    assert {name for name, _ in problems} >= {"pin", "state", "zip"}
+    assert secret not in str(problems)
+
+
+def test_an_address_of_its_own_inherits_no_part_of_the_shared_one():
+    own = details_body({"street_num": "7", "street": "Elm St", "e911_street": "Elm St"})
+    assert own["end_user"]["streetName"] == "Elm St"
+    assert own["end_user"]["locationValue1"] == own["end_user"]["streetPreDir"] == ""
+    assert own["e911"]["location"] == ""
+    assert details_body({"pin": "4821", "new_pin": "7755"}) == {
+        "port_out": {"existingPortOutPin": "4821"},
+        "new_pin": "7755",
+    }

@@ -307,7 +307,7 @@ def test_verdicts_in_another_spelling_or_said_twice_are_one_for_each_number(
         {"phoneNumber": B, "portable": True},
         {"phoneNumber": "", "portable": True},
     ]
-    handlers._remember(operation, {"verdicts": verdicts}, timezone.now())
+    handlers.remember(operation, {"verdicts": verdicts}, timezone.now())
     handler.succeeded(operation, {})
     found = PortabilityResult.objects.values_list("phone_number", "portable")
     assert sorted(found) == [(A, True), (B, True)]

@@ -226,7 +226,7 @@ def test_the_page_of_a_number_shows_everything_sinch_says(agent_client, number_u
         *("Dana Holt", "Mon 1 Jun", "+1 206 555 0140", "01HX0TRUNK0000000000007QK2", "pike-sms"),
         *("ops@alder.example", "United States", "Wed 24 Jun", "Carrier keeps it"),
         *("Alder Street", "ALDER ST NW", "2201", "Validated by Sinch"),
-        *("features.directoryListing", "messaging", "A2PLC"),
+        *("Directory listing · Listed", "Messaging", "A2PLC"),
     ):
         assert said in html, said
     assert PIN not in html

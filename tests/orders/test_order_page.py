@@ -17,9 +17,9 @@ from django.utils import timezone
 from PIL import Image
 from pypdf import PdfWriter
 
+from orders import actions_activation, page, page_numbers, sync
 from orders import actions_order as actions
-from orders import documents, page, page_numbers, sync
-from orders.models import OrderDocument, OrderNote, PortInNumber, PortInOrder
+from orders.models import OrderNote, PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
@@ -555,7 +555,8 @@ def test_readers_see_why_they_cannot_send_and_the_view_says_no(reader_client, ma
 
 
 def test_the_conversation_tells_ours_from_theirs(agent_client, agent, make_order):
-    order = make_order()
+    waits = {"code": "P4", "text": "Sinch wrote: “Send a bill”", "next": "Answer"}
+    order = make_order(item={"bucket": "us", "reasons": [waits]})
     operation = actions.add_note(order, "The lobby line", by=agent)
     Operation.objects.update(state="succeeded", finished_at=timezone.now())
     now = timezone.now()
@@ -568,98 +569,6 @@ def test_the_conversation_tells_ours_from_theirs(agent_client, agent, make_order
     assert "Arrived at Sinch" in html
     assert re.search(r"<b>Sinch</b>\s+to us", html)
     assert "Awaiting our answer" in html
-
-
-# --- Documents ------------------------------------------------------------------------------
-
-
-def test_a_document_is_kept_encrypted_and_sent_once(agent_client, agent, make_order):
-    order, content = make_order(), a_pdf()
-    for _ in range(2):
-        answer = agent_client.post(
-            at("document", order),
-            {
-                "document": SimpleUploadedFile("../loa signed.PDF", content),
-                "kind": "loa",
-                "key": "k1",
-            },
-        )
-        assert answer.status_code == 302
-    row = OrderDocument.objects.get()
-    assert (row.name, row.kind, row.content_type) == ("loa signed.pdf", "loa", "application/pdf")
-    operation = Operation.objects.get()
-    assert operation.payload == {"document_pk": row.pk, "alike_before": 0}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT content FROM orders_orderdocument")
-        assert b"%PDF" not in bytes(cursor.fetchone()[0])
-    file = agent_client.get(at("document_file", order, row.pk))
-    assert file.content == content
-    assert file["Content-Disposition"] == 'attachment; filename="loa signed.pdf"'
-    assert file["X-Content-Type-Options"] == "nosniff"
-
-
-def test_a_program_called_pdf_is_refused_in_words_and_nothing_is_kept(agent_client, make_order):
-    order = make_order()
-    answer = agent_client.post(
-        at("document", order),
-        {"document": SimpleUploadedFile("bill.pdf", b"MZ\x90\x00" + b"x" * 99), "kind": "bill"},
-    )
-    assert answer.status_code == 422
-    assert "Named .pdf, but it is a program. Nothing was sent." in answer.content.decode()
-    assert not OrderDocument.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.pdf", b"", "empty"),
-        ("a.pdf", b"%PDF-1.4 " + b"x" * 50, "cut off"),
-        ("a.pdf", b"%PDF-1.4 nothing %%EOF", "does not open"),
-        ("a.heic", b"\x00\x00\x00\x18ftypheic" + b"x" * 50, "Not a PDF, JPEG, PNG or TIFF"),
-        ("a.html", b"<html><script>alert(1)</script>", "Not a PDF, JPEG, PNG or TIFF"),
-        ("a.png", a_picture()[:45], "does not open"),
-        ("a.gif", a_picture("GIF"), "Not a PDF, JPEG, PNG or TIFF"),
-        ("a.pdf", a_pdf() + b"PK\x05\x06" + b"\x00" * 18, "hidden behind its end"),
-        ("a.pdf", b"%PDF-" + b"x" * documents.MOST_BYTES, "larger than 10 MB"),
-    ],
-    ids=["empty", "cut", "broken", "heic", "html", "cut picture", "gif", "zip behind", "large"],
-)
-def test_what_is_no_document_is_told_apart_by_its_content(name, content, said):
-    with pytest.raises(documents.NotAccepted, match=said):
-        documents.check(name, content)
-
-
-def test_a_locked_pdf_is_refused():
-    writer, out = PdfWriter(), io.BytesIO()
-    writer.add_blank_page(9, 9)
-    writer.encrypt("word", algorithm="RC4-128")
-    writer.write(out)
-    with pytest.raises(documents.NotAccepted, match="locked with a password"):
-        documents.check("a.pdf", out.getvalue())
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ("../../etc/passwd.pdf", "passwd.pdf"),
-        ("C:\\scans\\loa.pdf", "loa.pdf"),
-        ("bill.pdf.exe", "bill.pdf.exe.pdf"),
-        ("bill\x00.pdf", "bill.pdf"),
-        ("…", "….pdf"),
-        ("", "document.pdf"),
-        ("a" * 300 + ".pdf", "a" * 116 + ".pdf"),
-    ],
-)
-def test_names_are_made_safe_and_end_as_their_content_asks(given, kept):
-    assert documents.check(given, a_pdf()).name == kept
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "kept"),
-    [("JPEG", "a.jpeg", "a.jpeg"), ("PNG", "a.jpg", "a.jpg.png"), ("TIFF", "a.tif", "a.tif")],
-)
-def test_pictures_are_opened_for_real(kind, name, kept):
-    assert documents.check(name, a_picture(kind)).name == kept
 
 
 # --- Canceling ------------------------------------------------------------------------------
@@ -757,22 +666,22 @@ def test_a_group_is_activated_once_and_only_when_the_customer_expects_it(agent_c
 def test_what_is_not_ready_is_refused_with_its_reason(agent, ready_order, change, said):
     PortInOrder.objects.filter(pk=ready_order.pk).update(**change)
     with pytest.raises(actions.NotPossible, match=said):
-        actions.activate_groups(ready_order, ["77"], by=agent)
+        actions_activation.activate_groups(ready_order, ["77"], by=agent)
 
 
 def test_a_group_before_its_date_is_refused(agent, ready_order):
     group = ready_order.offered_groups[0] | {"focDate": "2999-01-01"}
     PortInOrder.objects.filter(pk=ready_order.pk).update(offered_groups=[group])
     with pytest.raises(actions.NotPossible, match="not before"):
-        actions.activate_groups(ready_order, ["77"], by=agent)
+        actions_activation.activate_groups(ready_order, ["77"], by=agent)
     with pytest.raises(actions.NotPossible, match="not offer this group"):
-        actions.activate_groups(ready_order, ["78"], by=agent)
+        actions_activation.activate_groups(ready_order, ["78"], by=agent)
 
 
 def test_the_outcome_counts_a_number_only_when_sinch_says_it_is_live(
     agent_client, agent, ready_order
 ):
-    actions.activate_groups(ready_order, ["77"], by=agent)
+    actions_activation.activate_groups(ready_order, ["77"], by=agent)
     Operation.objects.update(state="succeeded", finished_at=timezone.now(), next_try_at=None)
     url = at("activate", ready_order)
     html = agent_client.get(url).content.decode()
@@ -854,28 +763,6 @@ def test_a_note_and_a_document_arrive_and_come_back_with_the_next_reading(
     assert re.search(r"<b>Dana Whitfield</b>\s+to Sinch.*<p>Bill attached</p>", html, re.S)
     assert order.documents.get().sinch_id
     assert "At Sinch since" in html
-
-
-def test_a_document_we_have_no_copy_of_is_fetched_from_sinch(
-    agent_client, order_at_sinch, porting_client
-):
-    order, content = order_at_sinch, a_pdf()
-    made = porting_client.add_order_documents(order.sinch_id, "loa.pdf", "Signed LOA", content)
-    assert made is not None
-    agent_client.post(at("refresh", order))
-    work_off()
-    row = order.documents.get()
-    assert row.content is None
-    file = agent_client.get(at("document_file", order, row.pk))
-    assert file.content == content
-    assert file["Content-Type"] == "application/pdf"
-
-
-def test_a_document_sinch_does_not_hand_out_is_said_in_words(agent_client, order_at_sinch):
-    row = OrderDocument.objects.create(order=order_at_sinch, name="loa.pdf", sinch_id="7001")
-    answer = agent_client.get(at("document_file", order_at_sinch, row.pk))
-    assert answer.status_code == 502
-    assert "Sinch did not hand the document out" in answer.content.decode()
 
 
 def test_a_cancelation_reaches_sinch_and_the_page_says_so(agent_client, order_at_sinch):

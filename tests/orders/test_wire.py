@@ -465,3 +465,33 @@ def test_the_digest_of_a_list_item_is_the_one_expected_of_its_order(order_json: 
         "rejectedQuantity": 1,
     }
     assert wire.list_digest(item) == wire.expected_list_digest(wire.read_order(order))
+
+
+def test_what_sinch_does_not_document_is_shown_and_never_sent():
+    entry = {
+        "phoneNumber": A,
+        "status": "PENDING",
+        "endUser": {"name": "Bay Books", "crmId": "C-7"},
+        "portOutInfo": {"existingPortOutPin": "4821", "oldPin": ""},
+        "features": {
+            "e911": {"city": "Seattle", "enhCity": "SEATTLE", "quality": "high"},
+            "directoryListing": {"listedName": "Bay Books", "isListed": True},
+            "A2PLC": None,
+            "messaging": ["SMSMMS", "A2PLC"],
+        },
+        "extras": [{"accountNum": "9930"}],
+    }
+    assert wire.undocumented(entry) == [
+        ("End user · Crm id", "C-7"),
+        ("E911 · Quality", "high"),
+        ("Directory listing · Listed name", "Bay Books"),
+        ("Directory listing · Is listed", "yes"),
+        ("Messaging", "SMSMMS, A2PLC"),
+        ("Extras · 1 · Account num", wire.MASK),
+    ]
+    assert wire.undocumented_of_order({"id": "7", "lane": {"speed": 2}, "notes": []}) == [
+        ("Lane · Speed", "2")
+    ]
+    body = wire.write_body({"phoneNumbers": [entry], "lane": 1}, {})
+    for word in ("directory", "A2PLC", "lane", "enhCity", "crmId"):
+        assert word not in str(body), word

@@ -1,0 +1,225 @@
+"""What the verdict on a port-in order depends on: its numbers, notes, writes, offers and marks.
+
+Plain values, no database; `orders.sync` gathers them and `orders.buckets` judges them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from orders import marks
+from orders.clocks import Calendar
+from orders.dates import DEFAULT_ZONE, countries_of
+from orders.marks import Mark
+
+PENDING, CONFIRMED, ACTIVATED = "PENDING", "CONFIRMED", "ACTIVATED"
+REJECTED, EXCLUDED, CANCELED = "REJECTED", "EXCLUDED", "CANCELED"
+COMPLETED, CANCELING = "COMPLETED", "PENDING_CANCELATION"
+SETTLED_NUMBERS: Final = frozenset({ACTIVATED, REJECTED, EXCLUDED, CANCELED})
+FINISHED: Final = frozenset({COMPLETED, CANCELED})
+UNDER_WAY: Final = frozenset({"queued", "sending", "uncertain"})
+
+
+def zone_named(*names: str) -> ZoneInfo:
+    """Return the first of these time zones that this machine knows, else US/Eastern."""
+    for name in names:
+        try:
+            return ZoneInfo(name)
+        except (KeyError, ValueError, OSError):  # not named, unknown, or the name of a folder
+            continue
+    return ZoneInfo(DEFAULT_ZONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What the verdict needs of a number. `since` is when this desk first saw it so."""
+
+    phone_number: str
+    status: str
+    since: datetime
+    group: str = ""
+    carrier: str = ""
+    foc_date: date | None = None
+    reject_reason: str = ""
+    exclusion_reason: str = ""
+    features: str = ""  # those that were left out, as text; "" for none
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is still on its way; an unknown word counts so."""
+        return self.status not in SETTLED_NUMBERS
+
+    @property
+    def said(self) -> str:
+        """Why it was refused or left out, in the carrier's words."""
+        first, other = self.reject_reason, self.exclusion_reason
+        return first or other if self.status == REJECTED else other or first
+
+    @property
+    def fact(self) -> str:
+        """The key under which staff decide about its standing as it does."""
+        return marks.number_fact(self.phone_number, self.status, self.said, self.since)
+
+    @property
+    def features_fact(self) -> str:
+        """The key under which staff decide about the features it goes without."""
+        return marks.features_fact(self.phone_number, self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An operation about the order. `groups` are the keys an activation is for, () for all."""
+
+    kind: str
+    state: str
+    created_at: datetime
+    finished_at: datetime | None = None
+    uncertain_since: datetime | None = None
+    is_seen: bool = False
+    message: str = ""
+    field: str = ""
+    groups: tuple[str, ...] = ()
+    numbers: frozenset[str] = frozenset()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its outcome is still open."""
+        return self.state in UNDER_WAY
+
+    def covers(self, key: str, numbers: Iterable[str]) -> bool:
+        """Tell whether an activation is about this group or one of its numbers."""
+        if not self.groups and not self.numbers:
+            return True
+        return key in self.groups or not self.numbers.isdisjoint(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note of the conversation; `is_ours` when an operation of ours sent it."""
+
+    at: datetime
+    text: str
+    is_ours: bool
+    author: str = "Sinch"
+    fact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A group that Sinch offers for activation; without a date the numbers' own counts."""
+
+    key: str
+    numbers: tuple[str, ...]
+    foc_date: date | None = None
+    since: datetime | None = None  # when this desk first heard of it
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened and is told for a while."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a verdict depends on. `progress_at` is when anything last moved."""
+
+    status: str
+    progress_at: datetime
+    on_demand: bool = False
+    desired_date: date | None = None
+    desired_time: str = ""
+    zone: str = ""
+    default_time: str = "09:00"
+    default_zone: str = DEFAULT_ZONE
+    days_off: frozenset[date] = frozenset()  # of the project, beside the holidays
+    expects_loa: bool = True
+    loa_attachment_date: str = ""
+    gone_at: datetime | None = None
+    numbers: tuple[Number, ...] = ()
+    notes: tuple[Note, ...] = ()
+    # (name, kind) of each document, kind being ours: "loa", "bill", "other".
+    documents: tuple[tuple[str, str], ...] = ()
+    writes: tuple[Write, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    offered_at: datetime | None = None
+    moved: Notice | None = None
+    ended: Notice | None = None
+    marks: tuple[Mark, ...] = ()
+    taken_up: frozenset[str] = frozenset()  # numbers that a later order has taken up again
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The zone of its dates: the order's, else the project's, else US/Eastern."""
+        return zone_named(self.zone, self.default_zone)
+
+    @property
+    def port_time(self) -> time:
+        """The time of day at which numbers move."""
+        for said in (self.desired_time, self.default_time):
+            try:
+                return time.fromisoformat(said)
+            except ValueError:
+                continue
+        return time(9)
+
+    @cached_property
+    def countries(self) -> tuple[str, ...]:
+        """The countries of its numbers, whose holidays are no business days."""
+        return countries_of(number.phone_number for number in self.numbers)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The business days of its numbers' countries, in the zone of its own dates."""
+        return Calendar(self.time_zone, self.countries, self.days_off)
+
+    @cached_property
+    def office(self) -> Calendar:
+        """The same days in the zone of the project, in which our own clocks run."""
+        return Calendar(zone_named(self.default_zone), self.countries, self.days_off)
+
+    @cached_property
+    def _marks(self) -> dict[tuple[str, str], list[Mark]]:
+        found: dict[tuple[str, str], list[Mark]] = {}
+        for mark in sorted(self.marks, key=lambda mark: mark.at):
+            found.setdefault((mark.kind, mark.fact), []).append(mark)
+        return found
+
+    def marked(self, kind: str, fact: str) -> list[Mark]:
+        """Return what staff decided about a fact, oldest first."""
+        return self._marks.get((kind, fact), [])
+
+    def is_settled(self, fact: str) -> bool:
+        """Tell whether somebody said that nothing more is to be done about a fact."""
+        return bool(self.marked(marks.SETTLED, fact))
+
+    def is_cared_for(self, number: Number) -> bool:
+        """Tell whether a refused or left out number was settled, or a later order has it."""
+        return number.phone_number in self.taken_up or self.is_settled(number.fact)
+
+    def today(self, now: datetime) -> date:
+        """The calendar day in its zone."""
+        return now.astimezone(self.time_zone).date()
+
+    def moment(self, day: date) -> datetime:
+        """The port moment of a day."""
+        return datetime.combine(day, self.port_time, self.time_zone)
+
+    def start_of(self, day: date) -> datetime:
+        """The midnight with which a day begins in its zone."""
+        return datetime.combine(day, time.min, self.time_zone)
+
+    @property
+    def is_living(self) -> bool:
+        """Whether anything can still become of it."""
+        return self.status not in FINISHED and self.gone_at is None
+
+    @property
+    def open_focs(self) -> list[date]:
+        """The FOC dates of the numbers that are confirmed and not live yet, earliest first."""
+        return sorted({n.foc_date for n in self.numbers if n.status == CONFIRMED and n.foc_date})

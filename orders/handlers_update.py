@@ -1,0 +1,162 @@
+"""How a change of a port-in order is sent: never over what somebody else changed meanwhile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from orders import conflicts, sync, wire
+from orders.edit_words import in_sentence, label_of, whose
+from orders.edit_work import unpacked
+from orders.forms import listed
+from orders.handlers import Heard, OrderHandler, recall, remember
+from orders.models import PortInNumber, PortInOrder
+from portal import words
+from portal.accounts import clients
+from portal.operations import runner
+from portal.operations.models import Operation
+from portal.operations.runner import Found, Refused
+
+_NAMED = 3  # fields that a refusal names before it counts the rest
+
+
+class UpdateHandler(OrderHandler):
+    """Replaces a PENDING order in full. Sent twice it does the same, so no harm is done.
+
+    The payload holds `body`, what is sent; `base`, the digest of the copy it was made against;
+    and `against`, that copy itself, so that only what would be lost keeps it from being sent.
+    """
+
+    kind = "port_in.update"
+    what = "Changes"
+    how_found_out = (
+        "The order is read and compared with what was sent; if it is neither that nor what the "
+        "edit started from, somebody else has changed it and a person decides."
+    )
+    # A reading and a write, each with its time-outs.
+    lease_seconds = 90.0
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Read the order, then send the replacement unless it would undo somebody's change."""
+        order, body = self.order(operation), operation.payload["body"]
+        seen = self.read(operation, order)
+        now = wire.merge_reading(order.payload, wire.redact(seen))
+        self._refuse_if_locked(now)
+        self._refuse_if_it_undoes(operation, order, now)
+        at = timezone.now()
+        answer = clients.porting_client(operation.project).update_port_in_order(
+            order.sinch_id, body
+        )
+        remember(operation, answer, at)
+        return {}
+
+    @staticmethod
+    def _refuse_if_locked(now: Mapping[str, Any]) -> None:
+        status = wire.read_status(now.get("status"))
+        if status not in ("", PortInOrder.Status.PENDING):
+            label = words.chip("order", status).label.lower()
+            raise Refused(
+                f"The order is {label} by now, and only a pending order can be changed. "
+                "Ask Sinch by note what can still be done."
+            )
+
+    @staticmethod
+    def _refuse_if_it_undoes(
+        operation: Operation, order: PortInOrder, now: Mapping[str, Any]
+    ) -> None:
+        """Raise Refused when Sinch's copy has a change in it that the body would overwrite."""
+        base, body = operation.payload.get("base"), operation.payload["body"]
+        if not base or wire.digest(now) == base:
+            return
+        against = unpacked(operation.payload.get("against", ""))
+        if against is None:
+            lost = [conflicts.Unit("", "", "")] if wire.differences(body, now) else []
+        else:
+            lost = conflicts.overwritten(against, body, wire.write_body(now, order.secrets))
+        if lost:
+            raise Refused(
+                f"Somebody else changed {_named(lost)} at Sinch since you looked. Nothing was "
+                "sent. Open the edit: it shows both, and you choose."
+            )
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Compare the order with what was sent and with what the edit started from."""
+        order = self.order(operation)
+        base, body = operation.payload.get("base"), operation.payload["body"]
+        seen = self.read(operation, order)
+        now = wire.merge_reading(order.payload, wire.redact(seen))
+        if wire.differences(body, seen):
+            if base and wire.digest(now) != base:
+                raise Refused(
+                    "The order at Sinch is neither as it was nor as we sent it: somebody else "
+                    "changed it. Open the edit: it shows both, and you choose."
+                )
+            if wire.read_status(seen.get("status")) != PortInOrder.Status.PENDING:
+                raise Refused("The order was locked before our change arrived.")
+            return None
+        is_visible = base != wire.digest(body) if base else True
+        differ = wire.echoed_secrets_differ(body, seen)
+        # Where only secrets were changed and Sinch does not show them, the carrier's taking the
+        # refused numbers up again is the trace. Without one it is sent again, which does no harm.
+        if differ or (
+            differ is None and not is_visible and not self._went_on(operation, order, seen)
+        ):
+            return None
+        return Found({})
+
+    @staticmethod
+    def _went_on(operation: Operation, order: PortInOrder, seen: Mapping[str, Any]) -> bool:
+        """Tell whether refused numbers are pending again since this was sent."""
+        pending = [n.phone_number for n in wire.read_order(seen).numbers if n.status == "PENDING"]
+        rows = PortInNumber.objects.filter(order=order, phone_number__in=pending)
+        return rows.filter(
+            Q(status=PortInNumber.Status.REJECTED)
+            | Q(status_since__gte=operation.sent_at or operation.created_at)
+        ).exists()
+
+    def failed(self, operation: Operation) -> None:
+        """Store what was read at Sinch, so that the edit shows it at once; then tell."""
+        heard, order = recall(operation), self._order_or_none(operation)
+        if heard and order:
+            sync.store_reading(operation.project, {**heard.payload, "id": order.sinch_id}, heard.at)
+        super().failed(operation)
+
+    def store(
+        self,
+        operation: Operation,
+        order: PortInOrder,
+        answer: dict[str, Any],
+        heard: Heard | None,
+    ) -> None:
+        """Take over what was sent, its PINs included, and what Sinch answered."""
+        body = operation.payload["body"]
+        # An answer with nothing in it still stands for what was sent.
+        said = {**(heard.payload if heard else {}), "id": order.sinch_id}
+        at = heard.at if heard else operation.sent_at or operation.created_at
+        # A number that has left takes its PIN with it.
+        numbers = {*wire.numbers_of(body), *order.secrets}
+        sync.store_reading(
+            operation.project,
+            said,
+            at,
+            secrets={**{key: {} for key in numbers}, **wire.order_secrets(body)},
+            sent=body,
+            replaces=True,
+        )
+
+
+def _named(lost: list[conflicts.Unit]) -> str:
+    """Return `the city of +1 …` for what would be lost, `this order` where it is not known."""
+    by_field: dict[str, list[str]] = {}
+    for unit in lost:
+        name = f"the {in_sentence(label_of(unit))}" if unit.field else "the list of numbers"
+        by_field.setdefault(name if any(unit) else "this order", []).append(unit.number)
+    said = [" ".join(filter(None, (name, whose(n, 0)))) for name, n in by_field.items()]
+    more = [words.count_text(len(said) - _NAMED, "more field")] if len(said) > _NAMED else []
+    return listed([*said[:_NAMED], *more])
+
+
+def register() -> None:
+    """Make changes of orders known to the engine."""
+    runner.register(UpdateHandler())

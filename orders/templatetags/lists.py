@@ -1,0 +1,26 @@
+"""Template tags of a draft's list: `{% load lists %}`."""
+
+from typing import Any
+
+from django import template
+from django.template.context import Context
+
+from orders import list_report
+from orders.forms import MAX_NUMBERS
+from orders.models import NumberList
+from orders.numbers import is_too_long
+from orders.review import Review
+
+register = template.Library()
+
+
+@register.inclusion_tag("orders/_list_box.html", takes_context=True)
+def list_box(context: Context, number_list: NumberList) -> dict[str, Any]:
+    """Render the line of a draft's file: how far it is, and what its rows came to."""
+    return list_report.box(number_list) | {"post_to": context.get("post_to", "")}
+
+
+@register.filter
+def longer_than_an_order(found: Review) -> bool:
+    """Tell whether what was pasted is too long for one order and better read as a list."""
+    return len(found.numbers) > MAX_NUMBERS or is_too_long(found.text)

@@ -1,0 +1,109 @@
+"""What is set for a project reaches its orders: defaults, days off, whether an LOA is expected."""
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from orders import sync
+from orders.models import PortInOrder
+from portal.accounts import configuration
+from portal.accounts.models import SinchProject
+from portal.operations import readings, runner
+from portal.sandbox import Sandbox
+from portal.work.models import WorkItem
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
+Read = Callable[..., PortInOrder]
+
+
+@pytest.fixture
+def order(project: SinchProject, sandbox: Sandbox) -> PortInOrder:
+    """A pending order of one number."""
+    made = sandbox.control.create_order(["+12065550140"])
+    readings.want_one(project, "port_in_order", str(made.id), "staff")
+    while runner.run_one() or readings.run_one():
+        pass
+    return PortInOrder.objects.select_related("item", "project").get()
+
+
+def test_a_new_order_starts_with_the_time_and_zone_that_are_set_at_sinch(
+    agent_client: Client, project: SinchProject
+) -> None:
+    before = agent_client.get(reverse("orders:create")).content.decode()
+    assert re.search(r'name="port_time"[^>]*value="09:00"', before)
+    assert re.search(r'value="US/Eastern"[^>]* selected', before)
+    there = {"defaultPortTime": "10:30:00", "defaultPortTimeZone": "US/Mountain"}
+    configuration.store(project, there, timezone.now())
+    html = agent_client.get(reverse("orders:create")).content.decode()
+    assert re.search(r'name="port_time"[^>]*value="10:30"', html)
+    assert re.search(r'value="US/Mountain"[^>]* selected', html)
+
+
+def test_days_off_are_told_while_a_date_is_chosen(
+    agent_client: Client, project: SinchProject
+) -> None:
+    wanted = timezone.localdate() + timedelta(days=20)
+    while wanted.weekday() != 2:
+        wanted += timedelta(days=1)
+    project.days_off = [{"day": wanted.isoformat(), "name": "Stocktaking"}]
+    project.save()
+    fields = {"numbers": "206 555 0142", "port_date": wanted.isoformat(), "action": "check"}
+    answer = agent_client.post(reverse("orders:create"), fields, follow=True)
+    assert "Stocktaking (an extra day off)" in answer.content.decode()
+
+
+def test_the_gap_between_asked_and_confirmed_leaves_days_off_out(
+    agent_client: Client, project: SinchProject, order: PortInOrder
+) -> None:
+    PortInOrder.objects.update(desired_port_date=date(2026, 11, 24))
+    WorkItem.objects.update(foc_date=date(2026, 11, 30))
+    gap = re.compile(r"<dt>Gap</dt><dd>(\S+)")
+    page: Any = agent_client.get(order.get_absolute_url()).content.decode()
+    assert gap.findall(page) == ["+3"]
+    project.days_off = [{"day": "2026-11-27", "name": "Day after Thanksgiving"}]
+    project.save()
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert gap.findall(page) == ["+2"]
+
+
+def test_the_buckets_of_waiting_orders_are_worked_out_anew_when_a_day_off_is_added(
+    project: SinchProject, order: PortInOrder, make_agent: Any
+) -> None:
+    WorkItem.objects.update(next_change_at=None)
+    day = timezone.localdate() + timedelta(days=7)
+    while day.weekday() > 4:
+        day += timedelta(days=1)
+    client = Client()
+    client.force_login(
+        make_agent("mara", "manage_project"),
+        backend="portal.accounts.backends.EmailOrUsernameBackend",
+    )
+    typed = {"day": day.isoformat(), "day_name": "Stocktaking"}
+    client.post(reverse("accounts:add_day_off", args=[project.pk]), typed)
+    assert sync.recompute_due(timezone.now()) == 1
+
+
+def test_an_order_follows_whether_an_loa_is_expected(
+    project: SinchProject, order: PortInOrder, make_agent: Any
+) -> None:
+    def reasons() -> list[str]:
+        order.item.refresh_from_db()
+        return [reason["code"] for reason in order.item.reasons]
+
+    assert "P9" in reasons()
+    client = Client()
+    client.force_login(
+        make_agent("mara", "manage_project"),
+        backend="portal.accounts.backends.EmailOrUsernameBackend",
+    )
+    address = reverse("accounts:expect_loa", args=[project.pk])
+    for typed, expected in (({}, False), ({"expects_loa": "yes"}, True)):
+        client.post(address, typed)
+        assert sync.recompute_due(timezone.now()) == 1
+        assert ("P9" in reasons()) is expected
