@@ -102,11 +102,6 @@ def validated_by_number(order: wire.HasPayload) -> dict[str, list[tuple[str, str
     }
 
 
-def undocumented_of(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (label, value) of what Sinch says of a number beyond its contract; never sent."""
-    return wire.undocumented(entry)
-
-
 def values_of(fields: Mapping[str, Any], unit: Sequence[str]) -> tuple[str, ...]:
     return tuple(plain(fields.get(name)) for name in unit)
 

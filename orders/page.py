@@ -113,6 +113,10 @@ _KINDS = """(
 )"""
 
 
+# The order without its long lists: where something undocumented may stand.
+_AROUND = "orders_portinorder.payload - 'phoneNumbers' - 'notes' - 'documents'"
+
+
 def load(pk: int) -> PortInOrder:
     """Return the order with its item, owner, notes, documents and mark in one statement.
 
@@ -141,6 +145,7 @@ def load(pk: int) -> PortInOrder:
             document_rows=ArraySubquery(page_documents.rows()),
             first_number=F("payload__phoneNumbers__0"),
             kinds=RawSQL(_KINDS, ()),  # noqa: S611 - a text of ours, without anybody's words
+            around=RawSQL(_AROUND, ()),  # noqa: S611 - the same
             **page_marks.columns(),
         )
     )
@@ -318,7 +323,8 @@ def facts_of(order: Any) -> list[Fact]:
         facts.append(Fact("LOA at Sinch", ", ".join(filter(None, (order.loa_uploaded_by, day)))))
     if created := wire.read_date(order.sinch_created_at):
         facts.append(Fact("Made at Sinch", words.day_text(created)))
-    return facts
+    around = json.loads(order.around) if isinstance(order.around, str) else order.around
+    return facts + [Fact(*pair) for pair in wire.undocumented_of_order(_dict(around))]
 
 
 @dataclass

@@ -232,6 +232,15 @@ def test_the_page_of_a_number_shows_everything_sinch_says(agent_client, number_u
     assert PIN not in html
 
 
+def test_what_sinch_says_of_an_order_beyond_its_documents_is_shown(agent_client, project):
+    payload = {"id": "40116648", "status": "PENDING", "phoneNumbers": [entry("+12065550100")]}
+    payload["directoryListing"] = {"listedAs": "Harborview"}
+    order = sync.store_reading(project, payload, timezone.now()).order
+    html = page(agent_client, order)
+    assert "Directory listing · Listed as" in html
+    assert "Harborview" in html
+
+
 def test_a_number_of_another_order_is_not_there(agent_client, number_url):
     assert agent_client.get(number_url.replace("50100", "50177")).status_code == 404
 
