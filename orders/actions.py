@@ -21,13 +21,13 @@ from orders.details import SECRET_FIELDS
 from orders.forms import DEFAULT_ZONE, MAX_NUMBERS, ZONES, DraftForm
 from orders.forms_own import OverrideForm
 from orders.models import ListRows, NumberList, PortInDraft
-from orders.numbers import numbers_of, read_numbers, replaced, without
 from orders.places import blocked_numbers
 from orders.review import Reason, is_sending, review
 from orders.verdicts import gone_results, numbers_to_ask
 from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.crypto import cipher
+from portal.numbers import numbers_of, read_numbers, replaced, without
 from portal.operations.actions import submit
 
 MAX_OVERRIDES: Final = MAX_NUMBERS

@@ -18,10 +18,10 @@ from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, packe
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
 from orders.forms import MAX_NUMBERS, DetailsForm, listed
 from orders.models import PortabilityResult, PortInOrder
-from orders.numbers import numbers_of, read_numbers
 from orders.review import Reason, places_of, reference_owner
 from portal import words
 from portal.accounts.models import User
+from portal.numbers import numbers_of, read_numbers
 from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading

@@ -20,8 +20,8 @@ from orders.list_files import MOST_ROWS, kind_of
 from orders.list_work import TASK, number_repeats
 from orders.lists import judged, written_of
 from orders.models import ListRow, NumberList, PortInDraft
-from orders.numbers import MAX_LINES, Line, read_numbers
 from portal.accounts.models import SinchProject, User
+from portal.numbers import MAX_LINES, Line, read_numbers
 from portal.operations import doorbell
 
 BY_HAND: Final = "Left out by hand"

@@ -4,7 +4,6 @@ Every write checks the rules under a lock of the order, and stores operation and
 one transaction. What cannot be done is raised as NotPossible, with the reason in words.
 """
 
-import datetime
 import re
 import uuid
 
@@ -17,11 +16,12 @@ from portal.accounts.models import User
 from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
+from portal.work import actions as work
 from portal.work import items
+from portal.work.actions import NotPossible, NotSendable
 from portal.work.models import TeamNote, TimelineEntry
 
 READER = "port_in_order"
-LONGEST_NOTE = 4000
 
 SECRETS = {
     "pin": ("existingPortOutPin", "the port-out PIN"),
@@ -36,14 +36,6 @@ _SPELLED_PIN = re.compile(
 
 # A gap of a template that nothing has filled; `orders.notes.GAPS` has what each stands for.
 _GAP = re.compile(r"\{(?:reference|sinch_id|end_user|numbers|foc_date|port_date)\}")
-
-
-class NotPossible(Exception):
-    """Raised when the order does not allow it now; its text is the reason for staff."""
-
-
-class NotSendable(Exception):
-    """Raised for what was typed or chosen; its text says what to do about it."""
 
 
 # --- Why not --------------------------------------------------------------------------------
@@ -119,11 +111,7 @@ def refuse_secrets(order: PortInOrder, text: str) -> None:
 
 
 def _checked(order: PortInOrder, text: str, empty: str) -> str:
-    text = text.strip()
-    if not text:
-        raise NotSendable(empty)
-    if len(text) > LONGEST_NOTE:
-        raise NotSendable(f"{len(text):,} characters; at most {LONGEST_NOTE:,} fit.")
+    text = work.checked_text(text, empty)
     refuse_secrets(order, text)
     return text
 
@@ -173,17 +161,8 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
 
 def add_team_note(order: PortInOrder, text: str, *, by: User) -> TeamNote:
     """Keep a note for colleagues; it never leaves the desk. Raises NotSendable for the text."""
-    text = _checked(order, text, "Write what your colleagues should know.")
-    with transaction.atomic():
-        # A form sent twice says the same again within moments; it is one note.
-        just_now = timezone.now() - datetime.timedelta(minutes=1)
-        locked(order)
-        note, new = TeamNote.objects.get_or_create(
-            item=order.item, by=by, text=text, at__gte=just_now
-        )
-        if new:
-            items.touch(order.item_id)
-    return note
+    refuse_secrets(order, text)
+    return work.add_team_note(order.item, text, by=by)
 
 
 def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
@@ -223,39 +202,10 @@ def check_now(order: PortInOrder) -> None:
     readings.want_one(order.project_id, READER, order.sinch_id, "staff")
 
 
-def take_over(order: PortInOrder, *, by: User) -> None:
-    """Make somebody the owner of an order by their own wish."""
-    _own(order, by, f"{by.short_name} took this order", by)
-
-
 def hand_over(order: PortInOrder, *, to: User | None, line: str, by: User) -> None:
     """Give an order to a colleague, or to nobody, with a line about it. Raises NotSendable."""
-    line = line.strip()
-    if not line:
-        raise NotSendable("Leave a line for whoever goes on with it.")
     refuse_secrets(order, line)
-    name = to.short_name if to else "nobody"
-    _own(order, to, f"Handed over to {name}: {line[:300]}", by)
-
-
-def _own(order: PortInOrder, to: User | None, told: str, by: User) -> None:
-    with transaction.atomic():
-        item = locked(order).item
-        if item.assignee_id == (to.pk if to else None):
-            return
-        items.save_item(item, {"assignee": to})
-        items.tell(
-            item,
-            [
-                items.Event(
-                    text=told,
-                    fact=("owner", item.pk, item.version, timezone.now()),
-                    glyph="dot",
-                    source=TimelineEntry.Source.STAFF,
-                    by=by,
-                )
-            ],
-        )
+    work.hand_over(order.item, to=to, line=line, by=by)
 
 
 def reveal(order: PortInOrder, name: str, *, by: User, number: str = "") -> str:

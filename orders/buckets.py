@@ -5,12 +5,12 @@ without any event, so a verdict says when to ask again. What it judges is in `or
 order needs us in `orders.reasons`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from orders import reasons
-from orders.case import Case, Moments, Reason
+from orders.case import Case, Reason, case_of, is_late
 from orders.facts import (
     ACTIVATED,
     CANCELED,
@@ -28,11 +28,12 @@ from orders.facts import (
     Number,
     Offer,
     Write,
-    zone_named,
 )
 from orders.pace import pause_before_reading, wants_offers
 from orders.reasons import is_loa_name
 from portal import words
+from portal.work.office import zone_named
+from portal.work.verdicts import Verdict
 
 __all__ = [
     "ACTIVATED",
@@ -66,17 +67,6 @@ _LATE_RANK: Final = 60  # and the reason's number: before everything whose clock
 _ASKED_RANK: Final = 220  # and the reason's number: after everything that is ours to do
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Where the order is; `rank` is smaller the worse it is, `move` a key of `words.MOVES`."""
-
-    bucket: str
-    rank: int
-    move: str
-    reasons: tuple[Reason, ...] = ()
-    next_change_at: datetime | None = None
-
-
 # --- The verdict --------------------------------------------------------------------------------
 
 
@@ -86,7 +76,7 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
     Source: the desk's own rules; the buckets are tried in the order ready, needs us, dated soon,
     waiting, done, ended, and the first that holds wins.
     """
-    case = Case(facts, Moments(now))
+    case = case_of(facts, now)
     is_ending = facts.status in (CANCELED, CANCELING) or facts.gone_at is not None
     reasons.refused_writes(case)
     if not is_ending:
@@ -121,7 +111,7 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
 
 def _rank(found: list[Reason], now: datetime) -> int:
     """Return how bad it is: a clock that ran out, what nobody took up, what the customer has."""
-    late = [reason for reason in found if not reason.is_asked and reason.is_late(now)]
+    late = [reason for reason in found if not reason.is_asked and is_late(reason, now)]
     if late:
         return _LATE_RANK + int(late[0].code[1:])
     first = found[0]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orders.numbers import numbers_of, read_numbers
 from portal import words
+from portal.numbers import numbers_of, read_numbers
 
 EVERYONE: Final = "all"
 MOST_NAMED: Final = 5  # pieces that could not be found and are told one by one

@@ -6,7 +6,6 @@ countries whose numbers are in the order, and without the extra days off of its 
 given as `extra` (`SinchProject.extra_days_off`).
 """
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +14,27 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import holidays
 import phonenumbers
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
-from orders.numbers import TOLL_FREE, area_code, is_canadian
 from portal import words
+from portal.numbers import TOLL_FREE, area_code
+from portal.work.office import (
+    CLOSES,
+    DEFAULT_ZONE,
+    OPENS,
+    US,
+    add_bd,
+    bd_between,
+    countries_of,
+    holiday_name,
+    is_bd,
+)
 
 # The zones Sinch takes. Source: Porting API, desiredPortTimeZone.
 ZONES: Final = ("US/Pacific", "US/Mountain", "US/Central", "US/Eastern")
-DEFAULT_ZONE: Final = "US/Eastern"
 
 CUT_OFF: Final = time(13)  # 47 CFR 52.35(a); a later request counts from the next business day
-OPENS, CLOSES = time(8), time(17)  # 47 CFR 52.35(a)
 SIMPLE_BD: Final = 2  # 47 CFR 52.35(a) has 1, and 1 for Sinch
 NON_SIMPLE_BD: Final = 5  # 47 CFR 52.35(d) has 4, and 1 for Sinch
 SAFE_BD: Final = 7  # 7 to 10 leave room for one refusal
@@ -36,115 +43,10 @@ CANADIAN_SAFE_BD: Final = 10
 FAR_DAYS: Final = 30
 FROZEN: Final = timedelta(hours=48)
 
-US: Final = ("US",)
 _IN: Final = {"US": "in the US", "CA": "in Canada"}
-_LAST_YEAR: Final = 2100  # the library knows no later one
-# Shorter than the law calls them.
-_SHORT: Final = {
-    "Juneteenth National Independence Day": "Juneteenth",
-    "National Day for Truth and Reconciliation": "the Day for Truth and Reconciliation",
-}
 
 
-# --- Business days ------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=512)
-def _holidays(country: str, year: int) -> dict[date, str]:
-    """Return the federal holidays of a year by their day, the days they are kept on included.
-
-    Source: 5 U.S.C. 6103 for the US, section 166 of the Canada Labour Code.
-    """
-    if not 1971 <= year <= _LAST_YEAR:
-        return {}
-    if country == "CA":
-        found = dict(
-            holidays.country_holidays(
-                "CA", years=year, observed=False, categories=("government",), language="en_CA"
-            )
-        )
-        # One at a weekend is kept on the next working day as well; two push each other on.
-        for day, name in sorted(found.items()):
-            kept = day
-            while kept.weekday() > 4 or (kept != day and kept in found):
-                kept += timedelta(days=1)
-            found.setdefault(kept, f"{name} (observed)")
-        return found
-    return dict(holidays.country_holidays(country, years=year, language="en_US"))
-
-
-def holiday_name(day: date, country: str) -> str:
-    """Return the holiday that is kept on a day, "" for none: "Juneteenth"."""
-    name = _holidays(country, day.year).get(day, "")
-    plain = name.removesuffix(" (observed)")
-    short = _SHORT.get(plain, plain)
-    return f"{short} (observed)" if name != plain else short
-
-
-@lru_cache(maxsize=512)
-def _lost_days(year: int, countries: tuple[str, ...]) -> list[date]:
-    """Return the Mondays to Fridays of a year that are a holiday in some of the countries."""
-    found = {day for country in countries for day in _holidays(country, year)}
-    return sorted(day for day in found if day.weekday() < 5)
-
-
-def countries_of(numbers: Iterable[str]) -> tuple[str, ...]:
-    """Return the countries of E.164 numbers by their area codes, the US for none."""
-    found = {is_canadian(number) for number in {number[:5]: number for number in numbers}.values()}
-    return tuple(sorted("CA" if canadian else "US" for canadian in found)) or US
-
-
-def is_bd(day: date, countries: tuple[str, ...] = US, extra: Collection[date] = ()) -> bool:
-    """Tell whether people at the carriers of all these countries work on a day."""
-    return day.weekday() < 5 and day not in extra and day not in _lost_days(day.year, countries)
-
-
-def bd_between(
-    first: date, last: date, countries: tuple[str, ...] = US, extra: Collection[date] = ()
-) -> int:
-    """Return the business days after `first` up to and with `last`; negative the other way."""
-    if last < first:
-        return -bd_between(last, first, countries, extra)
-    weeks, rest = divmod((last - first).days, 7)
-    week_days = weeks * 5 + sum((first + timedelta(days=n)).weekday() < 5 for n in _upto(rest))
-    lost_too = sum(first < day <= last and is_bd(day, countries) for day in set(extra))
-    return (
-        week_days
-        - lost_too
-        - sum(
-            bisect_right(lost, last) - bisect_right(lost, first)
-            for year in range(first.year, min(last.year, _LAST_YEAR) + 1)
-            if (lost := _lost_days(year, countries))
-        )
-    )
-
-
-def _upto(count: int) -> range:
-    return range(1, count + 1)
-
-
-def add_bd(
-    day: date, count: int, countries: tuple[str, ...] = US, extra: Collection[date] = ()
-) -> date:
-    """Return the day so many business days later, or earlier for a negative count."""
-    step = timedelta(days=1 if count > 0 else -1)
-    for _ in range(abs(count)):
-        day += step
-        while not is_bd(day, countries, extra):
-            day += step
-    return day
-
-
-def moment_plus_bd(
-    moment: datetime,
-    count: int,
-    zone: ZoneInfo,
-    countries: tuple[str, ...] = US,
-    extra: Collection[date] = (),
-) -> datetime:
-    """Return the same time of day so many business days later."""
-    local = moment.astimezone(zone)
-    return datetime.combine(add_bd(local.date(), count, countries, extra), local.time(), zone)
+# --- How far apart ---
 
 
 def gap_text(

@@ -16,8 +16,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from orders.numbers import read_numbers
 from portal import words
+from portal.numbers import read_numbers
 
 MAX_TEXT: Final = 100  # characters of a field; longer ones are a slip of the clipboard
 

@@ -11,26 +11,16 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from orders import marks
-from orders.clocks import Calendar
-from orders.dates import DEFAULT_ZONE, countries_of
-from orders.marks import Mark
+from portal.work import verdicts
+from portal.work.marks import Mark, by_fact
+from portal.work.office import DEFAULT_ZONE, Calendar, countries_of, zone_named
 
 PENDING, CONFIRMED, ACTIVATED = "PENDING", "CONFIRMED", "ACTIVATED"
 REJECTED, EXCLUDED, CANCELED = "REJECTED", "EXCLUDED", "CANCELED"
 COMPLETED, CANCELING = "COMPLETED", "PENDING_CANCELATION"
 SETTLED_NUMBERS: Final = frozenset({ACTIVATED, REJECTED, EXCLUDED, CANCELED})
 FINISHED: Final = frozenset({COMPLETED, CANCELED})
-UNDER_WAY: Final = frozenset({"queued", "sending", "uncertain"})
-
-
-def zone_named(*names: str) -> ZoneInfo:
-    """Return the first of these time zones that this machine knows, else US/Eastern."""
-    for name in names:
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):  # not named, unknown, or the name of a folder
-            continue
-    return ZoneInfo(DEFAULT_ZONE)
+CANCEL: Final = "Cancel the order"  # what a button says
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +60,11 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class Write(verdicts.Write):
     """An operation about the order. `groups` are the keys an activation is for, () for all."""
 
-    kind: str
-    state: str
-    created_at: datetime
-    finished_at: datetime | None = None
-    uncertain_since: datetime | None = None
-    is_seen: bool = False
-    message: str = ""
-    field: str = ""
     groups: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether its outcome is still open."""
-        return self.state in UNDER_WAY
 
     def covers(self, key: str, numbers: Iterable[str]) -> bool:
         """Tell whether an activation is about this group or one of its numbers."""
@@ -168,6 +145,11 @@ class Facts:
                 continue
         return time(9)
 
+    @property
+    def give_up(self) -> str:
+        """What the button says when the customer never answers."""
+        return CANCEL if self.status == PENDING else verdicts.ASK_AGAIN
+
     @cached_property
     def countries(self) -> tuple[str, ...]:
         """The countries of its numbers, whose holidays are no business days."""
@@ -185,10 +167,7 @@ class Facts:
 
     @cached_property
     def _marks(self) -> dict[tuple[str, str], list[Mark]]:
-        found: dict[tuple[str, str], list[Mark]] = {}
-        for mark in sorted(self.marks, key=lambda mark: mark.at):
-            found.setdefault((mark.kind, mark.fact), []).append(mark)
-        return found
+        return by_fact(self.marks)
 
     def marked(self, kind: str, fact: str) -> list[Mark]:
         """Return what staff decided about a fact, oldest first."""

@@ -33,8 +33,8 @@ from orders.details import clean_details as clean_details
 from orders.details import details_body as details_body
 from orders.forms_fields import EndUserFields, ShortText, date_field
 from orders.forms_own import Overrides
-from orders.numbers import Line, is_canadian, numbers_of
 from portal import words
+from portal.numbers import Line, is_canadian, numbers_of
 from portal.operations.models import Operation
 
 MAX_NUMBERS: Final = 500

@@ -1,4 +1,4 @@
-"""Forms of the order page: a note to Sinch, a note for the team, a document, a new owner."""
+"""Forms of the order page: a note to Sinch, and documents."""
 
 import datetime
 from typing import Any, cast
@@ -10,29 +10,7 @@ from orders import actions_order as actions
 from orders import documents, papers
 from orders.actions_documents import BY_NAME
 from orders.models import OrderDocument
-from portal.accounts.models import User
-
-
-class PersonField(forms.ModelChoiceField):
-    """A colleague, by the name others know."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Return the full name, else the user name."""
-        return str(obj.short_name)
-
-
-class HandOverForm(forms.Form):
-    """Who goes on with an order, and a line for them."""
-
-    to = PersonField(
-        User.objects.filter(is_active=True).order_by("first_name", "username"),
-        label="Owner",
-        required=False,
-        empty_label="Nobody",
-    )
-    line = forms.CharField(
-        label="A line for whoever goes on", max_length=300, widget=forms.Textarea
-    )
+from portal.work.actions import LONGEST_NOTE
 
 
 class Composer(forms.Form):
@@ -40,7 +18,7 @@ class Composer(forms.Form):
 
     note = forms.CharField(
         label="Answer Sinch",
-        max_length=actions.LONGEST_NOTE,
+        max_length=LONGEST_NOTE,
         widget=forms.Textarea(attrs={"rows": 3, "data-key": "n"}),
         error_messages={"required": "Write what Sinch should read."},
     )
@@ -51,21 +29,6 @@ class Composer(forms.Form):
         kwargs.setdefault("auto_id", "composer_%s")
         super().__init__(*args, **kwargs)
         self.fields["key"].initial = actions.new_key
-
-
-class TeamComposer(forms.Form):
-    """A note for colleagues."""
-
-    text = forms.CharField(
-        label="Write to your team",
-        max_length=actions.LONGEST_NOTE,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        error_messages={"required": "Write what your colleagues should know."},
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("auto_id", "team_%s")
-        super().__init__(*args, **kwargs)
 
 
 class SeveralFiles(forms.ClearableFileInput):

@@ -9,8 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from orders import list_files
-from orders.numbers import MAX_LINES, Line, read_numbers
 from portal import words
+from portal.numbers import MAX_LINES, Line, read_numbers
 
 MOST_NUMBERS: Final = list_files.MOST_ROWS
 LOOKED_AT: Final = 200  # rows of a file that tell which column holds the numbers

@@ -6,10 +6,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from orders.actions_order import LONGEST_NOTE
 from orders.models import NoteTemplate
 from orders.notes import GAPS
 from portal.accounts.models import SinchProject
+from portal.work.actions import LONGEST_NOTE
 
 _GAP = re.compile(r"\{([^{}\n]*)\}")
 

@@ -1,15 +1,11 @@
 """How each write about port-in orders is sent, looked up after a lost answer, and settled.
 
-HTTP happens in `send` and `find_out` only, never inside a transaction. What Sinch said is kept in
-this thread until the operation is settled, so that the page shows it before the order has been
-read again.
+HTTP happens in `send` and `find_out` only, never inside a transaction.
 """
 
 import logging
 import random
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -25,6 +21,7 @@ from orders.models import (
 from portal import words
 from portal.accounts import clients
 from portal.operations import readings, runner
+from portal.operations.heard import Heard, after_sending, recall, remember, words_of_refusal
 from portal.operations.models import Operation, Reading
 from portal.operations.runner import Found, Handler, Refused
 from portal.sinch.errors import (
@@ -35,7 +32,7 @@ from portal.sinch.errors import (
     SinchUnexpectedReply,
 )
 from portal.sinch.porting import ActivationGroup, PortingClient
-from portal.work import items, search
+from portal.work import drafts, items, search
 from portal.work.items import Event
 from portal.work.models import TimelineEntry, WorkItem
 
@@ -105,46 +102,8 @@ class OrderReader(readings.Reader):
 # --- What the handlers share --------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What Sinch said in the course of an operation, until it is settled."""
-
-    operation_pk: int
-    payload: Mapping[str, Any]
-    at: datetime
-
-
-class _Ear(threading.local):
-    """Sending and settling happen in one thread, one operation after the other."""
-
-    heard: Heard | None = None
-
-
-_ear = _Ear()
-
-
-def remember(operation: Operation, payload: Mapping[str, Any], at: datetime) -> None:
-    """Keep what Sinch said at a moment until the operation is settled."""
-    _ear.heard = Heard(operation.pk, payload, at)
-
-
-def recall(operation: Operation) -> Heard | None:
-    """Return what was kept for an operation, once."""
-    heard, _ear.heard = _ear.heard, None
-    return heard if heard and heard.operation_pk == operation.pk else None
-
-
 def _client(operation: Operation) -> PortingClient:
     return clients.porting_client(operation.project)
-
-
-def _after_sending(operation: Operation) -> str:
-    """Return how long the answer took, for the timeline."""
-    if operation.uncertain_since:
-        return "looked up after a lost answer"
-    if not operation.sent_at:
-        return ""
-    return f"{(timezone.now() - operation.sent_at).total_seconds():.1f} s after sending"
 
 
 class OrderHandler(Handler):
@@ -204,7 +163,7 @@ class OrderHandler(Handler):
         if operation.state == Operation.State.DEAD:
             self._tell(operation, order, f"{name} stopped: {operation.staff_message}", "bad", "out")
         elif status:
-            said = _words_of_refusal(operation)
+            said = words_of_refusal(operation)
             self._tell(operation, order, f"{name} refused by Sinch{said}", "bad", "bad")
         else:
             self._tell(
@@ -255,18 +214,11 @@ class OrderHandler(Handler):
                     tone=tone,
                     glyph=glyph,
                     source=TimelineEntry.Source.DESK if is_ours else TimelineEntry.Source.SINCH,
-                    cause=_after_sending(operation) if tone == "done" else "",
+                    cause=after_sending(operation) if tone == "done" else "",
                     operation=operation,
                 )
             ],
         )
-
-
-def _words_of_refusal(operation: Operation) -> str:
-    said = [f"{v['field']}: {v['description']}" for v in operation.answer.get("violations") or []]
-    message = operation.answer.get("message") or ""
-    found = "; ".join(said[:3]) or message or operation.staff_message
-    return f": “{found}”" if found else ""
 
 
 # --- Portability check --------------------------------------------------------------------------
@@ -301,9 +253,10 @@ class CheckHandler(Handler):
 # --- Create -------------------------------------------------------------------------------------
 
 
-class CreateHandler(Handler):
+class CreateHandler(drafts.CreateHandler):
     """Makes an order of a draft. Sinch knows no idempotency key: it is sent once."""
 
+    drafts = PortInDraft
     kind = "port_in.create"
     how_found_out = (
         "Orders at Sinch are looked up by our reference; one with the same numbers is ours."
@@ -402,7 +355,7 @@ class CreateHandler(Handler):
                     ("operation", operation.pk, "accepted"),
                     tone="done",
                     glyph="done",
-                    cause=_after_sending(operation),
+                    cause=after_sending(operation),
                     operation=operation,
                 )
             ],
@@ -446,65 +399,9 @@ class CreateHandler(Handler):
         )
         sync.recompute(before)
 
-    def failed(self, operation: Operation) -> None:
-        """Open the draft again, unless the order may have been made all the same.
-
-        Then the draft stays locked: sent anew it could become a second order. Trying the
-        operation again looks it up first.
-        """
-        recall(operation)
-        may_exist = (
-            operation.state == Operation.State.DEAD and operation.uncertain_since is not None
-        )
-        if not may_exist:
-            PortInDraft.objects.filter(
-                pk=operation.payload["draft"], state=PortInDraft.State.SENDING
-            ).update(state=PortInDraft.State.OPEN, updated_at=timezone.now())
-        if operation.state == Operation.State.DEAD:
-            text = f"Order stopped: {operation.staff_message}"
-        elif operation.answer.get("status"):
-            text = f"Order refused by Sinch{_words_of_refusal(operation)}"
-        else:
-            text = f"Order not sent: {operation.staff_message}"
-        self._wait(operation, text, "bad", "bad")
-
-    def taken_up(self, operation: Operation) -> None:
-        """Lock the draft again, so that it cannot be sent beside the order that goes on.
-
-        Raises Refused for a draft that was sent or thrown away meanwhile.
-        """
-        state = PortInDraft.State
-        locked = PortInDraft.objects.filter(
-            pk=operation.payload["draft"], state__in=(state.OPEN, state.SENDING)
-        ).update(state=state.SENDING, updated_at=timezone.now())
-        if not locked:
-            raise Refused("The draft was sent or thrown away meanwhile.")
-
-    def uncertain(self, operation: Operation) -> None:
-        """Tell that the answer was lost; told again only when it was sent again."""
-        reference = self._reference(operation)
-        text = f"Sinch did not answer our order; looking it up by reference {reference}"
-        told = TimelineEntry.objects.filter(operation=operation, item=None, text=text)
-        if not told.filter(at__gte=operation.sent_at or operation.created_at).exists():
-            self._wait(operation, text, "us", "unknown")
-
-    def _wait(self, operation: Operation, text: str, tone: str, glyph: str) -> None:
-        """Leave an entry on the operation; there is no order yet that it could belong to."""
-        items.tell(
-            None,
-            [
-                Event(
-                    text,
-                    ("operation", operation.pk, operation.state, glyph, operation.sent_at),
-                    tone=tone,
-                    glyph=glyph,
-                    source=TimelineEntry.Source.DESK
-                    if tone == "us"
-                    else TimelineEntry.Source.SINCH,
-                    operation=operation,
-                )
-            ],
-        )
+    def looked_up_by(self, operation: Operation) -> str:
+        """Return our reference."""
+        return f"reference {self._reference(operation)}"
 
 
 # --- Cancel -------------------------------------------------------------------------------------

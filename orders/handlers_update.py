@@ -10,11 +10,12 @@ from orders import conflicts, sync, wire
 from orders.edit_words import in_sentence, label_of, whose
 from orders.edit_work import unpacked
 from orders.forms import listed
-from orders.handlers import Heard, OrderHandler, recall, remember
+from orders.handlers import OrderHandler
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.accounts import clients
 from portal.operations import runner
+from portal.operations.heard import Heard, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Refused
 

@@ -17,9 +17,9 @@ from django.utils.crypto import salted_hmac
 
 from orders.loa import Letter
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
-from orders.numbers import is_canadian, numbers_of, read_numbers
 from portal import words
 from portal.accounts.models import SinchProject
+from portal.numbers import is_canadian, numbers_of, read_numbers
 
 # What a number does not take with it any more needs no letter.
 _STAYS: Final = (PortInNumber.Status.EXCLUDED, PortInNumber.Status.CANCELED)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orders.details import SECRET_FIELDS, US_STATES, clean_details
-from orders.numbers import read_numbers
+from portal.numbers import read_numbers
 
 MASK: Final = "••••"
 NO_NUMBER: Final = "No number in this row. Write it, or leave the row out."

@@ -1,7 +1,6 @@
 """Port-in orders: mirror rows of what Sinch holds, and the drafts staff still type."""
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
@@ -14,7 +13,8 @@ from portal.crypto import EncryptedBytesField, EncryptedJSONField
 from portal.mirror import MirroredRecord
 from portal.operations.leases import LeasedRow
 from portal.operations.models import Operation
-from portal.work.models import WorkItem
+from portal.work.drafts import Draft
+from portal.work.models import Decision, WorkItem
 
 
 class PortInOrder(MirroredRecord):
@@ -197,22 +197,9 @@ class OrderDocument(models.Model):
         return self.name
 
 
-class PortInDraft(models.Model):
+class PortInDraft(Draft):
     """What staff are still typing; it becomes an order only through an operation."""
 
-    class State(models.TextChoices):
-        OPEN = "open"
-        SENDING = "sending"  # locked while its create is under way
-        SENT = "sent"
-        THROWN_AWAY = "thrown_away"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(SinchProject, on_delete=models.PROTECT)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
-    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
-    # Form fields as typed, PINs among them: {"numbers": "…", "name": "…", "overrides": {…}}.
-    data = EncryptedJSONField(default=dict)
-    title = models.CharField(max_length=200, blank=True)  # for lists: end user or first number
     operation = models.ForeignKey(
         Operation, null=True, on_delete=models.SET_NULL, related_name="drafts"
     )
@@ -220,22 +207,10 @@ class PortInDraft(models.Model):
         Operation, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     order = models.ForeignKey(PortInOrder, null=True, on_delete=models.SET_NULL)
-    # The draft this one was split off from when it was sent as several orders.
-    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
-    part = models.PositiveSmallIntegerField(default=0)  # counted from 1 within the parent
     # The order whose refused numbers it takes up again, or that it was copied from.
     follows = models.ForeignKey(
         PortInOrder, null=True, on_delete=models.SET_NULL, related_name="draft_follow_ups"
     )
-    version = models.PositiveIntegerField(default=1)
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        ordering = ["-updated_at"]
-
-    def __str__(self) -> str:
-        return self.title or "Draft"
 
     def get_absolute_url(self) -> str:
         """The page where it is typed."""
@@ -245,10 +220,6 @@ class PortInDraft(models.Model):
     def target(self) -> str:
         """How operations name this draft."""
         return f"draft:{self.pk}"
-
-    def field(self, name: str, default: Any = "") -> Any:
-        """Return a typed field."""
-        return self.data.get(name, default)
 
 
 class PortabilityResult(models.Model):
@@ -475,11 +446,8 @@ class NoteTemplate(models.Model):
         return self.title
 
 
-class OrderMark(models.Model):
-    """What staff decided about an order; it holds for the facts it was made about.
-
-    `fact` names those facts (a key made by `orders.marks`): with a new one the mark is over.
-    """
+class OrderMark(Decision):
+    """What staff decided about an order; its facts are named by `orders.marks`."""
 
     class Kind(models.TextChoices):
         SETTLED = "settled"  # nothing more is to be done about a reason such as P3
@@ -490,15 +458,3 @@ class OrderMark(models.Model):
 
     order = models.ForeignKey(PortInOrder, on_delete=models.CASCADE, related_name="marks")
     kind = models.CharField(max_length=12, choices=Kind)
-    reason = models.CharField(max_length=4, blank=True)  # the code it is about, such as "P3"
-    fact = models.CharField(max_length=64, blank=True)
-    text = models.CharField(max_length=300, blank=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
-    at = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True)  # taken back by a person
-
-    class Meta:
-        ordering = ["at"]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.reason}".strip()

@@ -1,32 +1,23 @@
 """What the page of an order shows, gathered in few statements whatever the size of the order."""
 
 import datetime
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import (
-    BooleanField,
-    Case,
-    CharField,
     F,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
-    Value,
-    When,
 )
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast, Concat, JSONObject
+from django.db.models.functions import JSONObject
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from orders import actions_order as actions
 from orders import dates, page_documents, page_marks, wire
@@ -37,12 +28,9 @@ from orders.models import OrderNote, PortInOrder
 from orders.page_numbers import Numbers, Step, fix_url, zone_of
 from portal import words
 from portal.accounts.models import User
-from portal.operations.models import Operation, Reading
-from portal.work.models import TeamNote, TimelineEntry
+from portal.work import page as work_page
+from portal.work.page import Fact, Freshness, moment
 
-FIRST_ENTRIES = 40
-MOST_ENTRIES = 1000
-MOST_PANELS = 5
 VOICE = {"RTC": ("App", "appId"), "EST": ("SIP trunk", "trunkId"), "FAX": ("Fax", "serviceId")}
 
 
@@ -59,43 +47,13 @@ def _person(prefix: str) -> dict[str, Any]:
 
 def with_mark(orders: QuerySet[PortInOrder]) -> QuerySet[Any]:
     """Add `mark`: everything that makes an open page out of date when it differs."""
-    reading = Reading.objects.filter(
-        kind=actions.READER, project=OuterRef("project"), resource_id=OuterRef("sinch_id")
-    ).values(
-        json=JSONObject(
-            read_at="read_at",
-            trouble="last_error",
-            waits=Case(
-                When(Q(read_at=None) | Q(requested_at__gt=F("read_at")), then=Value(True)),
-                default=Value(False),
-                output_field=BooleanField(),
-            ),
-        )
-    )
-    unseen = (
-        Operation.objects.filter(
-            target=Concat(Value("port_in:"), Cast(OuterRef("pk"), CharField())), seen_at=None
-        )
-        .order_by("pk")
-        .values(json=JSONObject(pk="pk", state="state", attempts="attempts"))
-    )
-    return orders.annotate(
-        mark=JSONObject(
-            version="item__version", reading=Subquery(reading[:1]), unseen=ArraySubquery(unseen)
-        )
-    )
+    return work_page.with_mark(orders, reader=actions.READER, target="port_in")
 
 
 def mark_of(pk: int) -> Subquery:
     """Return the mark of one order as an expression, to be asked for with the person."""
-    marks = with_mark(PortInOrder.objects.filter(pk=pk)).values_list("mark")
-    return Subquery(marks[:1])
-
-
-def token_of(mark: Any) -> str:
-    """Return the short text an open page asks by."""
-    text = json.dumps(mark, sort_keys=True, cls=DjangoJSONEncoder)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    orders = PortInOrder.objects.filter(pk=pk)
+    return work_page.mark_of(orders, reader=actions.READER, target="port_in")
 
 
 # How many different end users, accounts and routings the numbers of an order have.
@@ -166,10 +124,6 @@ class Note:
     arrived: datetime.datetime | None
 
 
-def _moment(value: Any) -> datetime.datetime | None:
-    return parse_datetime(value) if isinstance(value, str) else None
-
-
 def _name(row: dict[str, Any]) -> str:
     full = f"{row.get('first') or ''} {row.get('last') or ''}".strip()
     return full or row.get("login") or ""
@@ -180,75 +134,18 @@ def notes_of(order: Any) -> list[Note]:
     return [
         Note(
             text=row["text"],
-            at=_moment(row["at"]),
+            at=moment(row["at"]),
             ours=row["ours"] is not None,
             by=(_name(row) or "The desk") if row["ours"] else wire.author_of(row["created_by"]),
-            arrived=_moment(row["arrived"]),
+            arrived=moment(row["arrived"]),
         )
         for row in order.note_rows
     ]
 
 
-def team_notes_of(order: PortInOrder) -> list[TeamNote]:
-    """Return what colleagues wrote for each other, oldest first."""
-    return list(order.item.team_notes.select_related("by"))
-
-
-@dataclass
-class Freshness:
-    """How old the reading is, and whether a newer one is on its way."""
-
-    at: datetime.datetime | None
-    waits: bool
-    trouble: str
-
-
 def reading_of(order: Any) -> Freshness:
     """Return the state of the order's reading."""
-    reading = order.mark.get("reading") or {}
-    read_at = _moment(reading.get("read_at"))
-    newest = max(filter(None, (order.fetched_at, read_at)), default=None)
-    return Freshness(newest, bool(reading.get("waits")), reading.get("trouble") or "")
-
-
-def operations_of(order: Any) -> list[Operation]:
-    """Return the writes whose outcome nobody has put away yet, newest first; no payloads."""
-    keys = [row["pk"] for row in order.mark.get("unseen") or ()]
-    if not keys:
-        return []
-    return list(
-        Operation.objects.filter(pk__in=keys)
-        .select_related("by")
-        .defer("payload")
-        .order_by("-pk")[:MOST_PANELS]
-    )
-
-
-def timeline_of(order: PortInOrder, show: str, every: bool) -> tuple[list[TimelineEntry], bool]:
-    """Return the newest entries and whether there are earlier ones; one statement.
-
-    `show` is "sinch", "staff" or "" for everything.
-    """
-    entries = TimelineEntry.objects.filter(item_id=order.item_id).select_related("by")
-    if show == "sinch":
-        entries = entries.exclude(source=TimelineEntry.Source.STAFF)
-    elif show == "staff":
-        entries = entries.filter(source=TimelineEntry.Source.STAFF)
-    most = MOST_ENTRIES if every else FIRST_ENTRIES
-    found = list(entries[: most + 1])
-    return found[:most], len(found) > most
-
-
-@dataclass
-class Fact:
-    """A line of the end user's address, or any other fact with its label."""
-
-    label: str
-    value: str
-    hint: str = ""
-    is_id: bool = False
-    is_phone: bool = False
-    differs: bool = False  # other numbers of the order have another one
+    return work_page.reading_of(order.mark, order.fetched_at)
 
 
 def _dict(value: Any) -> dict[str, Any]:

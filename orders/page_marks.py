@@ -14,9 +14,9 @@ from django.utils.dateparse import parse_datetime
 from orders import facts, marks, sync, wire
 from orders.causes import Cause
 from orders.models import OrderMark, PortInDraft, PortInNumber, PortInOrder
-from orders.numbers import numbers_of, read_numbers
 from orders.page_numbers import runs_text
 from portal import words
+from portal.numbers import numbers_of, read_numbers
 from portal.work.clocks import Clock, clock_of, worst_of
 
 TROUBLE: Final = (facts.REJECTED, facts.EXCLUDED, facts.CANCELED)

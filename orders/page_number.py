@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from orders import wire
 from orders.models import PortInNumber, PortInOrder
 from portal import words
+from portal.values import mapping
 
 # Sinch's keys with the words staff know them by, in the order of the page.
 _END_USER: Final = {
@@ -122,8 +123,8 @@ def number_page(
     raw: Any = entry[0] if entry else None
     if wire.phone_of(raw if isinstance(raw, Mapping) else {}) != row.phone_number:
         raise Http404  # replaced between the two looks; the next one finds it
-    told = _mapping(raw)
-    user, info = _mapping(told.get("endUser")), _mapping(told.get("portOutInfo"))
+    told = mapping(raw)
+    user, info = mapping(told.get("endUser")), mapping(told.get("portOutInfo"))
     return NumberPage(
         row=row,
         life=_life(row),
@@ -135,7 +136,7 @@ def number_page(
         carrier=_carrier(row, info),
         secrets=_secrets(order, row, told, revealed or {}),
         routing=_routing(told),
-        e911=_beside(_mapping(_mapping(told.get("features")).get("e911"))),
+        e911=_beside(mapping(mapping(told.get("features")).get("e911"))),
         features=[
             Line(
                 wire.text(feature.get("featureName")) or "A feature",
@@ -146,10 +147,6 @@ def number_page(
         ],
         more=wire.undocumented(told),
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _life(row: PortInNumber) -> list[Line]:
@@ -195,7 +192,7 @@ def _secrets(
 ) -> list[Secret]:
     kept = order.secrets.get(row.phone_number, {})
     echoed = wire.order_secrets({"phoneNumbers": [told]}).get(row.phone_number, {})
-    has = _mapping(told.get("portOutInfo"))
+    has = mapping(told.get("portOutInfo"))
     found = []
     for name, key, label, what in SECRETS:
         value = str(kept.get(key) or "")
@@ -208,7 +205,7 @@ def _secrets(
 
 
 def _routing(told: Mapping[str, Any]) -> list[Line]:
-    voice, sms = _mapping(told.get("voiceConfiguration")), _mapping(told.get("smsConfiguration"))
+    voice, sms = mapping(told.get("voiceConfiguration")), mapping(told.get("smsConfiguration"))
     kind = wire.text(voice.get("type"))
     ids = [wire.text(voice.get(key)) for key in ("appId", "trunkId", "serviceId")]
     lines = [

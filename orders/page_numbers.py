@@ -12,8 +12,8 @@ from django.utils.dateparse import parse_datetime, parse_time
 
 from orders.causes import Cause, causes_of
 from orders.models import PortInNumber, PortInOrder
-from orders.numbers import is_canadian
 from portal import words
+from portal.numbers import is_canadian
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from orders.letters import same, title_of, whose
 from orders.loa import Letter
-from orders.numbers import TOLL_FREE, area_code
 from portal import words
+from portal.numbers import TOLL_FREE, area_code
 
 LOA, BILL, RECORD, OTHER = "loa", "bill", "csr", "other"
 # Days a paper is taken. Source: Telnyx, "Porting requirements"; Somos for toll-free LOAs.

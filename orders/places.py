@@ -12,8 +12,8 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from orders.models import ListRow, ListRows, PortInDraft, PortInNumber, PortInOrder
-from orders.numbers import numbers_of, read_numbers
 from portal.accounts.models import SinchProject
+from portal.numbers import numbers_of, read_numbers
 from portal.work.models import WorkItem
 
 # E.164 numbers, or a query of one column that selects them.

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from orders import clocks, marks
-from orders.case import CHASE, NEW_ORDER, Case, Reason, add_part, by_asking
+from orders.case import CHASE, NEW_ORDER, Case, Reason
 from orders.causes import MOST_CAUSES, Cause, causes_of, names_of
-from orders.clocks import Limit
 from orders.facts import (
     ACTIVATED,
     CANCELED,
@@ -30,8 +29,10 @@ from orders.facts import (
     Write,
 )
 from portal import words
+from portal.work import verdicts
+from portal.work.office import Limit
+from portal.work.verdicts import add_part, by_asking
 
-UNCERTAIN_PATIENCE: Final = timedelta(minutes=15)  # then a lost answer is ours to look into
 AUTOMATIC_GRACE: Final = timedelta(hours=4)  # after the port moment
 ACTIVATION_GRACE: Final = timedelta(hours=1)  # after an accepted activation
 ANSWER_DAYS: Final = 2  # bd after an update until an unanswered rejection is ours again
@@ -75,28 +76,7 @@ _FIELD_WORDS: Final = {
 
 def refused_writes(case: Case) -> None:
     """P1: a write that failed, and that no later success of its kind has replaced."""
-    writes = case.facts.writes
-    for kind, (what, next_step) in _WRITE_WORDS.items():
-        own = [w for w in writes if w.kind == kind]
-        good = max((w.created_at for w in own if w.state == "succeeded"), default=None)
-        open_ones = [w for w in own if not w.is_seen and (good is None or w.created_at > good)]
-        for write in sorted(open_ones, key=lambda w: w.created_at, reverse=True):
-            since = write.finished_at or write.uncertain_since or write.created_at
-            if write.state == "refused":
-                about = _FIELD_WORDS.get(write.field.rsplit(".", 1)[-1], "")
-                text = f"Sinch refused {what}" + (f": {about}" if about else "")
-                case.add("P1", text, "bad", next_step, since)
-            elif write.state == "dead":
-                text = f"{what.capitalize()} stopped and needs a look"
-                case.add("P1", text, "bad", next_step, since, "out")
-            elif write.state == "uncertain" and write.uncertain_since:
-                if not case.moments.is_past(write.uncertain_since + UNCERTAIN_PATIENCE):
-                    continue
-                text = f"No trace of {what} at Sinch yet"
-                case.add("P1", text, "us", next_step, since, "unknown")
-            else:
-                continue
-            break
+    verdicts.refused_writes(case, "P1", _WRITE_WORDS, _FIELD_WORDS)
 
 
 def late(case: Case) -> None:

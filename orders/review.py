@@ -23,7 +23,6 @@ from orders.list_rows import (
     tally_of,
 )
 from orders.models import NumberList, PortabilityRun, PortInDraft, PortInNumber
-from orders.numbers import Line, numbers_of, read_numbers
 from orders.places import Place, taken_numbers
 from orders.places import places_of as places_of
 from orders.places import reference_owner as reference_owner
@@ -37,6 +36,7 @@ from orders.verdicts import (
     verdicts_of_rows,
 )
 from portal import words
+from portal.numbers import Line, numbers_of, read_numbers
 from portal.operations.models import Operation
 
 MOST_SHOWN = 50  # numbers of a long list that are named before somebody asks for all

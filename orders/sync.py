@@ -770,7 +770,7 @@ def _store_item(
     new_words = _words(said, rows.carriers)
     is_saved = items.save_item(
         item,
-        _item_values(said, rows.carriers) | _verdict_values(verdict) | _progress(facts),
+        _item_values(said, rows.carriers) | verdict.as_values() | _progress(facts),
         new_words
         if item.pk is None or (old_words is not None and old_words != new_words)
         else None,
@@ -782,16 +782,6 @@ def _store_item(
 
 def _progress(facts: buckets.Facts) -> dict[str, Any]:
     return {"waiting_since": facts.progress_at}
-
-
-def _verdict_values(verdict: buckets.Verdict) -> dict[str, Any]:
-    return {
-        "bucket": verdict.bucket,
-        "rank": verdict.rank,
-        "move": verdict.move,
-        "reasons": [reason.as_json() for reason in verdict.reasons],
-        "next_change_at": verdict.next_change_at,
-    }
 
 
 # The parts of the progress bar by what a number's status means.

@@ -23,8 +23,8 @@ from django.db.models.functions import Substr
 from django.utils import timezone
 
 from orders.models import ListRows, PortabilityResult
-from orders.numbers import is_canadian
 from portal.accounts.models import SinchProject
+from portal.numbers import is_canadian
 
 CHECK_HOLDS = timedelta(hours=24)  # an older portability answer is asked for again
 

@@ -17,6 +17,7 @@ from orders.views_order import MAY_SEND, NO_RIGHT, is_unchanged, order_row, pers
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest
+from portal.work import page as work_page
 
 
 def _activation_context(order: Any, user: User) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
     return {
         "order": order,
         "item": order.item,
-        "token": page.token_of(order.mark),
+        "token": work_page.token_of(order.mark),
         "numbers": every,
         "choices": choices,
         "ready": ready,
@@ -37,7 +38,9 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
         "stays": sum(choice.count for choice in choices if not choice.ready),
         "whole": page_activation.may_go_whole(choices),
         "outcome": page_activation.outcome_of(order, every),
-        "operations": [op for op in page.operations_of(order) if op.kind == actions.ACTIVATE],
+        "operations": [
+            op for op in work_page.operations_of(order.mark) if op.kind == actions.ACTIVATE
+        ],
         "reading": page.reading_of(order),
         "contact": page_activation.contact_of(order),
         "clock": page_activation.clock_of(order),

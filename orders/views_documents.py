@@ -34,6 +34,7 @@ from orders.views_order import (
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, wants_fragment
+from portal.work import page as work_page
 
 NO_LOOK = (
     "An LOA made here holds the account number. Looking at it needs the right to see secrets; your "
@@ -53,10 +54,12 @@ def _list_context(order: Any, user: User) -> dict[str, Any]:
     return {
         "order": order,
         "item": order.item,
-        "token": page.token_of(order.mark),
+        "token": work_page.token_of(order.mark),
         "documents": found,
         "checklist": page_documents.checklist_of(order, found),
-        "operations": [op for op in page.operations_of(order) if op.kind == "port_in.document"],
+        "operations": [
+            op for op in work_page.operations_of(order.mark) if op.kind == "port_in.document"
+        ],
         "reading": page.reading_of(order),
         "may_send": sends,
         "why_no_message": why_no_message(order) if sends else NO_RIGHT,

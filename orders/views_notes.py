@@ -10,10 +10,11 @@ from django.views.decorators.http import require_POST
 
 from orders import actions_order as actions
 from orders import notes
-from orders.forms_order import Composer, TeamComposer
+from orders.forms_order import Composer
 from orders.models import PortInOrder
 from orders.views_order import failed, may_send, order_page, order_row, person, written
 from portal.htmx import HtmxHttpRequest, wants_fragment
+from portal.work.forms import TeamComposer
 
 
 @login_required
@@ -69,10 +70,10 @@ def team_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             actions.add_team_note(order, form.cleaned_data["text"], by=person(request))
-            return written(request, pk, "orders/_team_composer.html", team_composer=TeamComposer())
+            return written(request, pk, "work/_team_composer.html", team_composer=TeamComposer())
         except actions.NotSendable as wrong:
             form.add_error("text", str(wrong))
     if not wants_fragment(request):
         return order_page(request, pk, status=422, team_composer=form)
-    context = {"order": order, "team_composer": form}
-    return render(request, "orders/_team_composer.html", context, status=422)
+    context = {"item": order.item, "team_composer": form}
+    return render(request, "work/_team_composer.html", context, status=422)

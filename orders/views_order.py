@@ -23,11 +23,14 @@ from orders import (
     page_numbers,
 )
 from orders import actions_order as actions
-from orders.forms_order import Composer, HandOverForm, TeamComposer, UploadForm
+from orders.forms_order import Composer, UploadForm
 from orders.models import PortInOrder
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.work import page as work_page
+from portal.work.actions import take_over
+from portal.work.forms import HandOverForm, TeamComposer
 
 MAY_SEND = "accounts.send_to_sinch"
 MAY_REVEAL = "accounts.reveal_secrets"
@@ -53,7 +56,7 @@ def order_context(
     show = request.GET.get("show", "")
     show = show if show in {"sinch", "staff"} else ""
     numbers = page_numbers.numbers_of(order, look=look)
-    entries, more_entries = page.timeline_of(order, show, every_entry)
+    entries, more_entries = work_page.timeline_of(order.item_id, show, every_entry)
     sends = user.has_perm(MAY_SEND)
     why_no_change = actions.why_no_change(order)
     offered = page_activation.offered_count(order)
@@ -61,18 +64,18 @@ def order_context(
     return {
         "order": order,
         "item": order.item,
-        "token": page.token_of(order.mark),
+        "token": work_page.token_of(order.mark),
         "numbers": numbers,
         "timeline_entries": entries,
         "timeline_more": more_entries,
         "timeline": "all" if every_entry else "",
         "show": show,
-        "operations": page.operations_of(order),
+        "operations": work_page.operations_of(order.mark),
         "notes": page.notes_of(order),
         "care": page_marks.Care(order),
         "documents": documents,
         "checklist": page_documents.checklist_of(order, documents),
-        "team_notes": page.team_notes_of(order),
+        "team_notes": work_page.team_notes_of(order.item),
         "reading": page.reading_of(order),
         "facts": page.facts_of(order),
         "address": page.address_of(order),
@@ -139,7 +142,7 @@ def is_unchanged(request: HttpRequest, user: User) -> bool:
     mark = getattr(user, "mark", None)  # came with the person, in one statement
     if mark is None:
         raise Http404
-    return page.token_of(mark) == request.GET.get("token")
+    return work_page.token_of(mark) == request.GET.get("token")
 
 
 # --- Looking ----------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ def raw(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Show what Sinch sent, without the secrets, which are never stored in it."""
     order = get_object_or_404(PortInOrder.objects.select_related("item"), pk=pk)
     text = json.dumps(order.payload, indent=2, ensure_ascii=False)
-    return render(request, "orders/raw.html", {"order": order, "item": order.item, "text": text})
+    return render(request, "work/raw.html", {"order": order, "item": order.item, "text": text})
 
 
 # --- Reading again, owning, looking at secrets --------------------------------------------------
@@ -214,7 +217,7 @@ def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
     order = order_row(pk)
     if request.method == "POST" and request.POST.get("take"):
-        actions.take_over(order, by=person(request))
+        take_over(order.item, by=person(request))
         return go_to(request, order)
     form = HandOverForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -225,7 +228,7 @@ def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         else:
             return go_to(request, order)
     context = {"order": order, "item": order.item, "form": form}
-    return render(request, "orders/owner.html", context, status=422 if form.is_bound else 200)
+    return render(request, "work/owner.html", context, status=422 if form.is_bound else 200)
 
 
 @login_required

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final, Protocol, cast
 
 from portal.sinch.payloads import (
@@ -26,6 +26,17 @@ from portal.sinch.payloads import (
     VoiceConfiguration,
     storable_text,
     writable_order,
+)
+from portal.values import (
+    mapping,
+    mappings,
+    phone_of,
+    read_date,
+    read_flag,
+    read_instant,
+    read_status,
+    spelled,
+    text,
 )
 
 Json = dict[str, Any]
@@ -78,42 +89,10 @@ _TWINS: Final = {
     "activateTime": "activatedDate",
     "activatedDate": "activateTime",
 }
-# Whatever lies outside stands for "none", and breaks whoever reckons with it.
-_YEARS: Final = range(1900, 9000)
 _GROUP_NAME: Final = re.compile(r"GW\s+(\S.*?)\s+Grp\s*\d+", re.IGNORECASE)
 
 
 # --- Reading single values ----------------------------------------------------------------------
-
-
-def text(value: object, limit: int = 100_000) -> str:
-    """Return a value as text of at most so many characters; "" for nothing."""
-    return "" if value is None else str(value).strip()[:limit]
-
-
-def read_date(value: object) -> date | None:
-    """Return the day that is written in a date or date-time, whatever its zone says.
-
-    Source: Porting API, `focDate`: a date in one document, a date-time at noon or midnight UTC
-    in others. The written day is the day; shifted by a zone it would become the day before. A
-    year that cannot be meant, such as 1 for "none", is no day.
-    """
-    try:
-        day = date.fromisoformat(text(value)[:10])
-    except ValueError:
-        return None
-    return day if day.year in _YEARS else None
-
-
-def read_instant(value: object) -> datetime | None:
-    """Return a date-time in UTC; one without a zone counts as UTC. None for anything else."""
-    try:
-        moment = datetime.fromisoformat(text(value))
-    except ValueError:
-        return None
-    if moment.year not in _YEARS:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def read_time(value: object) -> str:
@@ -121,34 +100,10 @@ def read_time(value: object) -> str:
     return text(value).removesuffix("Z")[:8]
 
 
-def read_status(value: object) -> str:
-    """Return a status word in capitals, known or not."""
-    return text(value, 32).upper()
-
-
-def read_flag(value: object) -> bool:
-    """Return a yes or no, which may come as a word."""
-    return value.strip().lower() == "true" if isinstance(value, str) else bool(value)
-
-
 def carrier_of_group(group: str) -> str:
     """Return the losing carrier that a group's name holds: "Lumen" for "GW Lumen Grp1"."""
     match = _GROUP_NAME.fullmatch(group.strip())
     return match[1] if match else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def phone_of(entry: Mapping[str, Any]) -> str:
-    """Return the number an entry of Sinch's is about, E.164 in whatever spelling it came."""
-    number = re.sub(r"[\s().-]", "", text(entry.get("phoneNumber")))
-    return f"+{number}"[:16] if number[:1].isdigit() else number[:16]
 
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -182,8 +137,8 @@ def redact(payload: Any) -> Any:
 def order_secrets(body: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return the PINs and account numbers of an order's JSON, by number; masks are left out."""
     found: dict[str, dict[str, str]] = {}
-    for entry in _mappings(body.get("phoneNumbers")):
-        info = _mapping(entry.get("portOutInfo"))
+    for entry in mappings(body.get("phoneNumbers")):
+        info = mapping(entry.get("portOutInfo"))
         values = {key: info.get(key) for key in PIN_KEYS} | {NEW_PIN_KEY: entry.get(NEW_PIN_KEY)}
         kept = {
             key: text(value)
@@ -203,8 +158,8 @@ def unknown_secrets(
     A full replacement would clear these: ask staff for them before sending one.
     """
     missing: dict[str, list[str]] = {}
-    for entry in _mappings(_payload_of(order).get("phoneNumbers")):
-        number, info = phone_of(entry), _mapping(entry.get("portOutInfo"))
+    for entry in mappings(_payload_of(order).get("phoneNumbers")):
+        number, info = phone_of(entry), mapping(entry.get("portOutInfo"))
         shown = {key: info.get(key) for key in PIN_KEYS} | {NEW_PIN_KEY: entry.get(NEW_PIN_KEY)}
         keys = [
             key for key, value in shown.items() if value and not secrets.get(number, {}).get(key)
@@ -325,9 +280,9 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
 
     Source: Porting API, "Get port-in order details".
     """
-    schedule = _mapping(payload.get("desiredPortSchedule"))
+    schedule = mapping(payload.get("desiredPortSchedule"))
     numbers: dict[str, NumberFacts] = {}
-    for entry in _mappings(payload.get("phoneNumbers")):
+    for entry in mappings(payload.get("phoneNumbers")):
         number = _read_number(entry, len(numbers))
         if number.phone_number:
             numbers.setdefault(number.phone_number, number)
@@ -350,7 +305,7 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
 
 
 def _read_number(entry: Mapping[str, Any], position: int) -> NumberFacts:
-    end_user = _mapping(entry.get("endUser"))
+    end_user = mapping(entry.get("endUser"))
     return NumberFacts(
         phone_number=phone_of(entry),
         position=position,
@@ -366,7 +321,7 @@ def _read_number(entry: Mapping[str, Any], position: int) -> NumberFacts:
                 "featureName": text(feature.get("featureName")),
                 "exclusionReason": text(feature.get("exclusionReason")),
             }
-            for feature in _mappings(entry.get("excludedFeatures"))
+            for feature in mappings(entry.get("excludedFeatures"))
         ],
         confirmed_at=text(entry.get("confirmedDate"), 40),
         # "14:00" in one document, a whole date-time in the other: the fuller one wins.
@@ -379,7 +334,7 @@ def _read_number(entry: Mapping[str, Any], position: int) -> NumberFacts:
 
 def _read_notes(notes: object) -> Iterator[NoteFacts]:
     seen: Counter[tuple[str, str]] = Counter()
-    for entry in _mappings(notes):
+    for entry in mappings(notes):
         words = text(entry.get("note"))
         if not words:
             continue
@@ -397,7 +352,7 @@ def _read_notes(notes: object) -> Iterator[NoteFacts]:
 
 def _read_documents(documents: object) -> Iterator[DocumentFacts]:
     seen: set[str] = set()
-    for entry in _mappings(documents):
+    for entry in mappings(documents):
         key = "id" if entry.get("id") is not None else "documentId"
         sinch_id, name = text(entry.get(key), 64), text(entry.get("documentName"), 200)
         if (sinch_id or name) and sinch_id not in seen:
@@ -461,7 +416,7 @@ def undocumented(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
 def undocumented_of_order(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, value) of what an order says beyond the contract, its numbers aside."""
     beyond = {key: value for key, value in payload.items() if key not in _ORDER_DOCUMENTED}
-    return [pair for key, value in redact(beyond).items() for pair in _spelled((key,), value)]
+    return [pair for key, value in redact(beyond).items() for pair in spelled((key,), value)]
 
 
 def _undocumented(entry: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -469,30 +424,9 @@ def _undocumented(entry: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[
     for key, value in entry.items():
         inner = (*place, key)
         if key not in known:
-            yield from _spelled(inner, value)
+            yield from spelled(inner, value)
         elif inner in _DOCUMENTED:
-            yield from _undocumented(_mapping(value), inner)
-
-
-def _spelled(place: tuple[str, ...], value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _spelled((*place, str(key)), inner)
-    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
-        for index, inner in enumerate(value, start=1):
-            yield from _spelled((*place, str(index)), inner)
-    elif isinstance(value, list):
-        yield from _spelled(place, ", ".join(text(item) for item in value))
-    elif value is not None and value != "":
-        said = ("yes" if value else "no") if isinstance(value, bool) else text(value, 1000)
-        yield " · ".join(_label(key) for key in place if key != "features"), said
-
-
-def _label(key: str) -> str:
-    """Return a key as words: "Directory listing" for directoryListing, A2PLC as it is."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", key).split()
-    spoken = " ".join(part if part.isupper() else part.lower() for part in parts)
-    return spoken[:1].upper() + spoken[1:]
+            yield from _undocumented(mapping(value), inner)
 
 
 # --- Two readings of one order ------------------------------------------------------------------
@@ -509,7 +443,7 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
     """
     merged: Json = {**stored, **answer}
     if isinstance(answer.get("desiredPortSchedule"), Mapping):
-        before = _mapping(stored.get("desiredPortSchedule"))
+        before = mapping(stored.get("desiredPortSchedule"))
         merged["desiredPortSchedule"] = {**before, **answer["desiredPortSchedule"]}
     elif "desiredPortSchedule" in stored:
         merged["desiredPortSchedule"] = stored["desiredPortSchedule"]
@@ -532,7 +466,7 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
 
 def _by_number(payload: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for entry in _mappings(payload.get("phoneNumbers")):
+    for entry in mappings(payload.get("phoneNumbers")):
         if number := phone_of(entry):
             found.setdefault(number, entry)
     return found
@@ -569,7 +503,7 @@ def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: b
         if key in sent and key not in merged:
             merged[key] = sent[key]
     if "desiredPortSchedule" in sent:
-        before = _mapping(stored.get("desiredPortSchedule"))
+        before = mapping(stored.get("desiredPortSchedule"))
         schedule = sent["desiredPortSchedule"]
         merged["desiredPortSchedule"] = (
             {**before, **schedule} if replaces else {**schedule, **before}
@@ -648,7 +582,7 @@ def create_body(
 
 def _number_body(number: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Json:
     def section(name: str) -> Json:
-        return {**_mapping(shared.get(name)), **_mapping(own.get(name))}
+        return {**mapping(shared.get(name)), **mapping(own.get(name))}
 
     e911 = section("e911")
     if shared.get("e911_same") and not own.get("e911"):
@@ -708,7 +642,7 @@ def write_body(
     wanted: Mapping[str, Mapping[str, Any] | None] = changes.pop("phoneNumbers", None) or {}
     schedule = changes.pop("desiredPortSchedule", None) or {}
     body: Json = {**payload, **changes}
-    body["desiredPortSchedule"] = {**_mapping(payload.get("desiredPortSchedule")), **schedule}
+    body["desiredPortSchedule"] = {**mapping(payload.get("desiredPortSchedule")), **schedule}
     entries = _by_number(payload)
     new = [number for number in wanted if number != "*" and number not in entries]
     body["phoneNumbers"] = [
@@ -726,7 +660,7 @@ def _replaced(
     wanted: Mapping[str, Mapping[str, Any] | None],
 ) -> Json:
     body: Json = {**entry, "phoneNumber": number}
-    info = {**_mapping(entry.get("portOutInfo"))}
+    info = {**mapping(entry.get("portOutInfo"))}
     for key in PIN_KEYS:
         info[key] = secrets.get(key) or info.get(key)
     body["portOutInfo"] = info
@@ -736,13 +670,13 @@ def _replaced(
             if key == "features":
                 value = {"e911": {**_e911_of(body), **_e911_of({key: value})}}
             elif isinstance(value, Mapping) and key != "voiceConfiguration":
-                value = {**_mapping(body.get(key)), **value}
+                value = {**mapping(body.get(key)), **value}
             body[key] = value
     return body
 
 
 def _e911_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(_mapping(entry.get("features")).get("e911"))
+    return mapping(mapping(entry.get("features")).get("e911"))
 
 
 def _sendable(order: Mapping[str, Any]) -> PortInOrderWrite:
@@ -772,14 +706,14 @@ def in_shape(payload: Mapping[str, Any]) -> Json:
     sections = (*_NUMBER_ORDERED_KEYS[:-1],)
     return {
         **payload,
-        "desiredPortSchedule": _mapping(payload.get("desiredPortSchedule")),
+        "desiredPortSchedule": mapping(payload.get("desiredPortSchedule")),
         "phoneNumbers": [
             {
                 **entry,
-                **{key: _mapping(entry.get(key)) for key in sections},
+                **{key: mapping(entry.get(key)) for key in sections},
                 "features": {"e911": _e911_of(entry)},
             }
-            for entry in _mappings(payload.get("phoneNumbers"))
+            for entry in mappings(payload.get("phoneNumbers"))
         ],
     }
 
@@ -805,7 +739,7 @@ def comparable(payload: Mapping[str, Any]) -> dict[Path, str]:
     for key, value in body.items():
         if key not in ("phoneNumbers", "desiredPortSchedule"):
             values[(key,)] = _normal(key, value)
-    for key, value in _mapping(body.get("desiredPortSchedule")).items():
+    for key, value in mapping(body.get("desiredPortSchedule")).items():
         values[("desiredPortSchedule", key)] = _normal(key, value)
     for entry in body.get("phoneNumbers", []):
         number = phone_of(entry)
@@ -837,7 +771,7 @@ def same_order(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Tell quickly whether two payloads were ordered in the very same words; False means maybe."""
 
     def ordered(payload: Mapping[str, Any]) -> list[Any]:
-        entries = _mappings(payload.get("phoneNumbers"))
+        entries = mappings(payload.get("phoneNumbers"))
         return [
             [payload.get(key) for key in _ORDERED_KEYS],
             [

@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "portal.work",
     "portal",
     "orders",
+    "hosting",
     "webhooks",
     "django_htmx",
     "axes",
@@ -314,6 +315,7 @@ LOGGING = {
     "loggers": {
         "portal": {"level": "INFO"},
         "orders": {"level": "INFO"},
+        "hosting": {"level": "INFO"},
         "webhooks": {"level": "INFO"},
         # These two would repeat every doorbell.
         "celery.worker.strategy": {"level": "WARNING"},

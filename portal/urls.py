@@ -10,6 +10,7 @@ from portal import health
 urlpatterns = [
     path("", include("portal.work.urls")),
     path("orders/", include("orders.urls")),
+    path("hosting/", include("hosting.urls")),
     path("operations/", include("portal.operations.urls")),
     path("settings/", include("portal.accounts.urls")),
     path("webhooks/", include("webhooks.urls")),

@@ -8,8 +8,8 @@ from django.template.context import Context
 from orders import list_report
 from orders.forms import MAX_NUMBERS
 from orders.models import NumberList
-from orders.numbers import is_too_long
 from orders.review import Review
+from portal.numbers import is_too_long
 
 register = template.Library()
 

@@ -52,6 +52,15 @@ class SinchProject(models.Model):
     # Days off beside the public holidays: [{"day": "2026-12-24", "name": "Christmas Eve"}].
     days_off = models.JSONField(default=list, blank=True)
     expects_loa = models.BooleanField("port-in orders need an LOA", default=True)
+    # Numbers in one import order; the account manager may raise it.
+    import_limit = models.PositiveSmallIntegerField("numbers in one import order", default=5)
+    # Addresses callbacks may come from, as text: "54.76.19.159" or "10.0.0.0/8"; any when empty.
+    callback_sources = models.JSONField(default=list, blank=True)
+    # The signing secret of hosting callbacks that Sinch had when it was last asked, as a hash.
+    callback_secret_hash = models.CharField(max_length=64, blank=True, editable=False)
+    callback_configuration_read_at = models.DateTimeField(null=True, editable=False)
+    # When all hosting lists of the project were last walked from end to end.
+    hosting_walked_at = models.DateTimeField(null=True, editable=False)
     # How complete the mirror is: when the list at Sinch was last walked from end to end.
     discovered_at = models.DateTimeField(null=True, editable=False)
 
@@ -109,3 +118,42 @@ class WebhookToken(models.Model):
         return cls.objects.create(
             project=project, kind=kind, token=token, token_hash=cls.hash_of(token)
         )
+
+
+class CallbackSecret(models.Model):
+    """A secret that signs hosting callbacks: stored encrypted, several valid at once.
+
+    A new one is valid from the moment it is made, before Sinch has heard of it, and an old one for
+    a while after it was replaced, so that a rotation loses no event.
+    """
+
+    project = models.ForeignKey(
+        SinchProject, on_delete=models.CASCADE, related_name="callback_secrets"
+    )
+    secret = EncryptedTextField()
+    secret_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    set_at = models.DateTimeField(null=True)  # when Sinch accepted it
+    retired_at = models.DateTimeField(null=True, blank=True)  # not valid from then on
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "secret_hash"], name="a_callback_secret_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Callback secret of {self.project}, made {self.created_at:%Y-%m-%d}"
+
+    @staticmethod
+    def hash_of(secret: str) -> str:
+        """Return what a secret is compared by without decrypting it."""
+        return hashlib.sha256(secret.encode()).hexdigest()
+
+    @classmethod
+    def make(cls, project: SinchProject, secret: str = "") -> "CallbackSecret":
+        """Make and store a secret, of 256 random bits when none is given."""
+        secret = secret or secrets.token_urlsafe(32)
+        return cls.objects.create(project=project, secret=secret, secret_hash=cls.hash_of(secret))

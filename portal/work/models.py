@@ -95,8 +95,21 @@ class WorkItem(models.Model):
 
     def get_absolute_url(self) -> str:
         """The page of the order; each app has a route `detail` by the mirror row's key."""
+        return self._address("detail")
+
+    @property
+    def team_note_url(self) -> str:
+        """Where a note for colleagues is posted to."""
+        return self._address("team_note")
+
+    @property
+    def owner_url(self) -> str:
+        """Where an order is taken over or handed over."""
+        return self._address("owner")
+
+    def _address(self, name: str) -> str:
         app = {"port_in": "orders", "hosting": "hosting"}[self.kind]
-        return reverse(f"{app}:detail", args=[self.target_pk])
+        return reverse(f"{app}:{name}", args=[self.target_pk])
 
     @property
     def first_reason(self) -> dict[str, Any] | None:
@@ -160,3 +173,26 @@ class TeamNote(models.Model):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+
+class Decision(models.Model):
+    """What staff decided about an order; it holds for the facts it was made about.
+
+    `fact` names those facts (a key made by the app of the order): with a new one the decision is
+    over. A subclass has the `order` and says which kinds there are.
+    """
+
+    kind: str
+    reason = models.CharField(max_length=4, blank=True)  # the code it is about, such as "P3"
+    fact = models.CharField(max_length=64, blank=True)
+    text = models.CharField(max_length=300, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)  # taken back by a person
+
+    class Meta:
+        abstract = True
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reason}".strip()

@@ -9,7 +9,7 @@ import pytest
 
 from orders import buckets, marks
 from orders.buckets import Facts, Note, Notice, Number, Offer, Reason, Write, work_out
-from orders.marks import Mark
+from portal.work.marks import Mark
 
 PACIFIC = ZoneInfo("US/Pacific")
 # A Tuesday; everything here is told in its week.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from orders import dates
 from orders.dates import Advice
+from portal.work import office
 
 PACIFIC, EASTERN = ZoneInfo("US/Pacific"), ZoneInfo("US/Eastern")
 SEATTLE = ("+12065550142", "+12065550143")
@@ -51,12 +52,12 @@ def said(advice: Advice | None) -> str:
 
 def test_business_days_leave_out_the_weekend():
     friday, monday = date(2026, 6, 12), date(2026, 6, 15)
-    assert dates.bd_between(friday, monday) == 1
-    assert dates.bd_between(monday, friday) == -1
-    assert dates.bd_between(TUESDAY, date(2026, 6, 16)) == 5
-    assert dates.add_bd(friday, 1) == monday
-    assert dates.add_bd(monday, -1) == friday
-    assert dates.add_bd(TUESDAY, 0) == TUESDAY
+    assert office.bd_between(friday, monday) == 1
+    assert office.bd_between(monday, friday) == -1
+    assert office.bd_between(TUESDAY, date(2026, 6, 16)) == 5
+    assert office.add_bd(friday, 1) == monday
+    assert office.add_bd(monday, -1) == friday
+    assert office.add_bd(TUESDAY, 0) == TUESDAY
 
 
 @given(
@@ -65,10 +66,10 @@ def test_business_days_leave_out_the_weekend():
     countries=st.sampled_from([("US",), ("CA",), BOTH]),
 )
 def test_adding_business_days_and_counting_them_agree(start, count, countries):
-    later = dates.add_bd(start, count, countries)
-    assert dates.bd_between(start, later, countries) == count
+    later = office.add_bd(start, count, countries)
+    assert office.bd_between(start, later, countries) == count
     one_by_one = sum(
-        dates.is_bd(start + timedelta(days=n), countries)
+        office.is_bd(start + timedelta(days=n), countries)
         for n in range(1, (later - start).days + 1)
     )
     assert one_by_one == count
@@ -96,21 +97,21 @@ def test_adding_business_days_and_counting_them_agree(start, count, countries):
     ],
 )
 def test_holidays_are_the_federal_ones_on_the_day_they_are_kept(day, country, name):
-    assert dates.holiday_name(day, country) == name
-    assert dates.is_bd(day, (country,)) == (not name)
+    assert office.holiday_name(day, country) == name
+    assert office.is_bd(day, (country,)) == (not name)
 
 
 def test_a_holiday_of_either_country_is_no_business_day_for_numbers_of_both():
-    assert dates.countries_of([*SEATTLE, VANCOUVER]) == BOTH
-    assert dates.countries_of([VANCOUVER]) == ("CA",)
-    assert dates.countries_of([]) == ("US",)
-    assert not dates.is_bd(date(2026, 6, 19), BOTH)
-    assert not dates.is_bd(date(2026, 7, 1), BOTH)
+    assert office.countries_of([*SEATTLE, VANCOUVER]) == BOTH
+    assert office.countries_of([VANCOUVER]) == ("CA",)
+    assert office.countries_of([]) == ("US",)
+    assert not office.is_bd(date(2026, 6, 19), BOTH)
+    assert not office.is_bd(date(2026, 7, 1), BOTH)
 
 
 def test_the_same_time_of_day_is_kept_when_the_clocks_change():
     friday = at(date(2026, 3, 6))
-    monday = dates.moment_plus_bd(friday, 1, PACIFIC)
+    monday = office.moment_plus_bd(friday, 1, PACIFIC)
     assert (monday.date(), monday.hour) == (date(2026, 3, 9), 9)
     assert monday.astimezone(UTC) - friday.astimezone(UTC) == timedelta(hours=71)
 
@@ -357,21 +358,21 @@ DAY_AFTER = {date(2026, 11, 27): "Day after Thanksgiving"}
 
 def test_extra_days_off_are_no_business_days_anywhere_business_days_are_counted():
     friday, monday = date(2026, 11, 27), date(2026, 11, 30)
-    assert dates.is_bd(friday)
-    assert not dates.is_bd(friday, dates.US, DAY_AFTER)
-    assert dates.bd_between(date(2026, 11, 25), monday) == 2
-    assert dates.bd_between(date(2026, 11, 25), monday, dates.US, DAY_AFTER) == 1
-    assert dates.bd_between(monday, date(2026, 11, 25), dates.US, DAY_AFTER) == -1
-    assert dates.add_bd(date(2026, 11, 25), 1, dates.US, DAY_AFTER) == monday
-    moved = dates.moment_plus_bd(at(date(2026, 11, 25)), 1, PACIFIC, dates.US, DAY_AFTER)
+    assert office.is_bd(friday)
+    assert not office.is_bd(friday, office.US, DAY_AFTER)
+    assert office.bd_between(date(2026, 11, 25), monday) == 2
+    assert office.bd_between(date(2026, 11, 25), monday, office.US, DAY_AFTER) == 1
+    assert office.bd_between(monday, date(2026, 11, 25), office.US, DAY_AFTER) == -1
+    assert office.add_bd(date(2026, 11, 25), 1, office.US, DAY_AFTER) == monday
+    moved = office.moment_plus_bd(at(date(2026, 11, 25)), 1, PACIFIC, office.US, DAY_AFTER)
     assert moved == at(monday)
-    assert dates.gap_text(date(2026, 11, 25), monday, dates.US, DAY_AFTER) == "+1"
+    assert dates.gap_text(date(2026, 11, 25), monday, office.US, DAY_AFTER) == "+1"
 
 
 def test_a_day_off_on_a_weekend_or_a_holiday_counts_once():
     twice = {date(2026, 11, 26): "Thanksgiving again", date(2026, 11, 28): "A Saturday"}
     start, end = date(2026, 11, 25), date(2026, 11, 30)
-    assert dates.bd_between(start, end, dates.US, twice) == dates.bd_between(start, end)
+    assert office.bd_between(start, end, office.US, twice) == office.bd_between(start, end)
 
 
 @given(
@@ -380,9 +381,9 @@ def test_a_day_off_on_a_weekend_or_a_holiday_counts_once():
     off=st.sets(st.dates(date(2025, 1, 1), date(2027, 12, 31)), max_size=30),
 )
 def test_adding_and_counting_agree_with_extra_days_off(start, count, off):
-    first = dates.add_bd(start, 1, BOTH, off)
-    day = dates.add_bd(first, count, BOTH, off)
-    assert dates.bd_between(first, day, BOTH, off) == count
+    first = office.add_bd(start, 1, BOTH, off)
+    day = office.add_bd(first, count, BOTH, off)
+    assert office.bd_between(first, day, BOTH, off) == count
 
 
 def test_the_coach_names_an_extra_day_off_and_suggests_another():

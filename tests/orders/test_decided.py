@@ -9,8 +9,8 @@ import pytest
 
 from orders import marks
 from orders.buckets import Facts, Note, Number, Write, work_out
-from orders.marks import Mark
 from portal.work import clocks
+from portal.work.marks import Mark
 from tests.orders.test_buckets import (
     EARLIER,
     NOW,

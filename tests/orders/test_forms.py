@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orders.details import WESTERNMOST, authorizing_moment, split_unit
 from orders.edits import override_forms
 from orders.forms import DraftForm, clean_details, details_body
-from orders.numbers import read_numbers
+from portal.numbers import read_numbers
 from portal.operations.models import Operation
 
 NUMBERS = "206 555 0142\n206 555 0143"

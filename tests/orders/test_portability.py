@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from orders import portability, tasks
 from orders.models import PortabilityResult, PortabilityRun, PortInDraft
-from orders.numbers import read_numbers
 from portal.accounts.models import SinchProject, User
+from portal.numbers import read_numbers
 from portal.sandbox import Sandbox
 from portal.sinch.porting import PortingClient
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.numbers import (
+from portal.numbers import (
     MAX_LINES,
     Line,
     is_canadian,

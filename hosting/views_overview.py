@@ -1,0 +1,13 @@
+"""Placeholder: replaced by whoever builds these pages."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+
+def _none(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    raise Http404
+
+
+overview = _none
+walk_now = _none

@@ -1,0 +1,141 @@
+"""Parts of an order's page that both kinds have, and the mark by which open pages ask for news."""
+
+import datetime
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Concat, JSONObject
+from django.utils.dateparse import parse_datetime
+
+from portal.operations.models import Operation, Reading
+from portal.work.models import TeamNote, TimelineEntry, WorkItem
+
+FIRST_ENTRIES = 40
+MOST_ENTRIES = 1000
+MOST_PANELS = 5
+
+
+def with_mark(rows: QuerySet[Any], *, reader: str, target: str) -> QuerySet[Any]:
+    """Add `mark`: everything that makes an open page out of date when it differs.
+
+    `rows` have a project, an item and a sinch_id; `reader` is the kind of their readings, `target`
+    how operations name them: "port_in" for "port_in:17".
+    """
+    reading = Reading.objects.filter(
+        kind=reader, project=OuterRef("project"), resource_id=OuterRef("sinch_id")
+    ).values(
+        json=JSONObject(
+            read_at="read_at",
+            trouble="last_error",
+            waits=Case(
+                When(Q(read_at=None) | Q(requested_at__gt=F("read_at")), then=Value(True)),
+                default=Value(False),
+                output_field=BooleanField(),
+            ),
+        )
+    )
+    unseen = (
+        Operation.objects.filter(
+            target=Concat(Value(f"{target}:"), Cast(OuterRef("pk"), CharField())), seen_at=None
+        )
+        .order_by("pk")
+        .values(json=JSONObject(pk="pk", state="state", attempts="attempts"))
+    )
+    return rows.annotate(
+        mark=JSONObject(
+            version="item__version", reading=Subquery(reading[:1]), unseen=ArraySubquery(unseen)
+        )
+    )
+
+
+def mark_of(rows: QuerySet[Any], *, reader: str, target: str) -> Subquery:
+    """Return the mark of one order as an expression, to be asked for with the person."""
+    return Subquery(with_mark(rows, reader=reader, target=target).values_list("mark")[:1])
+
+
+def token_of(mark: Any) -> str:
+    """Return the short text an open page asks by."""
+    text = json.dumps(mark, sort_keys=True, cls=DjangoJSONEncoder)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def moment(value: Any) -> datetime.datetime | None:
+    """Return a moment that came as JSON."""
+    return parse_datetime(value) if isinstance(value, str) else None
+
+
+def team_notes_of(item: WorkItem) -> list[TeamNote]:
+    """Return what colleagues wrote for each other, oldest first."""
+    return list(item.team_notes.select_related("by"))
+
+
+@dataclass
+class Freshness:
+    """How old the reading is, and whether a newer one is on its way."""
+
+    at: datetime.datetime | None
+    waits: bool
+    trouble: str
+
+
+def reading_of(mark: dict[str, Any], fetched_at: datetime.datetime | None) -> Freshness:
+    """Return the state of an order's reading, from its mark."""
+    reading = mark.get("reading") or {}
+    newest = max(filter(None, (fetched_at, moment(reading.get("read_at")))), default=None)
+    return Freshness(newest, bool(reading.get("waits")), reading.get("trouble") or "")
+
+
+def operations_of(mark: dict[str, Any]) -> list[Operation]:
+    """Return the writes whose outcome nobody has put away yet, newest first; no payloads."""
+    keys = [row["pk"] for row in mark.get("unseen") or ()]
+    if not keys:
+        return []
+    return list(
+        Operation.objects.filter(pk__in=keys)
+        .select_related("by")
+        .defer("payload")
+        .order_by("-pk")[:MOST_PANELS]
+    )
+
+
+def timeline_of(item_pk: int, show: str, every: bool) -> tuple[list[TimelineEntry], bool]:
+    """Return the newest entries and whether there are earlier ones; one statement.
+
+    `show` is "sinch", "staff" or "" for everything.
+    """
+    entries = TimelineEntry.objects.filter(item_id=item_pk).select_related("by")
+    if show == "sinch":
+        entries = entries.exclude(source=TimelineEntry.Source.STAFF)
+    elif show == "staff":
+        entries = entries.filter(source=TimelineEntry.Source.STAFF)
+    most = MOST_ENTRIES if every else FIRST_ENTRIES
+    found = list(entries[: most + 1])
+    return found[:most], len(found) > most
+
+
+@dataclass
+class Fact:
+    """A line of the facts beside an order."""
+
+    label: str
+    value: str
+    hint: str = ""
+    is_id: bool = False
+    is_phone: bool = False
+    differs: bool = False  # other numbers of the order have another one
