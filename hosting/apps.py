@@ -9,7 +9,8 @@ class HostingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine and the search how hosting things are written, read and found."""
-        from hosting import handlers, readers
+        from hosting import handlers, overview, readers
 
         handlers.register()
         readers.register()
+        overview.register()

@@ -1,5 +1,258 @@
-"""Placeholder."""
+"""How each write about an imported number is sent, looked up after a lost answer, and settled."""
+
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from hosting import moves, sync, sync_numbers, wire
+from hosting.models import ImportedNumber
+from portal.accounts import callbacks, clients
+from portal.operations import readings, runner
+from portal.operations.heard import recall, remember
+from portal.operations.models import Operation
+from portal.operations.runner import Found, Handler, Refused
+from portal.sinch.errors import SinchConflict, SinchNotFound
+from portal.sinch.hosting import HostingClient
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Make the writes known to the engine."""
+    for handler in (
+        CreateHandler(),
+        RenameHandler(),
+        UnlinkHandler(),
+        LinkHandler(),
+        DeleteHandler(),
+    ):
+        runner.register(handler)
+
+
+def _client(operation: Operation) -> HostingClient:
+    return clients.hosting_client(operation.project)
+
+
+class NumberHandler(Handler):
+    """What all writes about an imported number have in common."""
+
+    def number(self, operation: Operation) -> ImportedNumber:
+        """Return the number it is about. Raises Refused when there is none."""
+        found = self._or_none(operation)
+        if found is None:
+            raise Refused("This number is not in the desk any more.")
+        return found
+
+    def look(self, operation: Operation) -> wire.ImportedFacts:
+        """Read the number at Sinch, and keep it for settling."""
+        at = timezone.now()
+        payload = dict(_client(operation).get_imported_number(operation.payload["phone"]))
+        remember(operation, {"number": payload, "partial": False}, at)
+        return wire.read_imported(payload)
+
+    def patch(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a change with our callback address, and keep the answer for settling."""
+        at = timezone.now()
+        if address := callbacks.callback_url(operation.project):
+            body = {**body, "callbackUrl": address}
+        answer = _client(operation).update_imported_number(operation.payload["phone"], body)
+        remember(operation, {"number": dict(answer), "partial": True}, at)
+        return {}
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store what Sinch said, and have the number read with its provisioning."""
+        heard = recall(operation)
+        phone = operation.payload["phone"]
+        if heard is not None and heard.payload["number"]:
+            sync_numbers.store_imported(
+                operation.project,
+                {**heard.payload["number"], "phoneNumber": phone},
+                heard.at,
+                partial=bool(heard.payload["partial"]),
+            )
+        self.touch(operation)
+        readings.want_one(operation.project, sync.IMPORTED_READER, phone, "staff")
+
+    def failed(self, operation: Operation) -> None:
+        """Have the number read: Sinch may know more than the mirror."""
+        recall(operation)
+        self.touch(operation)
+        readings.want_one(
+            operation.project, sync.IMPORTED_READER, operation.payload["phone"], "staff"
+        )
+
+    def uncertain(self, operation: Operation) -> None:
+        """Let open pages show that the outcome is being looked up."""
+        self.touch(operation)
+
+    def seen(self, operation: Operation) -> None:
+        """Let open pages know that somebody has looked at the outcome."""
+        self.touch(operation)
+
+    def touch(self, operation: Operation) -> None:
+        """Let open pages of the number know."""
+        if row := self._or_none(operation):
+            sync_numbers.touch(row)
+
+    @staticmethod
+    def _or_none(operation: Operation) -> ImportedNumber | None:
+        return ImportedNumber.objects.filter(
+            project=operation.project, phone_number=operation.payload["phone"]
+        ).first()
+
+
+class CreateHandler(NumberHandler):
+    """Imports one number; one that is imported already is read and shown instead."""
+
+    kind = "imported.create"
+    how_found_out = "The number is read at Sinch: when it is there, it was imported."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Import it. A conflict is no failure when the number is ours: it is there."""
+        at = timezone.now()
+        body = dict(operation.payload["body"])
+        if address := callbacks.callback_url(operation.project):
+            body["callbackUrl"] = address
+        try:
+            answer = _client(operation).import_number(body)
+        except SinchConflict:
+            if self.find_out(operation) is None:
+                raise
+            return {"was_there": True}
+        remember(operation, {"number": dict(answer), "partial": True}, at)
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look whether the number is there."""
+        try:
+            self.look(operation)
+        except SinchNotFound:
+            return None
+        return Found({})
+
+
+class RenameHandler(NumberHandler):
+    """Gives a number another name."""
+
+    kind = "imported.rename"
+    how_found_out = "The number is read at Sinch and its name compared; sending it again is safe."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the name."""
+        return self.patch(operation, {"displayName": operation.payload["name"]})
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Compare the name."""
+        name = self.look(operation).display_name
+        return Found({}) if name == operation.payload["name"] else None
+
+
+class UnlinkHandler(NumberHandler):
+    """Gives up links of a number; the first half of a move."""
+
+    kind = moves.UNLINK
+    how_found_out = (
+        "The number is read at Sinch: empty links, or links being taken away, tell that it was "
+        "done."
+    )
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the links to be given up, empty."""
+        return self.patch(operation, {"smsConfiguration": operation.payload["configuration"]})
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look at the links and at what is being done to them."""
+        said, sent = self.look(operation), operation.payload["configuration"]
+        gone = []
+        if "servicePlanId" in sent:
+            gone.append(not said.service_plan_id or said.platform_type == wire.DEPROVISIONING)
+        if "campaignId" in sent:
+            gone.append(not said.campaign_id or said.campaign_type == wire.DEPROVISIONING)
+        return Found({}) if all(gone) else None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Let the move wait for Sinch, then store what Sinch said."""
+        moves.unlinked(operation)
+        super().succeeded(operation, answer)
+
+    def failed(self, operation: Operation) -> None:
+        """Stop the move."""
+        moves.stopped(operation)
+        super().failed(operation)
+
+    def taken_up(self, operation: Operation) -> None:
+        """Let the move go on."""
+        moves.taken_up(operation)
+
+
+class LinkHandler(NumberHandler):
+    """Makes new links of a number; the second half of a move."""
+
+    kind = moves.LINK
+    how_found_out = "The number is read at Sinch: when the new links are there, it was done."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the new links."""
+        return self.patch(operation, {"smsConfiguration": operation.payload["configuration"]})
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Compare the links; a provisioning that is only scheduled counts."""
+        at_sinch = self.look(operation)
+        heard = recall(operation)
+        pending: dict[str, Any] = {}
+        if heard is not None:
+            remember(operation, heard.payload, heard.at)
+            sms = wire.mapping(heard.payload["number"].get("smsConfiguration"))
+            pending = dict(wire.mapping(sms.get("scheduledProvisioning")))
+        sent = operation.payload["configuration"]
+        there = [
+            sent["servicePlanId"] in (at_sinch.service_plan_id, pending.get("servicePlanId"))
+            if "servicePlanId" in sent
+            else True,
+            sent["campaignId"] in (at_sinch.campaign_id, pending.get("campaignId"))
+            if "campaignId" in sent
+            else True,
+        ]
+        return Found({}) if all(there) else None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Let the move settle, then store what Sinch said."""
+        moves.linked(operation)
+        super().succeeded(operation, answer)
+
+    def failed(self, operation: Operation) -> None:
+        """Stop the move."""
+        moves.stopped(operation)
+        super().failed(operation)
+
+    def taken_up(self, operation: Operation) -> None:
+        """Let the move go on."""
+        moves.taken_up(operation)
+
+
+class DeleteHandler(NumberHandler):
+    """Deletes a number at Sinch; one that is gone already was deleted."""
+
+    kind: ClassVar[str] = "imported.delete"
+    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Delete it."""
+        try:
+            _client(operation).delete_imported_number(operation.payload["phone"])
+        except SinchNotFound:
+            return {"was_gone": True}
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look whether it is gone."""
+        try:
+            self.look(operation)
+        except SinchNotFound:
+            return Found({})
+        return None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Note that it is gone."""
+        recall(operation)
+        phone = operation.payload["phone"]
+        sync_numbers.mark_imported_gone(operation.project, phone, timezone.now())
+        self.touch(operation)

@@ -1,5 +1,242 @@
-"""Placeholder."""
+"""How a hosting order is made at Sinch, looked up after a lost answer, and settled."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from hosting import sync, wire
+from hosting.models import HostingDraft, HostingOrder, QualifiedNumber
+from portal.accounts import clients
+from portal.operations import readings, runner
+from portal.operations.heard import after_sending, recall, remember
+from portal.operations.models import Operation
+from portal.operations.runner import Found, Refused
+from portal.sinch.errors import (
+    SinchConflict,
+    SinchInvalidRequest,
+    SinchNotFound,
+    SinchUnexpectedReply,
+)
+from portal.sinch.hosting import HostingClient
+from portal.work import drafts, items
+from portal.work.items import Event
+from portal.work.models import WorkItem
+
+# Sinch's clock may be behind ours.
+CREATED_SLACK = timedelta(hours=1)
+STATES = tuple(HostingOrder.State.values)
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Make the writes known to the engine."""
+    for handler in (
+        ImportHandler(),
+        TextEnableHandler(),
+        TollFreeHandler(),
+        QualifiedTextEnableHandler(),
+        QualifiedTollFreeHandler(),
+    ):
+        runner.register(handler)
+
+
+class CreateHandler(drafts.CreateHandler):
+    """Makes one hosting order. Payload: {"draft": its key, "body": the request}.
+
+    Sinch knows no idempotency key: it is sent once, and looked for among the orders of its plan
+    and campaign by name and numbers.
+    """
+
+    drafts = HostingDraft
+    order_type: ClassVar[str]
+    how_found_out = (
+        "Orders of the plan and campaign are listed at Sinch; a new one with our name and exactly "
+        "our numbers is ours."
+    )
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send the request and return what Sinch says of the order."""
+        raise NotImplementedError
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Make the order; when the answer does not say its id, look for it."""
+        at, client = timezone.now(), clients.hosting_client(operation.project)
+        try:
+            order = self.create(client, operation.payload["body"])
+        except (SinchInvalidRequest, SinchConflict, SinchNotFound):
+            # A try before this one may have come through later than anybody looked for it.
+            if operation.attempts > 1 and (found := self.find_out(operation)) is not None:
+                return found.answer
+            raise
+        if not order.get("hostingOrderId"):
+            found = self.find_out(operation)
+            if found is None:
+                raise SinchUnexpectedReply(
+                    "the answer names no order", method="POST", outcome_unknown=True
+                )
+            return found.answer
+        remember(operation, order, at)
+        return {"id": str(order["hostingOrderId"])}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look for a new order with our name and exactly our numbers."""
+        client = clients.hosting_client(operation.project)
+        body = operation.payload["body"]
+        wanted = set(body["numbers"])
+        known = set(
+            HostingOrder.objects.filter(
+                project=operation.project, first_seen_at__lt=operation.created_at
+            ).values_list("sinch_id", flat=True)
+        )
+        at = timezone.now()
+        for order in self._candidates(operation, client, body):
+            if order["hostingOrderId"] in known:
+                continue
+            said = {
+                wire.phone_of(number)
+                for number in client.iter_hosting_order_numbers(order["hostingOrderId"])
+            }
+            if said == wanted:
+                remember(operation, order, at)
+                return Found({"id": order["hostingOrderId"]})
+        return None
+
+    def _candidates(
+        self, operation: Operation, client: HostingClient, body: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        since = operation.created_at - CREATED_SLACK
+        try:
+            for state in STATES:
+                for entry in client.iter_hosting_orders(
+                    state=state,
+                    order_type=self.order_type,
+                    service_plan_id=body["servicePlanId"],
+                    campaign_id=body.get("campaignId", ""),
+                ):
+                    created = wire.read_moment(entry.get("createdTime"))
+                    is_new = created is None or created >= since
+                    if is_new and entry.get("displayName") == body["displayName"]:
+                        yield dict(entry)
+        except SinchInvalidRequest as error:
+            if body.get("campaignId"):
+                raise
+            raise Refused(
+                "Sinch lists no orders without a campaign, so this one cannot be looked up. Look "
+                f"for “{body['displayName']}” in Sinch’s dashboard before sending it again."
+            ) from error
+
+    def looked_up_by(self, operation: Operation) -> str:
+        """Return our name for the order."""
+        return f"its name, “{operation.payload['body']['displayName']}”"
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store the order, hand it to who sent it, and close the draft."""
+        heard, body = recall(operation), operation.payload["body"]
+        draft = HostingDraft.objects.select_related("follows").get(pk=operation.payload["draft"])
+        read = {"hostingOrderId": answer["id"], "type": self.order_type}
+        if heard is not None:
+            read |= {key: value for key, value in heard.payload.items() if value is not None}
+        order = sync.store_reading(
+            operation.project,
+            read,
+            heard.at if heard else operation.sent_at or operation.created_at,
+            sent=body,
+            follows=draft.follows,
+        ).order
+        item = WorkItem.objects.get(pk=order.item_id)
+        if item.assignee_id is None and operation.by_id is not None:
+            items.save_item(item, {"assignee_id": operation.by_id})
+        HostingDraft.objects.filter(pk=draft.pk).update(
+            state=HostingDraft.State.SENT, order=order, updated_at=timezone.now()
+        )
+        items.adopt(item, operation)
+        sync.tell(
+            order,
+            [
+                Event(
+                    f"Order accepted by Sinch as {answer['id']}",
+                    ("operation", operation.pk, "accepted"),
+                    tone="done",
+                    glyph="done",
+                    cause=after_sending(operation),
+                    operation=operation,
+                )
+            ],
+        )
+        if draft.follows is not None:
+            text = f"{len(body['numbers'])} of its numbers move to Sinch at T-Mobile by {item}"
+            fact = ("operation", operation.pk, "follows")
+            sync.tell(draft.follows, [Event(text, fact, tone="date", glyph="half")])
+        readings.want_one(operation.project, sync.ORDER_READER, order.sinch_id, "staff")
+        self._read_qualified(operation)
+
+    @staticmethod
+    def _read_qualified(operation: Operation) -> None:
+        rows = QualifiedNumber.objects.filter(
+            project=operation.project, phone_number__in=operation.payload["body"]["numbers"]
+        )
+        wishes = dict.fromkeys(rows.values_list("phone_number", flat=True), timezone.now())
+        readings.want(operation.project, sync.QUALIFIED_READER, wishes, "staff")
+
+    def failed(self, operation: Operation) -> None:
+        """Open the draft again; what Sinch says is imported already is read and shown."""
+        super().failed(operation)
+        if operation.answer.get("status") == 409:
+            wishes = dict.fromkeys(operation.payload["body"]["numbers"], timezone.now())
+            readings.want(operation.project, sync.IMPORTED_READER, wishes, "staff")
+
+
+class ImportHandler(CreateHandler):
+    """Makes an import order."""
+
+    kind = "hosting.import"
+    order_type = "IMPORT"
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Import."""
+        return dict(client.import_numbers(body))
+
+
+class TextEnableHandler(CreateHandler):
+    """Makes a text-enable order."""
+
+    kind = "hosting.text_enable"
+    order_type = "TYPE_TEXT_ENABLE"
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Text-enable."""
+        return dict(client.text_enable_numbers(body))
+
+
+class TollFreeHandler(CreateHandler):
+    """Makes a toll-free order."""
+
+    kind = "hosting.toll_free"
+    order_type = "TYPE_TEXT_ENABLE"
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Text-enable toll-free numbers."""
+        return dict(client.text_enable_toll_free_numbers(body))
+
+
+class QualifiedTextEnableHandler(CreateHandler):
+    """Makes a text-enable order of verified numbers; Sinch answers with its id alone."""
+
+    kind = "hosting.text_enable_qualified"
+    order_type = "TYPE_TEXT_ENABLE"
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Text-enable verified numbers."""
+        return {"hostingOrderId": client.text_enable_qualified_numbers(body)}
+
+
+class QualifiedTollFreeHandler(CreateHandler):
+    """Makes a toll-free order of verified numbers."""
+
+    kind = "hosting.toll_free_qualified"
+    order_type = "TYPE_TEXT_ENABLE"
+
+    def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Text-enable verified toll-free numbers."""
+        return dict(client.text_enable_qualified_toll_free_numbers(body))

@@ -1,5 +1,250 @@
-"""Placeholder."""
+"""How each write about qualified numbers is sent, looked up after a lost answer, and settled."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from hosting import sync, sync_numbers
+from hosting.models import QualifiedNumber
+from portal.accounts import clients
+from portal.operations import readings, runner
+from portal.operations.heard import recall, remember
+from portal.operations.models import Operation
+from portal.operations.runner import Found, Handler, Refused
+from portal.sinch.errors import SinchInvalidRequest, SinchNotFound
+from portal.sinch.hosting import HostingClient
+
+State = QualifiedNumber.State
+REFUSED_STATES = (State.VERIFICATION_FAILED, State.VERIFICATION_BLOCKED)
+PAST_PROOF = (State.VERIFIED, State.HOSTING_IN_PROGRESS, State.HOSTING_DONE, State.HOSTING_FAILED)
+WRONG_CODE = "Sinch did not accept the code. Listen to the call again, or have it called anew."
+BLOCKED = "Proof by phone call is blocked for this number now; use invoices."
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Make the writes known to the engine."""
+    for handler in (AddHandler(), CallHandler(), VerifyHandler(), DeleteHandler()):
+        runner.register(handler)
+
+
+def _client(operation: Operation) -> HostingClient:
+    return clients.hosting_client(operation.project)
+
+
+class AddHandler(Handler):
+    """Has a batch of numbers qualified. Payload: {"numbers": [E.164, …]}."""
+
+    kind = "qualified.add"
+    stands_alone = True
+    how_found_out = (
+        "Each number of the batch is read at Sinch: numbers that are there were taken in, and "
+        "only the others are sent again."
+    )
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the batch, and keep what Sinch took in for settling."""
+        at = timezone.now()
+        numbers = operation.payload.get("missing") or operation.payload["numbers"]
+        taken = _client(operation).add_qualified_numbers(numbers)
+        remember(operation, {"numbers": [dict(entry) for entry in taken]}, at)
+        return {"taken": len(taken) or len(numbers)}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look for each number; the next try sends those that are not there."""
+        client, at = _client(operation), timezone.now()
+        found, missing = [], []
+        for phone in operation.payload["numbers"]:
+            try:
+                found.append(dict(client.get_qualified_number(phone)))
+            except SinchNotFound:
+                missing.append(phone)
+        if missing:
+            operation.payload = {**operation.payload, "missing": missing}
+            Operation.objects.filter(pk=operation.pk).update(payload=operation.payload)
+            return None
+        remember(operation, {"numbers": found}, at)
+        return Found({"taken": len(found)})
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store what Sinch said, and have every number of the batch read."""
+        heard = recall(operation)
+        if heard is not None:
+            for entry in heard.payload["numbers"]:
+                if entry.get("phoneNumber") and entry.get("globalProcessState"):
+                    sync_numbers.store_qualified(operation.project, entry, heard.at)
+        now = timezone.now()
+        wishes = dict.fromkeys(operation.payload["numbers"], now)
+        readings.want(operation.project, sync.QUALIFIED_READER, wishes, "staff")
+
+    def failed(self, operation: Operation) -> None:
+        """Nothing to settle: no number of the batch is in the mirror yet."""
+        recall(operation)
+
+
+class QualifiedHandler(Handler):
+    """What all writes about one qualified number have in common. Payload: {"phone": …}."""
+
+    def read(self, operation: Operation) -> str:
+        """Read the number at Sinch, keep it for settling, and return its state."""
+        at = timezone.now()
+        payload = dict(_client(operation).get_qualified_number(operation.payload["phone"]))
+        remember(operation, payload, at)
+        return str(payload.get("globalProcessState") or "")
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store what Sinch said, and have the number read."""
+        heard = recall(operation)
+        phone = operation.payload["phone"]
+        if heard is not None and heard.payload.get("globalProcessState"):
+            payload = {**heard.payload, "phoneNumber": phone}
+            sync_numbers.store_qualified(operation.project, payload, heard.at)
+        self.touch(operation)
+        readings.want_one(operation.project, sync.QUALIFIED_READER, phone, "staff")
+
+    def failed(self, operation: Operation) -> None:
+        """Have the number read, and let open pages know."""
+        recall(operation)
+        self.touch(operation)
+        phone = operation.payload["phone"]
+        readings.want_one(operation.project, sync.QUALIFIED_READER, phone, "staff")
+
+    def uncertain(self, operation: Operation) -> None:
+        """Let open pages show that the outcome is being looked up."""
+        self.touch(operation)
+
+    def seen(self, operation: Operation) -> None:
+        """Let open pages know that somebody has looked at the outcome."""
+        self.touch(operation)
+
+    def touch(self, operation: Operation) -> None:
+        """Let open pages of the number know."""
+        row = QualifiedNumber.objects.filter(
+            project=operation.project, phone_number=operation.payload["phone"]
+        ).first()
+        if row is not None:
+            sync_numbers.touch(row)
+
+
+class CallHandler(QualifiedHandler):
+    """Has Sinch call a number and read out a code."""
+
+    kind = "qualified.call"
+    how_found_out = (
+        "Nothing at Sinch tells whether a call was made: a person who may hear the phone decides "
+        "whether to call again."
+    )
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Ask for the call."""
+        at = timezone.now()
+        answer = _client(operation).send_voice_challenge(operation.payload["phone"])
+        remember(operation, dict(answer), at)
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Read the number; a call itself leaves no trace. Raises Refused, for a person."""
+        state = self.read(operation)
+        if state in (*PAST_PROOF, State.VERIFICATION_PENDING) and state != operation.payload.get(
+            "state"
+        ):
+            return Found({})
+        raise Refused(
+            "The answer was lost, so nobody knows whether Sinch called. If the phone has not rung "
+            "in a minute, call again."
+        )
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Note when it was called."""
+        super().succeeded(operation, answer)
+        QualifiedNumber.objects.filter(
+            project=operation.project, phone_number=operation.payload["phone"]
+        ).update(called_at=operation.sent_at or timezone.now())
+
+
+class VerifyHandler(QualifiedHandler):
+    """Hands back the code that somebody heard. A 200 with a failed state is no success."""
+
+    kind = "qualified.verify"
+    how_found_out = "The number is read at Sinch: its state tells whether the code was accepted."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Send the code, and read the state of the answer. Raises Refused for a wrong one."""
+        at, client = timezone.now(), _client(operation)
+        phone = operation.payload["phone"]
+        try:
+            answer = dict(client.verify_voice_challenge(phone, operation.payload["code"]))
+        except SinchInvalidRequest:
+            # Sinch may say so with an error; its state says whether more tries are left.
+            state = self.read(operation)
+            raise Refused(BLOCKED if state == State.VERIFICATION_BLOCKED else WRONG_CODE) from None
+        if not answer.get("globalProcessState"):
+            answer = dict(client.get_qualified_number(phone))
+        remember(operation, answer, at)
+        self._judge(str(answer.get("globalProcessState") or ""))
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Judge by the state."""
+        state = self.read(operation)
+        if state in PAST_PROOF:
+            return Found({})
+        if state != operation.payload.get("state"):
+            self._judge(state)
+        return None
+
+    @staticmethod
+    def _judge(state: str) -> None:
+        if state == State.VERIFICATION_BLOCKED:
+            raise Refused(BLOCKED)
+        if state == State.VERIFICATION_FAILED:
+            raise Refused(WRONG_CODE)
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Store the state; the code has done its work and is not kept."""
+        super().succeeded(operation, answer)
+        self._forget(operation)
+
+    @staticmethod
+    def _forget(operation: Operation) -> None:
+        kept = {name: value for name, value in operation.payload.items() if name != "code"}
+        Operation.objects.filter(pk=operation.pk).update(payload=kept)
+
+    def failed(self, operation: Operation) -> None:
+        """Store the state that came with the refusal, which says whether more tries are left."""
+        if operation.state == Operation.State.REFUSED:
+            self._forget(operation)
+        heard = recall(operation)
+        if heard is not None and heard.payload.get("globalProcessState"):
+            payload = {**heard.payload, "phoneNumber": operation.payload["phone"]}
+            sync_numbers.store_qualified(operation.project, payload, heard.at)
+        super().failed(operation)
+
+
+class DeleteHandler(QualifiedHandler):
+    """Deletes a qualified number at Sinch; one that is gone already was deleted."""
+
+    kind = "qualified.delete"
+    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Delete it."""
+        try:
+            _client(operation).delete_qualified_number(operation.payload["phone"])
+        except SinchNotFound:
+            return {"was_gone": True}
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look whether it is gone."""
+        try:
+            self.read(operation)
+        except SinchNotFound:
+            return Found({})
+        return None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Note that it is gone."""
+        recall(operation)
+        phone = operation.payload["phone"]
+        sync_numbers.mark_qualified_gone(operation.project, phone, timezone.now())
+        self.touch(operation)

@@ -1,5 +1,157 @@
-"""Placeholder."""
+"""How hosting orders, imported numbers and qualified numbers are read from Sinch."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from hosting import buckets, facts, sync, sync_numbers, wire
+from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
+from portal.accounts import clients
+from portal.operations import readings
+from portal.operations.models import Reading
+from portal.sinch.errors import SinchNotFound
+from portal.work import search
+
+JITTER = 0.1  # of the pause between two readings, so that they spread
+SOON = timedelta(seconds=20)  # while something is being worked on at Sinch and somebody waits
+CALM = timedelta(hours=24)
+# States of a qualified number that move by themselves, and how often they are looked at.
+_QUALIFIED_PAUSES = {
+    QualifiedNumber.State.ELIGIBLE_CHECK_PENDING: timedelta(minutes=15),
+    QualifiedNumber.State.VERIFICATION_PENDING: timedelta(minutes=30),
+    QualifiedNumber.State.HOSTING_IN_PROGRESS: timedelta(minutes=30),
+}
+_QUALIFIED_ENDS = (
+    QualifiedNumber.State.HOSTING_DONE,
+    QualifiedNumber.State.NOT_ELIGIBLE,
+)
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Make the readings known to the engine, and the numbers to the search."""
+    readings.register(OrderReader())
+    readings.register(ImportedReader())
+    readings.register(QualifiedReader())
+    search.register_numbers(sync.items_with_number)
+
+
+def _spread(pause: timedelta | None) -> timedelta | None:
+    return None if pause is None else pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+
+
+def _in_words(reading: Reading, started_at: datetime) -> str:
+    cause = reading.cause or readings.SWEEP
+    if cause == readings.WEBHOOK:
+        seconds = max(0, round((started_at - reading.requested_at).total_seconds()))
+        return f"callback, read {seconds} s later"
+    return "sweep: no callback came" if cause == readings.SWEEP else "read on request"
+
+
+class OrderReader(readings.Reader):
+    """Reads one hosting order with its report and all its numbers."""
+
+    kind = sync.ORDER_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read the order and store it; return when to look again. Raises SinchError.
+
+        When all numbers have got to their ends the order is read once more: it may have been
+        finished while they were read, and no event would tell.
+        """
+        client = clients.hosting_client(reading.project)
+        said = _in_words(reading, started_at)
+        cause = reading.cause or readings.SWEEP
+        try:
+            payload: dict[str, Any] = dict(client.get_hosting_order(reading.resource_id))
+            numbers = [dict(n) for n in client.iter_hosting_order_numbers(reading.resource_id)]
+            report = client.get_hosting_order_report(reading.resource_id)
+            if payload.get("state") not in facts.FINISHED and _are_at_their_ends(numbers):
+                payload = dict(client.get_hosting_order(reading.resource_id))
+        except SinchNotFound:
+            sync.mark_gone(reading.project, reading.resource_id, started_at, said)
+            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            return None
+        stored = sync.store_reading(
+            reading.project,
+            payload,
+            started_at,
+            numbers=numbers,
+            report=report,
+            cause=said,
+            first_cause="" if cause == readings.SWEEP else said,
+        )
+        if cause == readings.SWEEP and stored.told and not stored.is_new:
+            readings.count_missed(reading.pk)
+        if stored.is_changed and stored.order.state == facts.COMPLETED:
+            _want_numbers(stored.order.project_id, [str(wired["phoneNumber"]) for wired in numbers])
+        pause = buckets.pause_before_reading(sync.facts_of(stored.order), timezone.now())
+        return _spread(pause)
+
+
+def _are_at_their_ends(numbers: list[dict[str, Any]]) -> bool:
+    verdicts = {wire.read_steps(number).verdict for number in numbers}
+    return bool(verdicts) and "pending" not in verdicts
+
+
+def _want_numbers(project: int, phones: list[str]) -> None:
+    """Have the numbers of a finished order read by themselves, behind everything else."""
+    now = timezone.now()
+    readings.want(project, sync.IMPORTED_READER, dict.fromkeys(phones, now), readings.SWEEP)
+    known = QualifiedNumber.objects.filter(project=project, phone_number__in=phones, gone_at=None)
+    wishes = dict.fromkeys(known.values_list("phone_number", flat=True), now)
+    readings.want(project, sync.QUALIFIED_READER, wishes, readings.SWEEP)
+
+
+class ImportedReader(readings.Reader):
+    """Reads one imported number."""
+
+    kind = sync.IMPORTED_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read and store it; soon again while something is under way. Raises SinchError."""
+        client = clients.hosting_client(reading.project)
+        try:
+            payload: Any = client.get_imported_number(reading.resource_id)
+        except SinchNotFound:
+            sync_numbers.mark_imported_gone(reading.project, reading.resource_id, started_at)
+            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            return None
+        row = sync_numbers.store_imported(reading.project, payload, started_at)
+        return _spread(pause_of_imported(row))
+
+
+def pause_of_imported(row: ImportedNumber) -> timedelta:
+    """Return how long to wait before reading an imported number again."""
+    moving = row.moves.filter(state__in=NumberMove.LIVING).exists()
+    if moving:
+        return SOON
+    if row.is_settling:
+        young = timezone.now() - row.status_since < timedelta(minutes=30)
+        return timedelta(minutes=2) if young else timedelta(minutes=30)
+    return CALM
+
+
+class QualifiedReader(readings.Reader):
+    """Reads one qualified number."""
+
+    kind = sync.QUALIFIED_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read and store it; by its state again. Raises SinchError."""
+        client = clients.hosting_client(reading.project)
+        try:
+            payload: Any = client.get_qualified_number(reading.resource_id)
+        except SinchNotFound:
+            sync_numbers.mark_qualified_gone(reading.project, reading.resource_id, started_at)
+            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            return None
+        row = sync_numbers.store_qualified(reading.project, payload, started_at)
+        if row.state in _QUALIFIED_ENDS:
+            return None
+        return _spread(
+            _QUALIFIED_PAUSES.get(QualifiedNumber.State(row.state), timedelta(hours=6))
+            if row.state in QualifiedNumber.State.values
+            else CALM
+        )

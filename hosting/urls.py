@@ -60,6 +60,6 @@ urlpatterns = [
     path("qualified/<int:pk>/verify/", views_qualified.verify, name="qualified_verify"),
     path("qualified/<int:pk>/delete/", views_qualified.delete, name="qualified_delete"),
     # How complete the picture is
-    path("overview/", views_overview.overview, name="overview"),
+    path("overview/", views_overview.overview_page, name="overview"),
     path("overview/walk/", views_overview.walk_now, name="walk_now"),
 ]

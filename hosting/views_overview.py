@@ -1,13 +1,51 @@
-"""Placeholder: replaced by whoever builds these pages."""
+"""How complete the desk's picture of hosting is, and looking anew."""
 
-from typing import Any
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
 
-from django.http import Http404, HttpRequest, HttpResponse
+from hosting import actions, overview
+from hosting.forms_numbers import PairForm
+from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
+from portal.htmx import HtmxHttpRequest
 
 
-def _none(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    raise Http404
+@login_required
+@require_http_methods(["GET", "POST"])
+def overview_page(request: HtmxHttpRequest) -> HttpResponse:
+    """Show which plans and campaigns are known, how old each picture is, and what is not listed.
+
+    On POST, keep a plan and campaign to be walked as well.
+    """
+    project = actions.project_for_new_orders()
+    if project is None:
+        return render(request, "hosting/overview.html", {"no_project": True})
+    sends = person(request).has_perm(MAY_SEND)
+    form = PairForm(request.POST if request.method == "POST" and sends else None)
+    if form.is_valid():
+        form.keep(project, person(request))
+        overview.want_walks(project, "staff")
+        messages.success(request, "Kept. Sinch is being asked for its orders and numbers.")
+        return redirect("hosting:overview")
+    context = {
+        "project": project,
+        "picture": overview.picture_of(project),
+        "form": form,
+        "may_send": sends,
+        "no_right": NO_RIGHT,
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "hosting/overview.html", context, status=status)
 
 
-overview = _none
-walk_now = _none
+@agents_only
+@require_POST
+def walk_now(request: HtmxHttpRequest) -> HttpResponse:
+    """Have all lists walked now."""
+    project = actions.project_for_new_orders()
+    if project is not None:
+        overview.want_walks(project, "staff")
+        messages.success(request, "Sinch is being asked for everything it lists.")
+    return redirect("hosting:overview")

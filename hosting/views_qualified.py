@@ -1,23 +1,387 @@
-"""Placeholder: replaced by whoever builds these pages."""
+"""Qualified numbers: the list, adding, proving by call or invoices, and text-enabling."""
 
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Count, Subquery
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from hosting import actions, clocks, number_list, page, sync, wire
+from hosting import actions_qualified as qualified
+from hosting.forms_numbers import CodeForm, QualifyForm
+from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
+from hosting.models import QualifiedNumber
+from portal import words
+from portal.accounts.sessions import signed_in_user
+from portal.csvfile import download
+from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.operations.models import Operation, Reading
+from portal.sinch import payloads_hosting
+from portal.work.actions import NotPossible
+from portal.work.clocks import Clock, clock_of
+from portal.work.office import Calendar, countries_of, zone_named
+from portal.work.queue import count_text
+
+State = QualifiedNumber.State
+LIST = "hosting:qualified_numbers"
 
 
-def _none(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    raise Http404
+def _parameters(request: HtmxHttpRequest) -> dict[str, str]:
+    state = request.GET.get("state", "")
+    return {
+        "q": request.GET.get("q", "").replace("\0", "")[:60].strip(),
+        "state": state if state in (*State.values, "us") else "",
+    }
 
 
-qualified_numbers = _none
-qualified_live = _none
-qualified_csv = _none
-qualify = _none
-qualified_number = _none
-qualified_number_live = _none
-refresh = _none
-call = _none
-verify = _none
-invoices = _none
-text_enable = _none
-delete = _none
+def _rows(parameters: dict[str, str]) -> Any:
+    rows = QualifiedNumber.objects.filter(gone_at=None)
+    if parameters["state"] == "us":
+        rows = rows.filter(state__in=qualified.NEEDS_US)
+    elif parameters["state"]:
+        rows = rows.filter(state=parameters["state"])
+    if parameters["q"]:
+        rows = rows.filter(number_list.number_condition(parameters["q"]))
+    return rows
+
+
+class Line:
+    """A qualified number in words: what it means, whose move it is, and its clock."""
+
+    def __init__(self, number: QualifiedNumber, office: Calendar) -> None:
+        self.number = number
+        chip = words.chip("qualified", number.state)
+        self.mailed = number.invoices_sent_at if number.state in qualified.PROVABLE else None
+        self.move = "sinch" if self.mailed else chip.move
+        self.tone = "wait" if self.mailed else chip.tone
+        self.glyph = "wait" if self.mailed else chip.glyph
+        self.label = "Invoices under review" if self.mailed else chip.label
+        self.sentence = (
+            "Invoices were mailed; the review mostly takes 1 to 3 days."
+            if self.mailed
+            else chip.sentence
+        )
+        self.error = number.eligibility_error or number.ownership_error or number.hosted_error
+        kept = clocks.qualified_clock(number.state, number.state_since, self.mailed, office)
+        self.clock: Clock | None = clock_of({"clock": kept.as_json()}) if kept else None
+
+    @property
+    def may_be_chosen(self) -> bool:
+        """Whether something can be done with several of its kind."""
+        return self.number.state in (*qualified.PROVABLE, State.VERIFIED)
+
+
+def _office(rows: list[QualifiedNumber], project: Any) -> Calendar:
+    zone = zone_named(project.default_port_time_zone if project else "")
+    days = frozenset(project.extra_days_off) if project else frozenset()
+    return Calendar(zone, countries_of(row.phone_number for row in rows), days)
+
+
+def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
+    parameters = _parameters(request)
+    project = actions.project_for_new_orders()
+    shown = number_list.page_of(_rows(parameters).defer("payload"), request.GET, parameters)
+    office = _office(shown.rows, project)
+    counted = QualifiedNumber.objects.filter(gone_at=None).values("state").annotate(n=Count("pk"))
+    counts = {row["state"]: row["n"] for row in counted.order_by()}
+    link = number_list.link
+    us = sum(counts.get(state, 0) for state in qualified.NEEDS_US)
+    walk = Reading.objects.filter(kind="hosting_walk", resource_id="qualified").first()
+    return {
+        "page": shown,
+        "lines": [Line(row, office) for row in shown.rows],
+        "parameters": parameters,
+        "is_narrowed": any(parameters.values()),
+        "us": us,
+        "us_link": link(parameters, state="" if parameters["state"] == "us" else "us"),
+        "states": [
+            (
+                words.chip("qualified", state).label,
+                state,
+                counts[state],
+                link(parameters, state=state),
+            )
+            for state in State.values
+            if counts.get(state)
+        ],
+        "chosen_state": words.chip("qualified", parameters["state"]).label
+        if parameters["state"] not in ("", "us")
+        else "",
+        "all_link": link(parameters, state=""),
+        "total": count_text(shown.total),
+        "walked_at": walk.read_at if walk else None,
+        "may_send": person(request).has_perm(MAY_SEND),
+        "no_right": NO_RIGHT,
+        "verified": counts.get(State.VERIFIED, 0),
+        "invoices_to": qualified.INVOICES_TO,
+    }
+
+
+@login_required
+@require_GET
+def qualified_numbers(request: HtmxHttpRequest) -> HttpResponse:
+    """Show qualified numbers: where each stands and whose move it is."""
+    return render(request, "hosting/qualified_numbers.html", _list_context(request))
+
+
+@login_required
+@require_GET
+def qualified_live(request: HtmxHttpRequest) -> HttpResponse:
+    """Show the rows as they now stand."""
+    return render(request, "hosting/_qualified_rows.html", _list_context(request))
+
+
+@login_required
+@require_GET
+def qualified_csv(request: HtmxHttpRequest) -> StreamingHttpResponse:
+    """Return the numbers that match as a CSV file."""
+    rows = _rows(_parameters(request)).defer("payload").order_by("phone_number")
+    titles = ("Number", "State", "Meaning", "Error", "Since", "Invoices mailed", "Read at")
+    lines = (
+        [
+            row.phone_number,
+            words.chip("qualified", row.state).label,
+            words.chip("qualified", row.state).sentence,
+            row.eligibility_error or row.ownership_error or row.hosted_error,
+            row.state_since.isoformat(timespec="seconds"),
+            row.invoices_sent_at.isoformat(timespec="seconds") if row.invoices_sent_at else "",
+            row.fetched_at.isoformat(timespec="seconds"),
+        ]
+        for row in rows.iterator(chunk_size=500)
+    )
+    return download("qualified-numbers.csv", titles, lines)
+
+
+@agents_only
+@require_http_methods(["GET", "POST"])
+def qualify(request: HtmxHttpRequest) -> HttpResponse:
+    """Have pasted numbers qualified; those known already are named and left out."""
+    project = actions.project_for_new_orders()
+    posted = request.method == "POST" and project is not None
+    form = QualifyForm(request.POST if posted else None)
+    key = request.POST.get("key", "")[:40] or qualified.new_key()
+    known: list[QualifiedNumber] = []
+    if form.is_valid() and project is not None:
+        numbers = form.cleaned_data["numbers"]
+        known = list(
+            QualifiedNumber.objects.filter(
+                project=project, phone_number__in=numbers, gone_at=None
+            ).defer("payload")
+        )
+        fresh = [n for n in numbers if n not in {row.phone_number for row in known}]
+        if fresh:
+            operations = qualified.add(project, fresh, by=person(request), key=key)
+            left = f" {len(known)} of them were there already." if known else ""
+            count = words.count_text(len(fresh), "number")
+            messages.success(request, f"{count} on the way to Sinch.{left}")
+            return go_to(request, operations[0] if len(operations) == 1 else reverse(LIST))
+        form.add_error("numbers", "All of them are being qualified already; see the list.")
+    context = {"form": form, "project": project, "key": key, "known": known[:20]}
+    status = 422 if form.is_bound else 200
+    return render(request, "hosting/qualify.html", context, status=status)
+
+
+def _chosen(request: HtmxHttpRequest) -> list[str]:
+    phones = request.POST.getlist("phone")[:500]
+    return [p for p in phones if p[:1] == "+" and p[1:].isdigit() and len(p) <= 16]
+
+
+@agents_only
+@require_http_methods(["GET", "POST"])
+def invoices(request: HtmxHttpRequest) -> HttpResponse:
+    """Show the mail that goes with the invoices of chosen numbers; note that it was sent."""
+    project = actions.project_for_new_orders()
+    if project is None:
+        raise Http404("No project")
+    if request.method == "GET":
+        return redirect(LIST)
+    phones = _chosen(request)
+    rows = list(
+        QualifiedNumber.objects.filter(
+            project=project,
+            phone_number__in=phones,
+            state__in=qualified.PROVABLE,
+            gone_at=None,
+        )
+        .order_by("phone_number")
+        .defer("payload")
+    )
+    if not rows:
+        messages.error(request, "Choose numbers whose proof is open.")
+        return redirect(LIST)
+    if request.POST.get("do") == "mailed":
+        count = qualified.mark_mailed(
+            project, [row.phone_number for row in rows], by=person(request)
+        )
+        count_text_ = words.count_text(count, "number")
+        messages.success(request, f"Noted for {count_text_}. Sinch mostly takes 1 to 3 days.")
+        return redirect(LIST)
+    text = qualified.mail_text(row.phone_number for row in rows)
+    query = urlencode({"subject": "Proof of ownership", "body": text}, quote_via=quote)
+    context = {
+        "rows": rows,
+        "text": text,
+        "to": qualified.INVOICES_TO,
+        "mailto": f"mailto:{qualified.INVOICES_TO}?{query}" if len(query) < 1800 else "",
+        "left_out": len(phones) - len(rows),
+    }
+    return render(request, "hosting/invoices.html", context)
+
+
+@agents_only
+@require_POST
+def text_enable(request: HtmxHttpRequest) -> HttpResponse:
+    """Begin an order of the chosen verified numbers, or of all of them."""
+    project = actions.project_for_new_orders()
+    if project is None:
+        raise Http404("No project")
+    rows = QualifiedNumber.objects.filter(project=project, state=State.VERIFIED, gone_at=None)
+    if not request.POST.get("all"):
+        rows = rows.filter(phone_number__in=_chosen(request))
+    phones = list(rows.order_by("phone_number").values_list("phone_number", flat=True)[:5000])
+    if not phones:
+        messages.error(request, "Choose verified numbers; only they can be text-enabled.")
+        return redirect(LIST)
+    drafts = actions.draft_of_verified(project, phones, by=person(request))
+    if len(drafts) > 1:
+        messages.info(
+            request, "Toll-free numbers go into an order of their own; it is a draft too."
+        )
+    return go_to(request, drafts[0])
+
+
+# --- One number ---------------------------------------------------------------------------------
+
+
+def _number(pk: int) -> QualifiedNumber:
+    rows = QualifiedNumber.objects.select_related("project", "invoices_sent_by")
+    return get_object_or_404(rows, pk=pk)
+
+
+def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any]:
+    operations = list(
+        Operation.objects.filter(target=number.target, seen_at=None)
+        .select_related("by")
+        .defer("payload")
+        .order_by("-pk")[:5]
+    )
+    reading = Reading.objects.filter(
+        project=number.project, kind=sync.QUALIFIED_READER, resource_id=number.phone_number
+    ).first()
+    waits = bool(reading and (not reading.read_at or reading.requested_at > reading.read_at))
+    parts = "-".join(f"{op.pk}{op.state}{op.attempts}" for op in operations)
+    return {
+        "number": number,
+        "line": Line(number, _office([number], number.project)),
+        "operations": operations,
+        "reading": reading,
+        "waits": waits,
+        "token": f"{number.version}.{int(waits)}.{parts}",
+        "why_no_call": qualified.why_no_call(number),
+        "may_prove": number.state in qualified.PROVABLE,
+        "tries": qualified.tries_of(number),
+        "is_verified": number.state == State.VERIFIED,
+        "beyond": wire.undocumented(number.payload, payloads_hosting.QualifiedNumber),
+        "done": list(
+            Operation.objects.filter(target=number.target)
+            .select_related("by")
+            .defer("payload")
+            .order_by("-pk")[:20]
+        ),
+        "also": page.also_at(number.project_id, number.phone_number),
+        "may_send": person(request).has_perm(MAY_SEND),
+        "no_right": NO_RIGHT,
+        "here": number.get_absolute_url(),
+        "invoices_to": qualified.INVOICES_TO,
+    }
+
+
+def _page(
+    request: HtmxHttpRequest, number: QualifiedNumber, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    context = _context(request, number) | {"code_form": CodeForm()} | more
+    return render(request, "hosting/qualified_number.html", context, status=status)
+
+
+@login_required
+@require_GET
+def qualified_number(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Show where a number's qualification stands and what comes next."""
+    return _page(request, _number(pk))
+
+
+@never_cache
+@require_GET
+def qualified_number_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Answer an open page: 204 while nothing has changed, else its live parts."""
+    rows = QualifiedNumber.objects.filter(pk=pk)
+    user: Any = signed_in_user(request, version=Subquery(rows.values("version")[:1]))
+    if user is None:
+        return redirect_to_login(request.get_full_path())
+    if user.version is None:
+        raise Http404
+    context = _context(request, _number(pk)) | {"code_form": CodeForm()}
+    if context["token"] == request.GET.get("token"):
+        return HttpResponse(status=204)
+    return render(request, "hosting/_qualified_live.html", context)
+
+
+@login_required
+@require_POST
+def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Ask for a new reading."""
+    number = _number(pk)
+    qualified.check_now(number)
+    if wants_fragment(request):
+        context = _context(request, number) | {"code_form": CodeForm()}
+        return render(request, "hosting/_qualified_live.html", context)
+    return redirect(number)
+
+
+@agents_only
+@require_POST
+def call(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Have Sinch call the number with a code; the page had it asked once more before."""
+    number = _number(pk)
+    try:
+        qualified.call(number, by=person(request))
+    except NotPossible as wrong:
+        return _page(request, number, status=409, problem=str(wrong))
+    return redirect(f"{number.get_absolute_url()}#proof")
+
+
+@agents_only
+@require_POST
+def verify(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Hand back the code; take back that invoices were mailed."""
+    number = _number(pk)
+    if request.POST.get("do") == "not_mailed":
+        qualified.take_mailed_back(number)
+        return redirect(number)
+    form = CodeForm(request.POST)
+    if not form.is_valid():
+        return _page(request, number, status=422, code_form=form)
+    try:
+        qualified.verify(number, form.cleaned_data["code"], by=person(request))
+    except NotPossible as wrong:
+        return _page(request, number, status=409, problem=str(wrong))
+    return redirect(f"{number.get_absolute_url()}#proof")
+
+
+@agents_only
+@require_POST
+def delete(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Delete a number at Sinch; the page had it asked once more before."""
+    number = _number(pk)
+    try:
+        qualified.delete(number, by=person(request))
+    except NotPossible as wrong:
+        return _page(request, number, status=409, problem=str(wrong))
+    return redirect(number)

@@ -65,6 +65,10 @@ SINCH_PORTING_URL = env.address(
 SINCH_HOSTING_URL = env.address(
     "SINCH_HOSTING_URL", _running.get("SINCH_HOSTING_URL", "https://imported.numbers.api.sinch.com")
 )
+# Service plans with their campaigns that hosting lists are walked for from the start.
+HOSTING_PAIRS = [
+    tuple(pair.split(":", 1)) for pair in env.words("HOSTING_PAIRS", "") if ":" in pair
+]
 SINCH_SANDBOX_PAGE = env.text("SINCH_SANDBOX_PAGE", "")  # shown to staff in training
 SINCH_REQUESTS_PER_SECOND = env.number("SINCH_REQUESTS_PER_SECOND", 10, 1, 1000)
 
@@ -226,6 +230,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.number("DISCOVER_SECONDS", 300, 5, 86400),
         "options": {"expires": 600},
     },
+    "walk hosting lists": {
+        "task": "hosting.tasks.walk",
+        "schedule": env.number("HOSTING_WALK_SECONDS", 900, 5, 86400),
+        "options": {"expires": 600},
+    },
+    "recompute hosting buckets": {
+        "task": "hosting.tasks.recompute_due",
+        "schedule": 60,
+        "options": {"expires": 120},
+    },
     "recompute buckets": {
         "task": "orders.tasks.recompute_due",
         "schedule": 60,
@@ -263,6 +277,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# How many proxies in front append the address they were called from to X-Forwarded-For.
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0, 0, 10)
 # Without a proxy that says so it is not known here which requests came in the clear, and sending
 # all of them to https would send them round in circles.
 if env.flag("BEHIND_TLS_PROXY"):

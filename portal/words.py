@@ -268,6 +268,10 @@ _DELIVERY: Final = {
         "Unknown event", "us", "unknown", "Kept; the order was read all the same.", "us"
     ),
     "NOT_JSON": Chip("Not JSON", "bad", "bad", "Kept and answered, so that it is not repeated."),
+    "SIGNED": Chip(
+        "Signature good", "done", "done", "Signed with our secret; the desk read it again."
+    ),
+    "OLDER": Chip("Older event", "ended", "none", "Something newer of its kind was applied."),
     "REPEAT": Chip("Repeat", "ended", "none", "The same event again; it does no harm."),
 }
 

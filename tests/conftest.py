@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from portal.accounts.models import SinchProject, User
     from portal.sandbox import Sandbox
+    from portal.sinch.hosting import HostingClient
     from portal.sinch.porting import PortingClient
 
 # Nobody listens there; tests mount the sandbox in its place.
@@ -252,3 +253,11 @@ def porting_client(
     clients.forget_clients()
     yield clients.porting_client(project)
     clients.forget_clients()
+
+
+@pytest.fixture
+def hosting_client(project: "SinchProject", porting_client: "PortingClient") -> "HostingClient":
+    """The real hosting client of the project; it lands in the same sandbox."""
+    from portal.accounts import clients
+
+    return clients.hosting_client(project)

@@ -11,63 +11,38 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.fernet import InvalidToken
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Case, Count, F, Min, Q, Value, When
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from hosting import sync
 from orders.models import PortInNumber, PortInOrder
 from orders.sync import READER
 from portal.operations import doorbell, readings
-from portal.operations.leases import pause_after
 from portal.operations.models import Reading
+from webhooks import dispatch_hosting
+from webhooks.fates import MOST_TRIES, Fate, age_text, want_readings, write
 from webhooks.models import Delivery
-from webhooks.wire import Notice, read_notice
+from webhooks.wire import EVENTS, read_notice
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 LEASE_SECONDS = 60.0
-WAIT_SECONDS = 60.0  # until a waiting delivery is looked at again, should its reading be lost
-MOST_TRIES = 20  # looks at one delivery (about an hour and a half) before a person is asked
 REPEAT_WITHIN = timedelta(hours=24)
 
 State, Verdict = Delivery.State, Delivery.Verdict
 
+HOSTING = "hosting"
+# Readings that deliveries may wait for.
+READERS = frozenset({READER, sync.ORDER_READER, *sync.NUMBER_READERS})
+
 NOT_JSON = "Kept, answered 200, nothing done"
 NO_ORDER = "Names no order; kept, nothing to read"
 UNDECIPHERABLE = "Cannot be decrypted with the present ENCRYPTION_KEYS"
-STOPPED = "Sinch could not be read for a long time"
-
-# One statement settles a whole batch; a row whose lease has passed to somebody else is left alone.
-_SETTLE = """
-UPDATE webhooks_delivery AS delivery SET
-    event_type = fate.event_type, resource_id = fate.resource_id, verdict = fate.verdict,
-    state = fate.state, outcome = fate.outcome, reading_id = fate.reading_id,
-    next_try_at = fate.next_try_at, processed_at = fate.processed_at,
-    last_error = '', lease_id = NULL, lease_until = NULL
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-            %s::bigint[], %s::timestamptz[], %s::timestamptz[])
-    AS fate(id, event_type, resource_id, verdict, state, outcome, reading_id, next_try_at,
-            processed_at)
-WHERE delivery.id = fate.id AND delivery.lease_id = %s
-"""
-
-
-@dataclass
-class _Fate:
-    """What becomes of one claimed delivery in this round."""
-
-    delivery: Delivery
-    notice: Notice
-    verdict: str = ""
-    state: str = State.SET_ASIDE
-    outcome: str = ""
-    reading: int | None = None
-    next_try_at: datetime | None = None
 
 
 @dataclass
@@ -90,7 +65,8 @@ def register() -> None:
 
 def process_some() -> bool:
     """Claim the oldest due deliveries and take each a step further; False when none was due."""
-    claimed = Delivery.claim(Delivery.objects.defer("body"), limit=BATCH, seconds=LEASE_SECONDS)
+    rows = Delivery.objects.select_related("reading").defer("body")
+    claimed = Delivery.claim(rows, limit=BATCH, seconds=LEASE_SECONDS)
     if claimed:
         _process(claimed)
     return bool(claimed)
@@ -103,16 +79,22 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
     """
     now = timezone.now()
     with transaction.atomic():
-        rows = list(deliveries.values_list("pk", "project_id", "resource_id"))
-        wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
-        for _, project, resource_id in rows:
-            if resource_id:
-                wishes[project][resource_id] = now
+        rows = list(
+            deliveries.values_list(
+                "pk", "kind", "project_id", "resource_id", "reading__kind", "reading__resource_id"
+            )
+        )
+        wishes: dict[tuple[int, str], dict[str, datetime]] = defaultdict(dict)
+        for _, kind, project, named, read_kind, read_id in rows:
+            if kind != HOSTING and named:
+                wishes[project, READER][named] = now
+            elif read_kind:
+                wishes[project, read_kind][read_id] = now
         # The readings before their deliveries, as the end of a reading takes them: the other way
         # round the two would wait for each other.
-        for project in sorted(wishes):
-            readings.want(project, READER, wishes[project], "staff")
-        Delivery.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(
+        for project, kind in sorted(wishes):
+            readings.want(project, kind, wishes[project, kind], "staff")
+        Delivery.objects.filter(pk__in=[row[0] for row in rows]).update(
             state=State.RECEIVED,
             next_try_at=now,
             attempts=0,
@@ -129,7 +111,7 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
 
 def finish_waiting(reading: Reading, read_at: datetime) -> None:
     """Mark as done the deliveries a reading has served; called in the transaction that ends it."""
-    if reading.kind != READER:
+    if reading.kind not in READERS:
         return
     served = Delivery.objects.filter(
         reading=reading, state__in=(State.WAITING, State.DEAD), received_at__lte=read_at
@@ -139,7 +121,8 @@ def finish_waiting(reading: Reading, read_at: datetime) -> None:
         return
     pk, received_at = newest
     if reading.is_gone:
-        said: object = Value("Sinch answers that there is no such order")
+        what = "number" if reading.kind in sync.NUMBER_READERS else "order"
+        said: object = Value(f"Sinch answers that there is no such {what}")
     else:
         later = f"{max((read_at - received_at).total_seconds(), 0):.1f} s later"
         said = Case(
@@ -200,33 +183,55 @@ def _trouble(delivery: Delivery, error: str) -> None:
 
 
 def _settle(claimed: list[Delivery]) -> None:
+    fates = list(_looked_into(claimed))
     with transaction.atomic():
-        fates = list(_looked_into(claimed))
-        about = [fate for fate in fates if fate.notice.order_id]
+        about = [fate for fate in fates if fate.thing and fate.delivery.kind != HOSTING]
         if about:
             round_ = _ask(about)
             for fate in about:
                 _judge(fate, round_)
-            _want_readings([fate for fate in about if fate.state == State.WAITING])
-        _write(fates)
+        hosted = dispatch_hosting.judge(fate for fate in fates if fate.delivery.kind == HOSTING)
+        want_readings([*(fate for fate in about if fate.state == State.WAITING), *hosted])
+        write(fates)
 
 
-def _looked_into(claimed: list[Delivery]) -> Iterator[_Fate]:
+def _looked_into(claimed: list[Delivery]) -> Iterator[Fate]:
     """Yield a fate for each delivery, oldest first; bodies are read for new ones only."""
     fresh = [delivery for delivery in claimed if delivery.state == State.RECEIVED]
     bodies = dict(_bodies(fresh))
     for delivery in sorted(claimed, key=lambda row: (row.received_at, row.pk)):
-        if delivery.state != State.RECEIVED:
-            known = Notice(True, delivery.event_type, delivery.resource_id)
-            yield _Fate(delivery, known, delivery.verdict, delivery.state, delivery.outcome)
-        elif (body := bodies.get(delivery.pk)) is None:
-            yield _Fate(delivery, Notice(False), state=State.DEAD, outcome=UNDECIPHERABLE)
+        is_new, is_hosting = delivery.state == State.RECEIVED, delivery.kind == HOSTING
+        body = bodies.get(delivery.pk)
+        if is_new and body is None:
+            yield Fate(delivery, state=State.DEAD, outcome=UNDECIPHERABLE)
+        elif is_new and body is not None:
+            look = dispatch_hosting.looked_into if is_hosting else _looked_into_one
+            yield look(delivery, body)
         else:
-            notice = read_notice(body)
-            if not notice.is_json:
-                yield _Fate(delivery, notice, Verdict.NOT_JSON, outcome=NOT_JSON)
-            else:
-                yield _Fate(delivery, notice, Verdict.UNKNOWN_EVENT, outcome=NO_ORDER)
+            yield dispatch_hosting.looked_at_again(delivery) if is_hosting else _again(delivery)
+
+
+def _looked_into_one(delivery: Delivery, body: bytes) -> Fate:
+    notice = read_notice(body)
+    if not notice.is_json:
+        return Fate(delivery, verdict=Verdict.NOT_JSON, outcome=NOT_JSON)
+    fate = Fate(delivery, notice.event, notice.order_id, Verdict.UNKNOWN_EVENT, outcome=NO_ORDER)
+    fate.thing = (READER, notice.order_id) if notice.order_id else None
+    return fate
+
+
+def _again(delivery: Delivery) -> Fate:
+    """Return the fate of a delivery whose reading has not come."""
+    fate = Fate(
+        delivery,
+        delivery.event_type,
+        delivery.resource_id,
+        delivery.verdict,
+        delivery.state,
+        delivery.outcome,
+    )
+    fate.thing = (READER, delivery.resource_id) if delivery.resource_id else None
+    return fate
 
 
 def _bodies(deliveries: list[Delivery]) -> Iterator[tuple[int, bytes | None]]:
@@ -249,10 +254,10 @@ def _bodies(deliveries: list[Delivery]) -> Iterator[tuple[int, bytes | None]]:
             yield pk, None
 
 
-def _ask(fates: list[_Fate]) -> _Round:
+def _ask(fates: list[Fate]) -> _Round:
     round_ = _Round()
     projects = {fate.delivery.project_id for fate in fates}
-    orders = {fate.notice.order_id for fate in fates}
+    orders = {fate.resource_id for fate in fates}
     oldest = min(fate.delivery.received_at for fate in fates)
     earlier = (
         Delivery.objects.filter(
@@ -276,77 +281,24 @@ def _ask(fates: list[_Fate]) -> _Round:
     return round_
 
 
-def _judge(fate: _Fate, round_: _Round) -> None:
+def _judge(fate: Fate, round_: _Round) -> None:
     """Decide on a delivery that names an order: what it is, and whether a reading is needed."""
-    delivery, notice = fate.delivery, fate.notice
-    order = (delivery.project_id, notice.order_id)
+    delivery = fate.delivery
+    order = (delivery.project_id, fate.resource_id)
     if delivery.state == State.RECEIVED:
         same = (*order, delivery.digest)
         at, key = round_.first.setdefault(same, (delivery.received_at, delivery.pk))
         fate.verdict, fate.outcome = Verdict.KNOWN, ""
         if key < delivery.pk and delivery.received_at - at <= REPEAT_WITHIN:
             fate.verdict = Verdict.REPEAT
-            fate.outcome = f"Same event as one {_age(delivery.received_at - at)} before"
-        elif not notice.is_known:
+            fate.outcome = f"Same event as one {age_text(delivery.received_at - at)} before"
+        elif fate.event not in EVENTS:
             fate.verdict = Verdict.UNKNOWN_EVENT
         elif order not in round_.mirrored:
             fate.verdict = Verdict.NEW
-    read_at = round_.read_at.get(order)
     # A repeat is read again like any other: Sinch sends NUMBERS_CONFIRMED twice, and an order
     # that went back to where it was sends the same words for something new.
-    if read_at is not None and read_at >= delivery.received_at:
-        fate.state = State.DONE
-        covered = f"overed by a reading {_age(read_at - delivery.received_at)} later"
-        fate.outcome = f"{fate.outcome}; c{covered}" if fate.outcome else f"C{covered}"
-    elif delivery.state != State.RECEIVED and delivery.attempts >= MOST_TRIES:
-        fate.state, fate.outcome, fate.reading = State.DEAD, STOPPED, delivery.reading_id
-    else:
-        fate.state = State.WAITING
-        tries = delivery.attempts if delivery.state != State.RECEIVED else 0
-        pause = max(WAIT_SECONDS, pause_after(tries))
-        fate.next_try_at = timezone.now() + timedelta(seconds=pause)
-
-
-def _want_readings(fates: list[_Fate]) -> None:
-    """Ask for one reading of each order, newer than its newest delivery; a statement a project."""
-    wishes: dict[int, dict[str, datetime]] = defaultdict(dict)
-    for fate in fates:
-        of_project = wishes[fate.delivery.project_id]
-        order, at = fate.notice.order_id, fate.delivery.received_at
-        of_project[order] = max(at, of_project.get(order, at))
-    # The projects in one order, so that two batches never wait for each other.
-    rows = {
-        project: readings.want(project, READER, wishes[project], "webhook")
-        for project in sorted(wishes)
-    }
-    for fate in fates:
-        fate.reading = rows[fate.delivery.project_id][fate.notice.order_id]
-
-
-def _write(fates: list[_Fate]) -> None:
-    now = timezone.now()
-    columns: list[list[Any]] = [
-        [fate.delivery.pk for fate in fates],
-        [fate.notice.event for fate in fates],
-        [fate.notice.order_id for fate in fates],
-        [str(fate.verdict) for fate in fates],
-        [str(fate.state) for fate in fates],
-        [fate.outcome[:200] for fate in fates],
-        [fate.reading for fate in fates],
-        [fate.next_try_at for fate in fates],
-        [None if fate.next_try_at else now for fate in fates],
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [*columns, fates[0].delivery.lease_id])
-
-
-def _age(age: timedelta) -> str:
-    seconds = age.total_seconds()
-    if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    fate.wait_for(round_.read_at.get(order))
 
 
 # --- What the log page and the health line ask ------------------------------------------------

@@ -12,16 +12,24 @@ from django.db.models import QuerySet, Sum
 from django.http import QueryDict
 from django.utils import timezone
 
+from hosting import sync
+from hosting.models import HostingNumber, HostingOrder
 from orders import wire
 from orders.models import PortInOrder
+from portal import words
+from portal.accounts.models import SinchProject
 from portal.operations.models import Reading
+from portal.work import search
 from portal.work.models import WorkItem
-from webhooks import dispatch
+from webhooks import dispatch, fates, refused
 from webhooks.logs import HIDDEN
 from webhooks.models import Delivery
 
 PAGE = 50
 MOST_COUNTED = 1000
+KINDS = {"porting": "Porting", "hosting": "Hosting"}
+# How the ids of hosting orders look; no event's name has a digit in so long a word.
+_ORDER_ID = re.compile(r"(?=.*\d)[0-9a-zA-Z]{20,40}")
 
 State, Verdict = Delivery.State, Delivery.Verdict
 
@@ -33,6 +41,7 @@ class Filters:
     look: bool = False
     event: str = ""
     text: str = ""
+    kind: str = ""
 
     @classmethod
     def of(cls, query: QueryDict) -> "Filters":
@@ -41,27 +50,40 @@ class Filters:
             look=query.get("look") == "1",
             event=query.get("event", "").strip().upper()[:60].replace("\x00", ""),
             text=query.get("q", "").strip()[:80].replace("\x00", ""),
+            kind=query.get("kind", "") if query.get("kind") in KINDS else "",
         )
 
     def link(self, **changes: Any) -> str:
         """Return the query of these filters with some of them changed, from the first page."""
-        values = {"q": self.text, "event": self.event, "look": "1" if self.look else ""} | changes
+        values = {
+            "q": self.text,
+            "kind": self.kind,
+            "event": self.event,
+            "look": "1" if self.look else "",
+        } | changes
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
     @property
     def is_any(self) -> bool:
         """Whether anything is filtered."""
-        return bool(self.look or self.event or self.text)
+        return bool(self.look or self.event or self.text or self.kind)
 
     def rows(self) -> QuerySet[Delivery]:
         """Return the deliveries that match, without their bodies, in no order yet."""
-        found = Delivery.objects.defer("body", "headers")
+        found = Delivery.objects.select_related("reading").defer("body", "headers")
         if self.look:
             found = found.filter(dispatch.needs_a_look())
         if self.event:
             found = found.filter(event_type=self.event)
-        if self.text.isdigit():
+        if self.kind:
+            found = found.filter(kind=self.kind)
+        number = search.understand(self.text).whole_number
+        if number:
+            found = found.filter(resource_id__in=(f"+{number}", self.text))
+        elif self.text.isdigit():
             found = found.filter(resource_id=self.text.lstrip("0") or "0")
+        elif _ORDER_ID.fullmatch(self.text):
+            found = found.filter(resource_id=self.text.lower())
         elif self.text:
             found = found.filter(event_type__startswith=self.text.upper().replace(" ", "_"))
         return found
@@ -86,7 +108,10 @@ class Row:
     @property
     def about(self) -> str:
         """What it is about: the order's name, else Sinch's id."""
-        return str(self.item) if self.item else self.delivery.resource_id or "unknown"
+        if self.item:
+            return str(self.item)
+        named = self.delivery.resource_id
+        return words.phone_text(named) if named.startswith("+") else named or "unknown"
 
     @property
     def became(self) -> str:
@@ -95,9 +120,14 @@ class Row:
             return self.delivery.outcome
         return {
             State.RECEIVED: "On disk; next in line",
-            State.WAITING: "The order is being read again",
-            State.DEAD: dispatch.STOPPED,
+            State.WAITING: f"The {self._what} is being read again",
+            State.DEAD: fates.STOPPED,
         }.get(State(self.delivery.state), "")
+
+    @property
+    def _what(self) -> str:
+        reading = self.delivery.reading
+        return "number" if reading and reading.kind in sync.NUMBER_READERS else "order"
 
     @property
     def needs_a_look(self) -> bool:
@@ -133,7 +163,7 @@ def page(filters: Filters, query: QueryDict) -> Page:
         has_newer, has_older = before is not None, len(found) > PAGE
         found = found[:PAGE]
     items = _items(found)
-    rows = [Row(row, items.get((row.project_id, row.resource_id))) for row in found]
+    rows = [Row(row, items.get(_about(row))) for row in found]
     is_first = not has_newer
     return Page(
         rows,
@@ -154,19 +184,44 @@ def _count(filters: Filters) -> str:
 
 def item_of(delivery: Delivery) -> WorkItem | None:
     """Return the work item of the order a delivery is about, if the desk has it."""
-    return _items([delivery]).get((delivery.project_id, delivery.resource_id))
+    return _items([delivery]).get(_about(delivery))
 
 
-def _items(deliveries: list[Delivery]) -> dict[tuple[int, str], WorkItem]:
-    orders = (
-        PortInOrder.objects.filter(
-            project_id__in={row.project_id for row in deliveries},
-            sinch_id__in={row.resource_id for row in deliveries if row.resource_id},
+def _about(delivery: Delivery) -> tuple[str, int, str]:
+    return delivery.kind, delivery.project_id, delivery.resource_id
+
+
+def _items(deliveries: list[Delivery]) -> dict[tuple[str, int, str], WorkItem]:
+    """Return the work items deliveries are about; a number stands for its newest order."""
+    found: dict[tuple[str, int, str], WorkItem] = {}
+    named: dict[str, set[str]] = {"porting": set(), "hosting": set(), "number": set()}
+    for row in deliveries:
+        if row.resource_id:
+            is_number = row.kind == "hosting" and row.resource_id.startswith("+")
+            named["number" if is_number else row.kind].add(row.resource_id)
+    projects = {row.project_id for row in deliveries}
+    for kind, model in (("porting", PortInOrder), ("hosting", HostingOrder)):
+        if named[kind]:
+            orders: Any = (
+                model._default_manager.filter(project_id__in=projects, sinch_id__in=named[kind])
+                .select_related("item")
+                .only("project_id", "sinch_id", "item")
+            )
+            found |= {(kind, order.project_id, order.sinch_id): order.item for order in orders}
+    if named["number"]:
+        numbers = (
+            HostingNumber.objects.filter(
+                phone_number__in=named["number"], order__project_id__in=projects
+            )
+            .select_related("order__item")
+            .only("phone_number", "order__project_id", "order__item")
+            .order_by("order_id")
         )
-        .select_related("item")
-        .only("project_id", "sinch_id", "item")
-    )
-    return {(order.project_id, order.sinch_id): order.item for order in orders}
+        found |= {
+            ("hosting", number.order.project_id, number.phone_number): number.order.item
+            for number in numbers
+        }
+    return found
 
 
 @dataclass(frozen=True)
@@ -178,6 +233,7 @@ class Figures:
     readings: int
     never_came: int
     to_look_at: int
+    turned_away: int
 
     @property
     def applied(self) -> str:
@@ -185,13 +241,13 @@ class Figures:
         if self.last is None:
             return "Sinch has not told this desk anything yet."
         if self.last.processed_at is None:
-            return "On disk; the order is being read again."
+            return "On disk; what it is about is being read again."
         seconds = (self.last.processed_at - self.last.received_at).total_seconds()
         return f"Applied {max(seconds, 0):.1f} s later"
 
 
 def figures(now: datetime | None = None) -> Figures:
-    """Return the figures on top of the log, in four statements."""
+    """Return the figures on top of the log, in five statements."""
     now = now or timezone.now()
     counted = dispatch.counts(now - timedelta(hours=24))
     missed = Reading.objects.filter(missed_webhooks__gt=0).aggregate(sum=Sum("missed_webhooks"))
@@ -201,12 +257,21 @@ def figures(now: datetime | None = None) -> Figures:
         readings=counted["readings"],
         never_came=missed["sum"] or 0,
         to_look_at=Delivery.objects.filter(dispatch.needs_a_look()).count(),
+        turned_away=refused.last_day(list(SinchProject.objects.values_list("pk", flat=True))),
     )
 
 
 # --- The detail -----------------------------------------------------------------------------
 
 _EXPLAINED = {
+    Verdict.SIGNED: (
+        "Sinch told us of a number, signed with our secret.",
+        "What it says is not believed; it makes the desk read the number’s order again.",
+    ),
+    Verdict.OLDER: (
+        "Something newer of its kind was applied already.",
+        "Sinch sends these in any order. The older one changes nothing and was not read for.",
+    ),
     Verdict.KNOWN: (
         "Sinch told us of an order this desk knows.",
         "What a webhook says is not believed; it makes the desk read the order again.",

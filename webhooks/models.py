@@ -27,6 +27,8 @@ class Delivery(LeasedRow):
         UNKNOWN_EVENT = "unknown_event", "Unknown event"
         NOT_JSON = "not_json", "Not JSON"
         REPEAT = "repeat", "Repeat"
+        SIGNED = "signed", "Signature good"
+        OLDER = "older", "Older event"
 
     SMALL = 4096  # bytes; larger bodies are compressed before they are encrypted
 
@@ -41,6 +43,9 @@ class Delivery(LeasedRow):
     digest = models.CharField(max_length=64)
     headers = models.JSONField(default=dict)  # chosen ones only
     source = models.GenericIPAddressField(null=True)
+    # Sinch's own id of a hosting event; one that comes again is counted and not kept twice.
+    event_id = models.CharField(max_length=64, blank=True)
+    repeats = models.PositiveIntegerField(default=0)
     event_type = models.CharField(max_length=60, blank=True)
     resource_id = models.CharField(max_length=64, blank=True)
     verdict = models.CharField(max_length=14, choices=Verdict, blank=True)
@@ -51,6 +56,13 @@ class Delivery(LeasedRow):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "event_id"],
+                name="an_event_is_kept_once",
+                condition=~models.Q(event_id=""),
+            ),
+        ]
         indexes = [
             models.Index(
                 fields=["next_try_at"],

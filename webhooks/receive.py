@@ -1,16 +1,16 @@
-"""Taking in a webhook: size, token, one INSERT, 200. What it says is looked into later."""
+"""Taking in a webhook: size, token, signature, one INSERT, 200. It is looked into later."""
 
 import hashlib
 import json
+import logging
 import zlib
-from functools import lru_cache
-from ipaddress import ip_address
 
 from django.db import connection
 from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBadRequest,
+    HttpResponseForbidden,
     HttpResponseNotAllowed,
     HttpResponseNotFound,
     UnreadablePostError,
@@ -20,8 +20,12 @@ from django.views.decorators.csrf import csrf_exempt
 
 from portal.crypto import cipher
 from portal.operations import doorbell
-from webhooks import tokens
+from webhooks import refused, sources, tokens
+from webhooks.hosting import event_id_of
 from webhooks.models import Delivery
+from webhooks.signature import HEADER, is_signed
+
+log = logging.getLogger(__name__)
 
 LIMIT = 1_000_000  # bytes of a body
 HEADERS = {"CONTENT_TYPE": "content-type", "HTTP_USER_AGENT": "user-agent"}
@@ -29,11 +33,17 @@ HEADER_LIMIT = 200  # characters of each
 
 # Written out because this is the one statement that everything waits for: Django takes twice as
 # long to put it together as PostgreSQL does to carry it out.
-_INSERT = """
-INSERT INTO webhooks_delivery
+_COLUMNS = """
     (project_id, received_at, next_try_at, body, is_compressed, size, digest, headers, source,
-     kind, state, event_type, resource_id, verdict, outcome, attempts, last_error)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'porting', 'received', '', '', '', '', 0, '')
+     kind, event_id, repeats, state, event_type, resource_id, verdict, outcome, attempts,
+     last_error)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 'received', '', '', '', '', 0, '')
+"""
+_INSERT = f"INSERT INTO webhooks_delivery {_COLUMNS}"
+# An event that came before is counted where it stands; there is nothing more to do about it.
+_INSERT_ONCE = f"""{_INSERT}
+ON CONFLICT (project_id, event_id) WHERE event_id <> ''
+DO UPDATE SET repeats = webhooks_delivery.repeats + 1
 """
 
 
@@ -45,26 +55,55 @@ def porting(request: HttpRequest, token: str) -> HttpResponse:
     Sinch says nothing about repeating. Everything else is kept, readable or not.
     Source: Porting API, "Webhooks".
     """
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > LIMIT:
-        return HttpResponse(status=413)
+    if refusal := _why_not(request):
+        return refusal
     project = tokens.project_of(token)
     if project is None:
         return HttpResponseNotFound()
-    try:
-        body = _read(request)
-    except UnreadablePostError:
-        return HttpResponseBadRequest()  # the sender hung up; there is nobody to read this
-    if len(body) > LIMIT:
-        return HttpResponse(status=413)
+    body = _body(request)
+    if isinstance(body, HttpResponse):
+        return body
     store(project, body, request)
     doorbell.ring(doorbell.DELIVERIES)
     return HttpResponse()
 
 
-def store(project: int, body: bytes, request: HttpRequest) -> None:
+@csrf_exempt
+def hosting(request: HttpRequest, token: str) -> HttpResponse:
+    """Store a hosting callback as it came and answer 200, a repeated one as well.
+
+    404 for an address nobody gave out, 403 for a caller that the project does not list, 413 for
+    more than LIMIT bytes, 401 for a signature that fits none of the project's secrets: nothing of
+    these is stored. The signature is compared before anything is parsed.
+    Source: Imported Numbers and Hosting Orders API, "Callbacks".
+    """
+    if refusal := _why_not(request):
+        return refusal
+    door = tokens.door_of(token, "hosting")
+    if door is None:
+        return HttpResponseNotFound()
+    if not door.lets_in(sources.address_of(request)):
+        log.warning("A hosting callback came from an address that is not on the list.")
+        return HttpResponseForbidden()
+    body = _body(request)
+    if isinstance(body, HttpResponse):
+        return body
+    signature = request.headers.get(HEADER, "")
+    if not is_signed(body, signature, door.secrets):
+        # The secret may have been made a moment ago, by another process.
+        fresh = tokens.door_of(token, "hosting", fresh=True)
+        if fresh is None or fresh is door or not is_signed(body, signature, fresh.secrets):
+            log.warning("A hosting callback was turned away: its signature is not ours.")
+            refused.count(door.project)
+            return HttpResponse(status=401)
+    store(door.project, body, request, kind="hosting", event_id=_event_id(body))
+    doorbell.ring(doorbell.DELIVERIES)
+    return HttpResponse()
+
+
+def store(
+    project: int, body: bytes, request: HttpRequest, *, kind: str = "porting", event_id: str = ""
+) -> None:
     """Put a delivery on disk: one INSERT, outside any transaction, so committed on return."""
     is_large = len(body) > Delivery.SMALL
     # Level 1 makes an order of 500 numbers a twentieth of its size in a fifth of a millisecond.
@@ -74,7 +113,7 @@ def store(project: int, body: bytes, request: HttpRequest) -> None:
     now = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
-            _INSERT,
+            _INSERT_ONCE if event_id else _INSERT,
             [
                 project,
                 now,
@@ -84,9 +123,35 @@ def store(project: int, body: bytes, request: HttpRequest) -> None:
                 len(body),
                 hashlib.sha256(kept).hexdigest(),
                 json.dumps(headers),
-                _address(meta.get("REMOTE_ADDR", "")),
+                sources.address_of(request),
+                kind,
+                event_id,
             ],
         )
+
+
+def _why_not(request: HttpRequest) -> HttpResponse | None:
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared) > LIMIT:
+        return HttpResponse(status=413)
+    return None
+
+
+def _body(request: HttpRequest) -> bytes | HttpResponse:
+    try:
+        body = _read(request)
+    except UnreadablePostError:
+        return HttpResponseBadRequest()  # the sender hung up; there is nobody to read this
+    return HttpResponse(status=413) if len(body) > LIMIT else body
+
+
+def _event_id(body: bytes) -> str:
+    try:
+        return event_id_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return ""  # kept all the same: it was signed
 
 
 def _read(request: HttpRequest) -> bytes:
@@ -102,11 +167,3 @@ def _read(request: HttpRequest) -> bytes:
 
 def _printable(text: str) -> str:
     return "".join(letter for letter in text[:HEADER_LIMIT] if letter.isprintable())
-
-
-@lru_cache(maxsize=256)
-def _address(text: str) -> str | None:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None  # a unix socket has no address

@@ -10,6 +10,8 @@ urlpatterns = [
     # Whoever registers the address without its last slash gets no redirect, which would lose
     # the event.
     path("porting/<str:token>", receive.porting),
+    path("hosting/<str:token>/", receive.hosting, name="hosting"),
+    path("hosting/<str:token>", receive.hosting),
     path("log/", views.log_page, name="log"),
     path("log/<int:pk>/", views.delivery, name="delivery"),
 ]

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
-from webhooks import dispatch, log
+from webhooks import dispatch, hosting, log
 from webhooks.models import Delivery
 from webhooks.wire import EVENTS
 
@@ -28,6 +28,9 @@ def log_page(request: HttpRequest) -> HttpResponse:
         messages.success(request, f"{count} being processed again.")
         return HttpResponseRedirect(reverse("webhooks:log"))
     filters = log.Filters.of(request.GET)
+    known = {"porting": EVENTS, "hosting": hosting.EVENTS}.get(
+        filters.kind, EVENTS | hosting.EVENTS
+    )
     opened = request.GET.get("d", "")
     chosen = None
     if opened.isascii() and opened.isdigit() and len(opened) < 19:
@@ -39,7 +42,12 @@ def log_page(request: HttpRequest) -> HttpResponse:
             "filters": filters,
             "figures": log.figures(),
             "page": log.page(filters, request.GET),
-            "events": [(word or "any", filters.link(event=word)) for word in ("", *sorted(EVENTS))],
+            "events": [(word or "any", filters.link(event=word)) for word in ("", *sorted(known))],
+            "kinds": [
+                (name, filters.link(kind=kind, event="")) for kind, name in log.KINDS.items()
+            ],
+            "kind_name": log.KINDS.get(filters.kind, "any"),
+            "kind_any": filters.link(kind="", event=""),
             "look_on": filters.link(look="1"),
             "look_off": filters.link(look=""),
             "chosen": chosen,

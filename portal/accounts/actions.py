@@ -66,7 +66,8 @@ def end_token(project: SinchProject, pk: int, *, by: User) -> None:
     """Let a token admit nobody any more. Raises NotPossible for the last valid one."""
     with transaction.atomic():
         SinchProject.objects.select_for_update().get(pk=project.pk)
-        valid = {token.pk: token for token in configuration.valid_tokens(project)}
+        kind = project.tokens.filter(pk=pk).values_list("kind", flat=True).first() or "porting"
+        valid = {token.pk: token for token in configuration.valid_tokens(project, kind)}
         if pk not in valid:
             return  # ended before; a second click changes nothing
         if len(valid) == 1:

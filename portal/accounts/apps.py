@@ -9,6 +9,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine how a project's configuration is read and written."""
-        from portal.accounts import configuration
+        from portal.accounts import callbacks, configuration
 
         configuration.register()
+        callbacks.register()

@@ -11,13 +11,14 @@ from redis.retry import Retry
 
 from portal.accounts.models import SinchProject
 from portal.crypto import cipher
+from portal.sinch.hosting import HostingClient
 from portal.sinch.porting import PortingClient
 from portal.sinch.shared import Breaker, RedisTokenBucket, RedisTokenStore
 from portal.sinch.transport import CallRecord, Transport
 
 log = logging.getLogger(__name__)
 _lock = threading.Lock()
-_clients: dict[tuple[str, ...], PortingClient] = {}
+_clients: dict[tuple[str, ...], PortingClient | HostingClient] = {}
 
 # Tests mount the sandbox here; None means the network.
 mount: Callable[[Transport], None] | None = None
@@ -37,9 +38,32 @@ def _told(call: CallRecord) -> None:
 
 
 def porting_client(project: SinchProject) -> PortingClient:
-    """Return the client of a project; one for all threads as long as its key is the same."""
+    """Return the porting client of a project, one for all threads as long as its key is valid."""
+    client = _client(project, settings.SINCH_PORTING_URL, "porting", PortingClient)
+    assert isinstance(client, PortingClient)
+    return client
+
+
+def hosting_client(project: SinchProject) -> HostingClient:
+    """Return the hosting client of a project; it shares token and speed limit with porting."""
+
+    def make(transport: Transport) -> HostingClient:
+        return HostingClient(transport, project.project_id)
+
+    client = _client(project, settings.SINCH_HOSTING_URL, "hosting", make)
+    assert isinstance(client, HostingClient)
+    return client
+
+
+def _client(
+    project: SinchProject,
+    base_url: str,
+    api: str,
+    make: Callable[[Transport], PortingClient | HostingClient],
+) -> PortingClient | HostingClient:
     identity = (
-        settings.SINCH_PORTING_URL,
+        api,
+        base_url,
         settings.SINCH_AUTH_URL,
         project.project_id,
         project.key_id,
@@ -55,8 +79,9 @@ def porting_client(project: SinchProject) -> PortingClient:
                 retry=Retry(NoBackoff(), 0),
             )
             breaker = Breaker()
+            # Token and bucket are kept in Redis by key and by project: both APIs share them.
             transport = Transport(
-                base_url=settings.SINCH_PORTING_URL,
+                base_url=base_url,
                 project_id=project.project_id,
                 key_id=project.key_id,
                 key_secret=project.key_secret,
@@ -69,7 +94,7 @@ def porting_client(project: SinchProject) -> PortingClient:
             )
             if mount is not None:
                 mount(transport)
-            _clients[identity] = PortingClient(transport)
+            _clients[identity] = make(transport)
         return _clients[identity]
 
 

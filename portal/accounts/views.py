@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import words
-from portal.accounts import actions, configuration
+from portal.accounts import actions, configuration, page_callbacks
 from portal.accounts.forms import AccountForm, ConfigurationForm, DayOffForm
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
@@ -55,10 +55,10 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("project", "")
     projects = list(SinchProject.objects.filter(is_active=True))
     project = next((p for p in projects if str(p.pk) == chosen), projects[0] if projects else None)
-    return _page(request, project, projects=projects, sends_ours="ours" in request.GET)
+    return page_of(request, project, projects=projects, sends_ours="ours" in request.GET)
 
 
-def _page(
+def page_of(
     request: HttpRequest,
     project: SinchProject | None,
     *,
@@ -69,9 +69,14 @@ def _page(
     changed: str = "",
     day_form: DayOffForm | None = None,
     shown: dict[int, str] | None = None,
+    callback_secrets: dict[int, str] | None = None,
+    typed: dict[str, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the settings page; `shown` are addresses to show in full, by token."""
+    """Render the settings page; `shown` are addresses to show in full, by token.
+
+    `callback_secrets` are secrets to show in full, by key; `typed` is what was refused.
+    """
     manages = request.user.has_perm(MANAGE)
     context: dict[str, Any] = {
         "project": project,
@@ -96,6 +101,8 @@ def _page(
                 }
                 for token in valid
             ],
+            **page_callbacks.context(project, callback_secrets, shown),
+            "typed": typed or {},
             "may_make_token": len(valid) < actions.MOST_VALID_TOKENS,
             "configuration_form": defaults,
             "form_open": defaults.is_bound or sends_ours,
@@ -208,7 +215,8 @@ def _comparison(project: SinchProject) -> dict[str, Any]:
     }
 
 
-def _back(project: SinchProject, anchor: str) -> str:
+def back_to(project: SinchProject, anchor: str) -> str:
+    """Return the address of a part of the settings of a project."""
     return f"{reverse('accounts:settings')}?project={project.pk}#{anchor}"
 
 
@@ -223,7 +231,7 @@ def test_connection(request: HttpRequest, pk: int) -> HttpResponse:
     actions.test_connection(project, by=person_of(request))
     # The same reading from the panel that shows what it brings.
     anchor = "configuration" if request.POST.get("from") == "configuration" else "connection"
-    return redirect(_back(project, anchor))
+    return redirect(back_to(project, anchor))
 
 
 @require_safe
@@ -250,7 +258,7 @@ def configure(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     form = ConfigurationForm(request.POST)
     if not form.is_valid():
-        return _page(request, project, configuration_form=form, status=422)
+        return page_of(request, project, configuration_form=form, status=422)
     try:
         actions.configure(
             project,
@@ -261,10 +269,10 @@ def configure(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except actions.ChangedAtSinch as reason:
         changed = str(reason)
-        return _page(request, project, configuration_form=form, changed=changed, status=409)
+        return page_of(request, project, configuration_form=form, changed=changed, status=409)
     except ValueError:
         messages.error(request, INCOMPLETE)
-    return redirect(_back(project, "configuration"))
+    return redirect(back_to(project, "configuration"))
 
 
 @require_POST
@@ -280,12 +288,12 @@ def register(request: HttpRequest, pk: int) -> HttpResponse:
             by=person_of(request),
         )
     except actions.ChangedAtSinch as reason:
-        return _page(request, project, changed=str(reason), status=409)
+        return page_of(request, project, changed=str(reason), status=409)
     except actions.NotPossible as reason:
         messages.error(request, str(reason))
     except ValueError:
         messages.error(request, INCOMPLETE)
-    return redirect(_back(project, "configuration"))
+    return redirect(back_to(project, "configuration"))
 
 
 def _attempt(request: HttpRequest) -> str:
@@ -309,9 +317,9 @@ def add_day_off(request: HttpRequest, pk: int) -> HttpResponse:
         except actions.NotPossible as reason:
             form.add_error("day", str(reason))
     if form.errors:
-        return _page(request, project, day_form=form, status=422)
+        return page_of(request, project, day_form=form, status=422)
     messages.success(request, f"{words.day_text(day)} is a day off. Clocks and dates follow.")
-    return redirect(_back(project, "dates"))
+    return redirect(back_to(project, "dates"))
 
 
 @require_POST
@@ -321,7 +329,7 @@ def remove_day_off(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     if day := _day_of(request.POST.get("day", "")):
         actions.remove_day_off(project, day, by=person_of(request))
-    return redirect(_back(project, "dates"))
+    return redirect(back_to(project, "dates"))
 
 
 @require_POST
@@ -331,7 +339,7 @@ def expect_loa(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     actions.expect_loa(project, bool(request.POST.get("expects_loa")), by=person_of(request))
     messages.success(request, "Saved.")
-    return redirect(_back(project, "dates"))
+    return redirect(back_to(project, "dates"))
 
 
 def _day_of(text: str) -> date | None:
@@ -356,7 +364,7 @@ def make_token(request: HttpRequest, pk: int) -> HttpResponse:
             request,
             "A new token is made. Both are valid: give Sinch the new address, then end the old.",
         )
-    return redirect(_back(project, "secrets"))
+    return redirect(back_to(project, "secrets"))
 
 
 @require_POST
@@ -365,11 +373,12 @@ def make_token(request: HttpRequest, pk: int) -> HttpResponse:
 def show_token(request: HttpRequest, pk: int, token_pk: int) -> HttpResponse:
     """Show the settings with one webhook address in full; the look is logged."""
     project = get_object_or_404(SinchProject, pk=pk)
-    token = configuration.valid_tokens(project).filter(pk=token_pk).first()
+    kind = project.tokens.filter(pk=token_pk).values_list("kind", flat=True).first() or ""
+    token = configuration.valid_tokens(project, kind).filter(pk=token_pk).first()
     if token is None:
         raise Http404
     address = actions.show_address(project, token, by=person_of(request))
-    return _page(request, project, shown={token.pk: address})
+    return page_of(request, project, shown={token.pk: address})
 
 
 @require_POST
@@ -383,7 +392,7 @@ def end_token(request: HttpRequest, pk: int, token_pk: int) -> HttpResponse:
         messages.error(request, str(reason))
     else:
         messages.success(request, "That token is ended.")
-    return redirect(_back(project, "secrets"))
+    return redirect(back_to(project, "secrets"))
 
 
 # --- One's own account -----------------------------------------------------------------------
@@ -395,7 +404,7 @@ def account(request: HttpRequest) -> HttpResponse:
     """Keep one's own name and time zone."""
     form = AccountForm(request.POST)
     if not form.is_valid():
-        return _page(
+        return page_of(
             request,
             SinchProject.objects.filter(is_active=True).first(),
             account_form=form,

@@ -24,10 +24,12 @@ from portal.local import paths
 from portal.local.keys import ensure_secrets, keep
 from portal.local.processes import Child, DeskError, Log
 from portal.local.servers import EmbeddedPostgres, EmbeddedRedis, ServerError, private_dir
+from portal.sandbox.hosting_demo import CAMPAIGNS, PLANS
 
 SINCH_KEY = ("SINCH_PROJECT_ID", "SINCH_KEY_ID", "SINCH_KEY_SECRET")
 SINCH_PLACES = ("SINCH_AUTH_URL", "SINCH_PORTING_URL", "SINCH_HOSTING_URL")
 SANDBOX_PROJECT, SANDBOX_KEY_ID = "sandbox", "sandbox-key"
+DEMO_PAIRS = tuple(f"{plan}:{campaign}" for plan in PLANS for campaign in CAMPAIGNS)
 READY_SECONDS = 90.0
 PREPARE_SECONDS = 300.0
 # What the processes say at every start and nobody needs to read.
@@ -279,6 +281,9 @@ class Desk:
                 "SINCH_SANDBOX": "1",
                 "SINCH_SANDBOX_PAGE": f"{self.sandbox_address}/",
             }
+            if "--no-demo" not in self.sandbox_options:
+                # Its hosting orders can be listed only by the plan and campaign they are on.
+                plain["HOSTING_PAIRS"] = given.text("HOSTING_PAIRS", ",".join(DEMO_PAIRS))
             environment |= {
                 "SINCH_PROJECT_ID": SANDBOX_PROJECT,
                 "SINCH_KEY_ID": SANDBOX_KEY_ID,

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.apps import apps
 from django.urls import reverse
@@ -20,6 +21,28 @@ KINDS: dict[str, tuple[str, str]] = {
     "port_in.document": ("Document", "The document"),
     "port_in.activate": ("Activation", "The activation"),
     "porting.configure": ("Settings at Sinch", "The change of settings"),
+    "hosting.import": ("New import order", "The import order"),
+    "hosting.text_enable": ("New text-enable order", "The text-enable order"),
+    "hosting.toll_free": ("New toll-free order", "The toll-free order"),
+    "hosting.text_enable_qualified": ("New text-enable order", "The text-enable order"),
+    "hosting.toll_free_qualified": ("New toll-free order", "The toll-free order"),
+    "hosting.configure": ("Callback secret at Sinch", "The callback secret"),
+    "imported.create": ("Import of a number", "The import"),
+    "imported.rename": ("New name of a number", "The new name"),
+    "imported.unlink": ("Unlinking of a number", "The unlinking"),
+    "imported.link": ("Linking of a number", "The linking"),
+    "imported.delete": ("Deletion of a number", "The deletion"),
+    "qualified.add": ("Numbers to qualify", "The numbers"),
+    "qualified.call": ("Call with a code", "The call"),
+    "qualified.verify": ("Code of a call", "The code"),
+    "qualified.delete": ("Deletion of a qualified number", "The deletion"),
+}
+# What a write of hosting is about: its model, and how its page is called.
+_HOSTED = {
+    "hosting_order": "HostingOrder",
+    "hosting_draft": "HostingDraft",
+    "imported": "ImportedNumber",
+    "qualified": "QualifiedNumber",
 }
 
 
@@ -105,9 +128,31 @@ def place_of(operation: Operation) -> Place:
             ).first()
             link = Link(str(item), item.get_absolute_url())
             return Place(link, reading.read_at if reading else None)
+    if what in _HOSTED:
+        return _hosted_place(operation, what, key)
     if what == "draft" and _is_uuid(key):
         return Place(Link("The draft", reverse("orders:draft", args=[key])))
     return Place()
+
+
+def _hosted_place(operation: Operation, what: str, key: str) -> Place:
+    """Return the page of a hosting thing; a draft that has become an order stands for it."""
+    if not (_is_uuid(key) if what == "hosting_draft" else key.isdigit()):
+        return Place()
+    rows = apps.get_model("hosting", _HOSTED[what])._default_manager.filter(pk=key)
+    if what == "hosting_draft":
+        draft: Any = rows.select_related("order__item").first()
+        if draft is None:
+            return Place()
+        if draft.order is None:
+            return Place(Link("The draft", draft.get_absolute_url()))
+        order = draft.order
+        return Place(Link(str(order.item), order.get_absolute_url()), order.fetched_at)
+    thing: Any = rows.first()
+    if thing is None:
+        return Place()
+    name = str(thing.item) if what == "hosting_order" else words.phone_text(thing.phone_number)
+    return Place(Link(name, thing.get_absolute_url()), thing.fetched_at)
 
 
 def _is_uuid(text: str) -> bool:

@@ -76,6 +76,7 @@ def _config(options: argparse.Namespace) -> SandboxConfig:
         days_compressed=options.days_compressed,
         webhook_url=options.webhook_url,
         send_to_configured=True,
+        send_callbacks=True,
         state_file=Path(options.state) if options.state else None,
         demo=options.demo,
         token_seconds=options.token_seconds,

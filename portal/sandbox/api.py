@@ -104,6 +104,15 @@ def error_reply(shape: str, refusal: Refusal) -> Reply:
         if fields:
             body["details"] = [{"type": "BadRequest", "fieldViolations": fields}]
         return Reply(status, body)
+    if shape in ("flat", "enveloped"):
+        body = {
+            "code": status if shape == "enveloped" else str(status),
+            "message": message,
+            "status": "ALREADY_EXISTS" if status == 409 else word,
+        }
+        if fields:
+            body["details"] = [{"type": "BadRequest", "fieldViolations": fields}]
+        return Reply(status, {"error": body} if shape == "enveloped" else body)
     body = {"code": "404" if status == 400 else str(status), "error": name, "message": message}
     if fields:
         body["details"] = {"fieldViolations": fields}

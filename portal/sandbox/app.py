@@ -15,13 +15,26 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from portal.sandbox.api import Call, PortingApi, Refusal, Reply, error_reply
+from portal.sandbox.callbacks import CallbackSender
 from portal.sandbox.clock import iso_instant
 from portal.sandbox.config import SandboxConfig
-from portal.sandbox.contract import Finding, Operation, load_contract, without_read_only
+from portal.sandbox.contract import (
+    HOSTING_FILE,
+    Contract,
+    Finding,
+    Operation,
+    load_contract,
+    without_read_only,
+)
 from portal.sandbox.control import Control
 from portal.sandbox.control_http import ControlPages
 from portal.sandbox.demo import Demo
 from portal.sandbox.faults import ApiFault, DroppedConnection, Faults
+from portal.sandbox.hosting_api import HostingApi
+from portal.sandbox.hosting_control import HostingControl
+from portal.sandbox.hosting_demo import HostingDemo
+from portal.sandbox.hosting_life import HostingLife
+from portal.sandbox.hosting_state import ulid
 from portal.sandbox.life import Life
 from portal.sandbox.state import Number, Order, State, StateFile
 from portal.sandbox.webhooks import WebhookSender
@@ -61,7 +74,7 @@ def create_app(config: SandboxConfig | None = None) -> "Sandbox":
 
 
 class Sandbox:
-    """A WSGI application that behaves like Sinch's Porting API and token endpoint.
+    """A WSGI application that behaves like Sinch's two number APIs and token endpoint.
 
     `state` is what it remembers, `control` moves orders by hand and sets faults, `violations`
     lists every request that broke the contract, `webhooks` knows what was sent, and
@@ -76,6 +89,16 @@ class Sandbox:
         self.faults = Faults()
         self.violations: deque[Violation] = deque(maxlen=MAX_VIOLATIONS)
         self.answer_violations: list[str] = []
+        self.hosting_contract = load_contract(HOSTING_FILE)
+        self.callbacks = CallbackSender(
+            self.faults,
+            self.clock,
+            secret=lambda: self.state.hosting.secret,
+            base64_=lambda: self.state.personality.signature == "base64",
+            sends=config.send_callbacks,
+            timeout=config.webhook_timeout,
+            random_seed=config.random_seed,
+        )
         self.webhooks = WebhookSender(
             self.webhook_address,
             self.faults,
@@ -83,10 +106,13 @@ class Sandbox:
             timeout=config.webhook_timeout,
             random_seed=config.random_seed,
         )
-        self.faults.on_clear = self.webhooks.release
+        self.faults.on_clear = self._release
         self.life = Life(self.state, config, self.emit)
         self.api = PortingApi(self.state, config, self.life, self.emit)
-        self.demo = Demo(self.state, self.api, self.life, config)
+        self.hosting_life = HostingLife(self.state, config, self.emit_hosting)
+        self.hosting_api = HostingApi(self.state, config, self.hosting_life)
+        self.hosting = HostingControl(self)
+        self.demo = Demo(self.state, self.api, self.life, config, HostingDemo(self.hosting))
         self.life.spawn = self.demo.spawn
         self.control = Control(self)
         self._pages = ControlPages(self)
@@ -116,6 +142,7 @@ class Sandbox:
         if self._ticker:
             self._ticker.join(timeout=5)
         self.webhooks.stop()
+        self.callbacks.stop()
         if self._file:
             self._file.stop()
 
@@ -140,6 +167,37 @@ class Sandbox:
             self.answer_violations += self.contract.check_event(body)
         self.webhooks.emit(name, order.id, body, self.clock.now())
 
+    def emit_hosting(
+        self,
+        name: str,
+        *,
+        resource_type: str,
+        resource_id: str,
+        order_id: str,
+        status: str,
+        failure_code: str,
+        address: str,
+    ) -> None:
+        """Write a hosting event down, and send it to the address it is for."""
+        now = self.clock.now()
+        body = self.hosting_api.wire.event(
+            event_id=ulid(),
+            at=now,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            order_id=order_id,
+            event_type=name,
+            status=status,
+            failure_code=failure_code,
+        )
+        if self.config.check_answers:
+            self.answer_violations += self.hosting_contract.check_event(body)
+        self.callbacks.tell(name, resource_id, body, now, address)
+
+    def _release(self) -> None:
+        self.webhooks.release()
+        self.callbacks.release()
+
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request. Raises DroppedConnection when a fault says so; the server is to
         close the connection without a word."""
@@ -153,9 +211,13 @@ class Sandbox:
 
     def _make_routes(self) -> Map:
         rules = []
-        for operation in self.contract.operations.values():
+        for operation in (
+            *self.contract.operations.values(),
+            *self.hosting_contract.operations.values(),
+        ):
             path = operation.path.replace("{", "<").replace("}", ">")
-            base = "" if operation.id == TOKEN_OPERATION else "/v1/projects/<projectId>"
+            is_whole = operation.id == TOKEN_OPERATION or path.startswith("/v1/")
+            base = "" if is_whole else "/v1/projects/<projectId>"
             rules.append(Rule(f"{base}{path}", endpoint=operation.id, methods=[operation.method]))
         return Map(rules, strict_slashes=True, redirect_defaults=False)
 
@@ -181,7 +243,7 @@ class Sandbox:
         if fault.kind == "drop_before":
             raise DroppedConnection(operation_id)
         if fault.kind == "status" and not fault.after:
-            return self._write(self._fault_reply(fault))
+            return self._write(self._fault_reply(fault, operation_id))
         reply = self._work(request, operation_id, values)
         if fault.kind == "drop_after":
             raise DroppedConnection(operation_id)
@@ -191,18 +253,19 @@ class Sandbox:
             wait = request.environ.get(WAIT_KEY, self._stop.wait)
             wait(fault.seconds)
             return self._write(reply)
-        return self._write(self._fault_reply(fault))
+        return self._write(self._fault_reply(fault, operation_id))
 
-    def _fault_reply(self, fault: ApiFault) -> Reply:
+    def _fault_reply(self, fault: ApiFault, operation_id: str) -> Reply:
         if fault.status == 401:
             return _unauthorized("Bearer")
-        reply = error_reply(self._error_shape, Refusal(fault.status))
+        reply = error_reply(self._shape_of(operation_id), Refusal(fault.status))
         if fault.retry_after is not None:
             reply.headers["Retry-After"] = fault.retry_after
         return reply
 
     def _work(self, request: Request, operation_id: str, values: dict[str, str]) -> Reply:
-        operation = self.contract.operations[operation_id]
+        contract = self._contract_of(operation_id)
+        operation = contract.operations[operation_id]
         body = request.get_data(cache=True)
         with self.state.lock:
             try:
@@ -211,14 +274,12 @@ class Sandbox:
                 else:
                     reply = self._call(request, operation, values, body)
             except Refusal as refusal:
-                reply = error_reply(self._error_shape, refusal)
+                reply = error_reply(self._shape_of(operation_id), refusal)
         # 409 is a switch of ours for what the description leaves open; a 400 of the token
         # endpoint is plain OAuth2.
         listed = reply.status != 409 and (operation_id, reply.status) != (TOKEN_OPERATION, 400)
         if self.config.check_answers and listed:
-            self.answer_violations += self.contract.check_answer(
-                operation_id, reply.status, reply.body
-            )
+            self.answer_violations += contract.check_answer(operation_id, reply.status, reply.body)
         return reply
 
     def _call(
@@ -230,6 +291,10 @@ class Sandbox:
             return Reply(403, {"message": "Forbidden"})
         query = request.args.to_dict(flat=False)
         self._check_parameters(operation, values, query)
+        if operation.id in self.hosting_contract.operations:
+            return self.hosting_api.handle(
+                operation.id, self._hosting_call(request, operation, values, query, raw)
+            )
         body = self._check_body(request, operation, raw)
         call = Call(
             path=values,
@@ -242,7 +307,8 @@ class Sandbox:
     def _check_parameters(
         self, operation: Operation, values: dict[str, str], query: dict[str, list[str]]
     ) -> None:
-        findings = self.contract.check_parameters(operation, values, query)
+        contract = self._contract_of(operation.id)
+        findings = contract.check_parameters(operation, values, query)
         straight = self.state.personality.cancelation == "straight"
         if straight and query.get("orderStatus") == ["PENDING_CANCELATION"]:
             # Fair by the contract, but this reading of Sinch does not know the word.
@@ -252,8 +318,36 @@ class Sandbox:
             raise Refusal(404)
         # Nothing says that an unknown parameter is refused; it is noted all the same.
         wrong = [f for f in findings if f.rule != "unknown"]
+        if wrong and operation.id in self.hosting_contract.operations:
+            raise Refusal(400, violations=[(f.field, f.description) for f in wrong])
         if wrong:
             raise Refusal(422, violations=[(f.field, f.description) for f in wrong])
+
+    def _hosting_call(
+        self,
+        request: Request,
+        operation: Operation,
+        values: dict[str, str],
+        query: dict[str, list[str]],
+        raw: bytes,
+    ) -> Call:
+        return Call(
+            path=values,
+            query={name: found[-1] for name, found in query.items()},
+            body=self._check_body(request, operation, raw),
+            key_id=self.config.key_id,
+        )
+
+    def _contract_of(self, operation_id: str) -> Contract:
+        known = operation_id in self.hosting_contract.operations
+        return self.hosting_contract if known else self.contract
+
+    def _shape_of(self, operation_id: str) -> str:
+        """Return which error bodies an operation answers with."""
+        if operation_id not in self.hosting_contract.operations:
+            return self._error_shape
+        enveloped = self.state.personality.hosting_errors == "enveloped"
+        return "enveloped" if enveloped else "flat"
 
     def _check_body(self, request: Request, operation: Operation, raw: bytes) -> Any:
         if operation.body is None:
@@ -271,12 +365,14 @@ class Sandbox:
             words = "Not JSON" if body is None else f"Sent as {request.mimetype or 'nothing'}"
             self._note_findings(operation, [Finding("body", "", "media", words)])
             raise Refusal(400)
-        findings = self.contract.check_body(operation, body)
+        findings = self._contract_of(operation.id).check_body(operation, body)
         self._note_findings(operation, findings)
         ignores = self.state.personality.put_read_only == "ignore"
         if findings and ignores and operation.id == "updatePortInOrder":
             body = without_read_only(body)
             findings = self.contract.check_body(operation, body)
+        if findings and operation.id in self.hosting_contract.operations:
+            raise Refusal(400, violations=[(f.field, f.description) for f in findings])
         if findings:
             missing = any(f.rule == "required" for f in findings)
             status = int(self.state.personality.missing_field) if missing else 422
@@ -347,6 +443,7 @@ class Sandbox:
         pause = min(self.config.speed or 0.25, self.config.activation_seconds or 0.25, 0.25)
         while not self.clock.wait(self._stop, max(pause, 0.02)):
             self.life.tick()
+            self.hosting_life.tick()
 
 
 def _unauthorized(scheme: str) -> Reply:

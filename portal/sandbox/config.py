@@ -69,6 +69,24 @@ class Personality:
     event_numbers: str = _switch("Numbers in webhooks", "full", "short")
     event_status: str = _switch("Number status in webhooks", "upper", "capitalised")
     event_port_time: str = _switch("desiredPortTime in webhooks", "plain", "with_z")
+    # Hosting
+    loa_key: str = _switch("LOA block of a hosting order", "textEnableInfo", "hostingOrderInfo")
+    loa_type: str = _switch("Spelling of loaType", "title", "upper")
+    state_prefix: str = _switch("State of a qualified number", "prefixed", "bare")
+    hosted_status: str = _switch("hostedNumber.status and scheduled status", "integer", "name")
+    wrong_code: str = _switch("Answer to a wrong voice code", "state", "error")
+    absent_steps: str = _switch("Steps that do not apply", "absent", "unspecified")
+    report_zeros: str = _switch("Counters that are nought", "zero", "absent")
+    held_place: str = _switch("Where T-Mobile's 60135 stands", "code", "message")
+    last_page: str = _switch("nextPageToken of the last page", "absent", "null", "empty")
+    list_filters: str = _switch("Filters of hosting lists", "all", "some")
+    delete_body: str = _switch("Body of a deletion", "object", "empty")
+    hosting_errors: str = _switch("Error bodies of hosting", "flat", "enveloped")
+    event_resource: str = _switch("resourceId of order events", "phone", "order")
+    event_failure: str = _switch("failureCode without a failure", "absent", "null")
+    event_names: str = _switch("Names of callbacks", "documented", "sibling")
+    event_time: str = _switch("Timestamp of callbacks", "zoned", "bare")
+    signature: str = _switch("Writing of X-Sinch-Signature", "hex", "base64")
 
     def __post_init__(self) -> None:
         for switch in fields(self):
@@ -130,6 +148,22 @@ PRESETS: dict[str, dict[str, str]] = {
         "put_read_only": "refuse",
         "configuration_absent": "empty",
         "event_numbers": "short",
+        "loa_key": "hostingOrderInfo",
+        "loa_type": "upper",
+        "state_prefix": "bare",
+        "hosted_status": "name",
+        "wrong_code": "error",
+        "absent_steps": "unspecified",
+        "report_zeros": "absent",
+        "held_place": "message",
+        "last_page": "empty",
+        "list_filters": "some",
+        "delete_body": "empty",
+        "hosting_errors": "enveloped",
+        "event_failure": "null",
+        "event_names": "sibling",
+        "event_time": "bare",
+        "signature": "base64",
     },
 }
 
@@ -145,6 +179,9 @@ class SandboxConfig:
     `reject_patience` is how many steps an order with refused numbers waits for a correction.
     `send_to_configured` lets webhooks go to the configuration's `webhookUrl` when no `webhook_url`
     is set; it is off so that a test that stores one does not reach out of the machine.
+    `import_limit` is how many numbers one import order takes, `hosting_page_size` the longest page
+    of a hosting list. `send_callbacks` lets hosting callbacks leave for the addresses that came
+    with orders; it is off so that a test does not reach out of the machine.
     `check_answers` compares everything the sandbox says with the contract, for tests.
     """
 
@@ -164,6 +201,9 @@ class SandboxConfig:
     token_seconds: int = 3600
     document_limit: int = 12 * 1024 * 1024
     check_answers: bool = False
+    import_limit: int = 5
+    hosting_page_size: int = 1000
+    send_callbacks: bool = False
     loopback_only: bool = True
     random_seed: int | None = None
     clock: Clock = field(default_factory=SystemClock)

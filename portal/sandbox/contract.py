@@ -17,6 +17,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 OPENAPI_FILE = Path(__file__).parent / "openapi" / "porting.openapi.yaml"
+HOSTING_FILE = OPENAPI_FILE.with_name("hosting.openapi.yaml")
+# The project stands in the path of the one description and in the server of the other.
+PROJECT = "projectId"
+OTHER = 0  # stands for every status that a description does not list by itself
 METHODS = ("get", "post", "put", "delete", "patch")
 # Keys an order has on read and no write takes; Sinch may ignore or refuse them in an update.
 READ_ONLY_ORDER_KEYS = frozenset({"id", "status", "notes", "documents", "createdDate"})
@@ -60,6 +64,9 @@ def load_contract(path: Path = OPENAPI_FILE) -> "Contract":
     return Contract(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+HOSTING_EVENT = "Event about an imported or hosted number"  # the title of all its callbacks
+
+
 class Contract:
     """What a client may send to Sinch, and what Sinch may send back."""
 
@@ -73,6 +80,8 @@ class Contract:
                     operation = self._operation(path, method, item)
                     self.operations[operation.id] = operation
         for item in document["webhooks"].values():
+            if "summary" not in item["post"]:
+                continue
             schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]
             self._events[item["post"]["summary"]] = self._validator(schema)
 
@@ -117,7 +126,9 @@ class Contract:
         operation = self.operations[operation_id]
         listed = status
         if status not in operation.answers and 200 <= status < 300:
-            listed = min(operation.answers)
+            listed = min(answer for answer in operation.answers if answer != OTHER)
+        if listed not in operation.answers and OTHER in operation.answers:
+            listed = OTHER
         if listed not in operation.answers:
             return [f"{operation_id} does not answer {status}"]
         validator = operation.answers[listed]
@@ -131,6 +142,8 @@ class Contract:
     def check_event(self, event: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a webhook body."""
         name = str(event.get("type") or event.get("event") or "")
+        if "eventType" in event:
+            name = HOSTING_EVENT
         if name not in self._events:
             return [f"There is no event {name!r}"]
         return [
@@ -148,13 +161,16 @@ class Contract:
         answers: dict[int, Draft202012Validator | None] = {}
         for status, answer in spec["responses"].items():
             content = self._resolve(answer).get("content", {}).get("application/json")
-            answers[int(status)] = self._validator(content["schema"]) if content else None
+            listed = OTHER if status == "default" else int(status)
+            answers[listed] = self._validator(content["schema"]) if content else None
         return Operation(
             id=spec["operationId"],
             method=method.upper(),
             path=path,
             path_parameters={
-                p["name"]: self._validator(p["schema"]) for p in parameters if p["in"] == "path"
+                p["name"]: self._validator(p["schema"])
+                for p in parameters
+                if p["in"] == "path" and p["name"] != PROJECT
             },
             query_parameters={
                 p["name"]: (self._in_place(p["schema"]), self._validator(p["schema"]))

@@ -275,6 +275,7 @@ class Control:
             self._sandbox.violations.clear()
             self._sandbox.answer_violations.clear()
             self._sandbox.webhooks.forget()
+            self._sandbox.callbacks.forget()
             if self._sandbox.config.demo if demo is None else demo:
                 self._sandbox.demo.fill()
 

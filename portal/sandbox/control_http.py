@@ -19,6 +19,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from portal.sandbox.control import UnknownOrder
+from portal.sandbox.hosting_control import IMPORT, TEXT_ENABLE
 from portal.sandbox.life import NotPossible
 from portal.sandbox.page import CSS, render_page
 
@@ -47,6 +48,7 @@ class ControlPages:
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
         self._control = sandbox.control
+        self._hosting = sandbox.hosting
         self._reads: dict[str, Callable[..., Any]] = {
             "state": self._control.state_json,
             "orders": self._orders,
@@ -55,6 +57,19 @@ class ControlPages:
             "violations": lambda: [asdict(v) for v in list(sandbox.violations)],
             "webhooks": lambda: [entry.to_json() for entry in list(sandbox.webhooks.log)],
             "personality": lambda: asdict(sandbox.state.personality),
+            "hosting_orders": self._hosting_orders,
+            "hosting_order": lambda hosting_id: self._hosting.order_json(
+                self._hosting.order(hosting_id)
+            ),
+            "imported": lambda: [
+                self._hosting.imported_json(n)
+                for n in list(sandbox.state.hosting.imported.values())
+            ],
+            "qualified": lambda: [
+                self._hosting.qualified_json(n)
+                for n in list(sandbox.state.hosting.qualified.values())
+            ],
+            "callbacks": lambda: [entry.to_json() for entry in list(sandbox.callbacks.log)],
         }
         self._writes: dict[str, Callable[..., Any]] = {
             "create": self._create,
@@ -69,11 +84,26 @@ class ControlPages:
             "expire_tokens": lambda values: self._control.expire_tokens(),
             "reset_calls": lambda values: self._control.reset_calls(),
             "reset": self._reset,
+            "hosting_create": self._hosting_create,
+            "hosting_verb": self._hosting_verb,
+            "imported_add": self._imported_add,
+            "imported_verb": self._imported_verb,
+            "qualified_add": self._qualified_add,
+            "qualified_verb": self._qualified_verb,
+            "callbacks_storm": self._callbacks_storm,
         }
         reads = [("state",), ("orders",), ("calls",), ("violations",), ("webhooks",)]
         rules = [Rule(f"{API}/{name}", endpoint=name, methods=["GET"]) for (name,) in reads]
         rules.append(Rule(f"{API}/personality", endpoint="personality", methods=["GET"]))
         rules.append(Rule(f"{API}/orders/<int:order_id>", endpoint="order", methods=["GET"]))
+        for path, endpoint in (
+            ("hosting/orders", "hosting_orders"),
+            ("hosting/orders/<hosting_id>", "hosting_order"),
+            ("hosting/imported", "imported"),
+            ("hosting/qualified", "qualified"),
+            ("hosting/callbacks", "callbacks"),
+        ):
+            rules.append(Rule(f"{API}/{path}", endpoint=endpoint, methods=["GET"]))
         for base in (API, FORMS):
             for path, endpoint in (
                 ("orders", "create"),
@@ -88,6 +118,13 @@ class ControlPages:
                 ("expire-tokens", "expire_tokens"),
                 ("calls/reset", "reset_calls"),
                 ("reset", "reset"),
+                ("hosting/orders", "hosting_create"),
+                ("hosting/orders/<hosting_id>/<verb>", "hosting_verb"),
+                ("hosting/imported", "imported_add"),
+                ("hosting/imported/<phone>/<verb>", "imported_verb"),
+                ("hosting/qualified", "qualified_add"),
+                ("hosting/qualified/<phone>/<verb>", "qualified_verb"),
+                ("hosting/callbacks/storm", "callbacks_storm"),
             ):
                 rules.append(Rule(f"{base}/{path}", endpoint=endpoint, methods=["POST"]))
         self._routes = Map(rules)
@@ -129,6 +166,8 @@ class ControlPages:
         """Send the reader of the page back to where the form was, with a word on what happened."""
         said = answer["error"] if status >= 400 else "Done."
         order = f"#order-{found['order_id']}" if "order_id" in found else ""
+        if {"hosting_id", "phone"} & set(found):
+            order = "#hosting"
         query = {"said": said, **({"failed": "1"} if status >= 400 else {})}
         location = f"/?{urlencode(query)}{order}"
         return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
@@ -163,6 +202,53 @@ class ControlPages:
 
     def _verb(self, values: Values, order_id: int, verb: str) -> Any:
         return self._control.order_json(self._control.do(order_id, verb, values))
+
+    def _hosting_orders(self) -> list[Any]:
+        return [self._hosting.order_json(o, numbers=False) for o in self._hosting.orders()]
+
+    def _hosting_create(self, values: Values) -> Any:
+        found = values.get("numbers") or ()
+        order = self._hosting.make_order(
+            found.split() if isinstance(found, str) else found,
+            type_=IMPORT if values.get("type") == IMPORT else TEXT_ENABLE,
+            service_plan=str(values.get("service_plan") or "plan-a"),
+            campaign=str(values.get("campaign") or ""),
+            loa=str(values.get("loa") or "direct"),
+            display_name=str(values.get("display_name") or "Made at Sinch"),
+            callback_url=str(values.get("callback_url") or ""),
+            toll_free=_flag(values.get("toll_free")),
+        )
+        return self._hosting.order_json(order)
+
+    def _hosting_verb(self, values: Values, hosting_id: str, verb: str) -> Any:
+        return self._hosting.order_json(self._hosting.do(hosting_id, verb, values))
+
+    def _imported_add(self, values: Values) -> Any:
+        number = self._hosting.add_imported(
+            str(values.get("phone") or ""),
+            str(values.get("service_plan") or "plan-a"),
+            str(values.get("campaign") or ""),
+            display_name=str(values.get("display_name") or ""),
+            callback_url=str(values.get("callback_url") or ""),
+        )
+        return self._hosting.imported_json(number)
+
+    def _imported_verb(self, values: Values, phone: str, verb: str) -> Any:
+        return self._hosting.imported_json(self._hosting.do_imported(phone, verb, values))
+
+    def _qualified_add(self, values: Values) -> Any:
+        phone, state = str(values.get("phone") or ""), str(values.get("state") or "ELIGIBLE")
+        return self._hosting.qualified_json(self._hosting.add_qualified(phone, state))
+
+    def _qualified_verb(self, values: Values, phone: str, verb: str) -> Any:
+        return self._hosting.qualified_json(self._hosting.do_qualified(phone, verb, values))
+
+    def _callbacks_storm(self, values: Values) -> Any:
+        return self._sandbox.callbacks.storm(
+            times=int(values.get("times") or 1),
+            wrong=float(values.get("wrong") or 0),
+            threads=int(values.get("threads") or 8),
+        )
 
     def _fault(self, values: Values) -> Any:
         kind = str(values.get("kind") or "")

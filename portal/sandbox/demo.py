@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from portal.sandbox.api import PortingApi
 from portal.sandbox.clock import add_business_days, iso_instant, today_in
 from portal.sandbox.config import SandboxConfig
+from portal.sandbox.hosting_demo import HostingDemo
 from portal.sandbox.life import SINCH, SYSTEM, Life
 from portal.sandbox.rules import FATES, value_at
 from portal.sandbox.state import (
@@ -117,7 +118,15 @@ NEWCOMER_AREA_CODES = ("360", "406", "458", "605", "701", "307")
 class Demo:
     """Fills a sandbox with orders in every state of life, and lets new ones come in."""
 
-    def __init__(self, state: State, api: PortingApi, life: Life, config: SandboxConfig) -> None:
+    def __init__(
+        self,
+        state: State,
+        api: PortingApi,
+        life: Life,
+        config: SandboxConfig,
+        hosting: HostingDemo,
+    ) -> None:
+        self._hosting = hosting
         self._state = state
         self._api = api
         self._life = life
@@ -143,6 +152,7 @@ class Demo:
                 self._fresh,
             ):
                 make()
+            self._hosting.fill()
 
     def spawn(self) -> Order | None:
         """Let someone order in Sinch's own dashboard, and tell of it; None when enough did."""

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 from portal.sandbox.config import PRESETS, Personality
 from portal.sandbox.control import VERBS
 from portal.sandbox.faults import API_KINDS, WEBHOOK_KINDS
+from portal.sandbox.hosting_page import hosting_section
 from portal.sandbox.rules import FATES, RULES_IN_WORDS, US_CARRIERS
 from portal.sandbox.state import (
     ACTIVATED,
@@ -100,6 +101,7 @@ def render_page(sandbox: "Sandbox", said: str = "", *, failed: bool = False) -> 
                 _head(sandbox, said, failed),
                 Markup("<main>"),
                 _orders(sandbox),
+                hosting_section(sandbox),
                 _rules(),
                 _webhooks(sandbox),
                 _faults(sandbox),

@@ -13,6 +13,7 @@ from typing import Any
 
 from portal.sandbox.clock import iso_instant
 from portal.sandbox.config import Personality
+from portal.sandbox.hosting_state import HostingState
 from portal.sandbox.rules import country_code, losing_carrier
 
 PENDING = "PENDING"
@@ -140,6 +141,7 @@ class State:
         self.lock = threading.RLock()
         self.personality = personality
         self.orders: dict[int, Order] = {}
+        self.hosting = HostingState()
         self.configuration: Json | None = None
         self.webhook_url: str | None = None
         self.zero_balance = False
@@ -244,6 +246,7 @@ class State:
     def clear(self) -> None:
         """Forget orders, settings and counters; tokens and the personality stay."""
         self.orders.clear()
+        self.hosting.clear()
         self._by_number.clear()
         self.calls.clear()
         self.configuration = None
@@ -264,6 +267,7 @@ class State:
             "lastDocumentId": self.last_document_id,
             "spawned": self.spawned,
             "orders": [asdict(order) for order in self.orders.values()],
+            "hosting": self.hosting.to_json(),
         }
 
     def load_json(self, kept: Json) -> None:
@@ -271,7 +275,9 @@ class State:
         if kept.get("version") != FILE_VERSION:
             raise ValueError("The state file was written by another version.")
         self.clear()
+        # A file of an older version has fewer switches, and no hosting.
         self.personality = Personality(**kept["personality"])
+        self.hosting.load_json(kept.get("hosting", {}))
         self.configuration = kept["configuration"]
         self.webhook_url = kept["webhookUrl"]
         self.zero_balance = kept["zeroBalance"]

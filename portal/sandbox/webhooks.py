@@ -31,9 +31,10 @@ class Sent:
 
     id: int
     event: str
-    order_id: int
+    order_id: int | str
     at: str
     body: bytes = field(repr=False)
+    address: str = field(default="", repr=False)  # of its own, as hosting callbacks have
     outcome: str = "waiting"
     statuses: list[int] = field(default_factory=list)
     answered_at: str = ""  # when the last answer came, ISO 8601 in UTC
@@ -92,12 +93,14 @@ class WebhookSender:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def emit(self, name: str, order_id: int, body: dict[str, Any], at: datetime) -> Sent:
+    def emit(
+        self, name: str, order_id: int | str, body: dict[str, Any], at: datetime, to: str = ""
+    ) -> Sent:
         """Queue one event; without an address it is only remembered."""
         with self._lock:
             self._last_id += 1
             raw = json.dumps(body).encode()
-            entry = Sent(self._last_id, name, order_id, iso_instant(at), raw)
+            entry = Sent(self._last_id, name, order_id, iso_instant(at), raw, address=to)
             self.log.append(entry)
             self._forget_old_bodies(len(raw))
         if self._address():

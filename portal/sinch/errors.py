@@ -17,10 +17,15 @@ SECRET_KEYS = frozenset(
         "accountNum",
         "fileContent",
         "webhookUrl",  # its path holds the token that admits a delivery
+        "callbackUrl",  # and so does this one
+        "hmacSecret",
+        "code",  # of a voice challenge
+        "email",  # of whoever signs an LOA
     }
 )
 ADDRESS_KEYS = frozenset(
     {
+        "street",
         "streetName",
         "streetInfo",
         "location",
@@ -280,6 +285,9 @@ def _words_of(content: bytes, secrets: list[str]) -> tuple[str, list[Violation]]
         return ("" if text.startswith("<") else scrub(text, secrets)), []
     if not isinstance(body, dict):
         return (scrub(body, secrets) if isinstance(body, str) else ""), []
+    # Two shapes are documented for hosting: the error inside an envelope, or at the top.
+    if isinstance(body.get("error"), dict):
+        body = body["error"]
     said = (body.get(key) for key in ("message", "error_description", "error", "status"))
     message = next((word for word in said if isinstance(word, str) and word.strip()), "")
     violations = [

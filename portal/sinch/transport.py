@@ -258,6 +258,10 @@ class Transport:
         """Return the parsed answer of a PUT, None for an empty one. Raises SinchError."""
         return self._request("PUT", path, body=body, is_write=True)
 
+    def patch(self, path: str, body: object) -> Any:
+        """Return the parsed answer of a PATCH, None for an empty one. Raises SinchError."""
+        return self._request("PATCH", path, body=body, is_write=True)
+
     def delete(self, path: str) -> Any:
         """Return the parsed answer of a DELETE, None for an empty one. Raises SinchError."""
         return self._request("DELETE", path, is_write=True)

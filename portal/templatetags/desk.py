@@ -125,18 +125,22 @@ def chip_tables() -> list[tuple[str, str, list[str]]]:
 
 
 @register.simple_tag
-def progress(live: int, total: int, parts: Iterable[tuple[str, int]] = ()) -> SafeString:
+def progress(
+    live: int, total: int, parts: Iterable[tuple[str, int]] = (), word: str = "live"
+) -> SafeString:
     """Return `5/8` with its bar; `parts` are (tone, count) from the left, by default the live."""
-    return _progress(int(live), int(total), tuple((tone, int(count)) for tone, count in parts))
+    counts = tuple((tone, int(count)) for tone, count in parts)
+    return _progress(int(live), int(total), counts, word)
 
 
 @lru_cache(maxsize=1024)
-def _progress(live: int, total: int, parts: tuple[tuple[str, int], ...]) -> SafeString:
+def _progress(live: int, total: int, parts: tuple[tuple[str, int], ...], word: str) -> SafeString:
     return format_html(
-        '<span class="progress"><span class="hide">{} of {} live</span>'
+        '<span class="progress"><span class="hide">{} of {} {}</span>'
         '<span aria-hidden="true">{}/{}</span>{}</span>',
         live,
         total,
+        word,
         live,
         total,
         _bar(total, parts or (("done", live),), "bar"),

@@ -61,7 +61,17 @@ def _desk(request: HttpRequest) -> dict[str, Any]:
     return shown | {
         "nav_counts": {
             name: queue.count_text(counts[name]) if counts[name] else 0
-            for name in ("home", "all", "ready", "us", "nobody", "drafts")
+            for name in (
+                "home",
+                "all",
+                "ready",
+                "us",
+                "nobody",
+                "drafts",
+                "hosting_drafts",
+                "imported",
+                "qualified",
+            )
         },
         "views": _views(counts),
         "view": _view(request),
@@ -95,16 +105,21 @@ def _views(counts: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for key, name, filters, count, due in VIEWS
     ]
-    if counts["drafts"]:
-        shown.append(
-            {
-                "key": "drafts",
-                "name": "Drafts",
-                "url": reverse("orders:create"),
-                "count": queue.count_text(counts["drafts"]),
-                "due": False,
-            }
-        )
+    drafts = (
+        ("drafts", "Drafts", "orders:create"),
+        ("hosting_drafts", "Hosting drafts", "hosting:choose"),
+    )
+    shown += [
+        {
+            "key": key,
+            "name": name,
+            "url": reverse(page),
+            "count": queue.count_text(counts[key]),
+            "due": False,
+        }
+        for key, name, page in drafts
+        if counts[key]
+    ]
     return shown
 
 
@@ -151,6 +166,11 @@ def _count(person: User) -> dict[str, Any]:
     drafts = apps.get_model("orders.PortInDraft")._default_manager.filter(
         by=person.pk, state="open"
     )
+    hosting_drafts = apps.get_model("hosting.HostingDraft")._default_manager.filter(
+        by=person.pk, state="open"
+    )
+    imported = apps.get_model("hosting.ImportedNumber")._default_manager.filter(gone_at=None)
+    qualified = apps.get_model("hosting.QualifiedNumber")._default_manager.filter(gone_at=None)
     newest = deliveries.order_by("-received_at", "-id").values("received_at")[:1]
     sweep = SinchProject.objects.filter(is_active=True).order_by(
         F("discovered_at").asc(nulls_first=True)
@@ -166,6 +186,9 @@ def _count(person: User) -> dict[str, Any]:
         us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
         nobody=queue.capped(items.filter(assignee=None, bucket__in=WorkItem.LIVING)),
         drafts=queue.capped(drafts),
+        hosting_drafts=queue.capped(hosting_drafts),
+        imported=queue.capped(imported),
+        qualified=queue.capped(qualified),
         projects=queue.capped(SinchProject.objects.filter(is_active=True)),
         under_way=queue.capped(under_way),
         stuck=queue.capped(stuck),

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from django.apps import apps
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, IntegerField, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
@@ -90,15 +89,6 @@ def count_text(count: int) -> str:
 # --- Filters ---------------------------------------------------------------------------------
 
 
-def kinds_here() -> list[str]:
-    """Return the kinds of order this desk has."""
-    return [WorkItem.Kind.PORT_IN, *([WorkItem.Kind.HOSTING] if _has_hosting() else [])]
-
-
-def _has_hosting() -> bool:
-    return apps.is_installed("hosting")
-
-
 @dataclass(frozen=True)
 class Choice:
     """One entry of a filter menu: choosing it again takes it away."""
@@ -141,7 +131,7 @@ class Filters:
             said = {word for value in given.getlist(name) for word in value.split(",")}
             return tuple(word for word in known if word in said)
 
-        statuses = dict.fromkeys(s for kind in kinds_here() for s in STATUSES[WorkItem.Kind(kind)])
+        statuses = dict.fromkeys(status for kind in WorkItem.Kind for status in STATUSES[kind])
         sort = given.get("sort", "")
         return cls(
             person=person,
@@ -149,7 +139,7 @@ class Filters:
             bucket=among("bucket", WorkItem.Bucket.values),
             status=among("status", statuses),
             owner=among("owner", OWNERS),
-            kind=among("kind", kinds_here()),
+            kind=among("kind", WorkItem.Kind.values),
             sort=sort if sort in SORTS else "worst",
         )
 
@@ -197,20 +187,17 @@ class Filters:
 
     def menus(self) -> list[Menu]:
         """Return the filter menus with their links."""
-        kinds = kinds_here()
         statuses = {
             word: words.chip("order" if kind == WorkItem.Kind.PORT_IN else "hosting_order", word)
-            for kind in reversed(kinds)
-            for word in STATUSES[WorkItem.Kind(kind)]
+            for kind in reversed(WorkItem.Kind)
+            for word in STATUSES[kind]
         }
-        menus = [
+        return [
             self._menu("Bucket", "bucket", dict(WorkItem.Bucket.choices)),
             self._menu("Status at Sinch", "status", {w: c.label for w, c in statuses.items()}),
             self._menu("Owner", "owner", {"me": "Me", "nobody": "Nobody"}),
+            self._menu("Kind", "kind", dict(WorkItem.Kind.choices)),
         ]
-        if len(kinds) > 1:
-            menus.append(self._menu("Kind", "kind", dict(WorkItem.Kind.choices)))
-        return menus
 
     def _menu(self, name: str, attribute: str, labels: Mapping[str, str]) -> Menu:
         chosen: tuple[str, ...] = getattr(self, attribute)
@@ -454,6 +441,13 @@ ANCHORS = {
     "P7": "numbers",
     "P8": "conversation",
     "P9": "documents",
+    "H1": "operations",
+    "H2": "open",
+    "H3": "failures",
+    "H4": "move",
+    "H5": "open",
+    "H6": "open",
+    "H7": "open",
 }
 # What a step is called says where it is, before its reason does.
 STEPS = {"Cancel the order": "#cancel", "Ask how it stands": "?template=d1#composer"}
@@ -483,6 +477,11 @@ class Line:
         return "order" if self.item.kind == WorkItem.Kind.PORT_IN else "hosting_order"
 
     @property
+    def live_word(self) -> str:
+        """What a number is called that has got where it should."""
+        return "live" if self.item.kind == WorkItem.Kind.PORT_IN else "done"
+
+    @property
     def carrier(self) -> str:
         """Its first losing carrier and how many more there are: `Comcast +2`."""
         first, *others = _BETWEEN_CARRIERS.split(self.item.carriers)
@@ -496,7 +495,7 @@ class Line:
     @property
     def is_stalled(self) -> bool:
         """Whether somebody has to be chased: a clock of theirs ran out."""
-        return (self.item.first_reason or {}).get("code") == "P11"
+        return (self.item.first_reason or {}).get("code") in ("P11", "H7")
 
     @property
     def is_today(self) -> bool:

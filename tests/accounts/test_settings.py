@@ -673,8 +673,10 @@ def test_ensure_project_connects_the_project_once_and_follows_its_key(db, settin
     project = SinchProject.objects.get()
     assert (project.project_id, project.key_secret) == ("test-project", "test-key-secret")
     assert project.name == "Project test-pro"
-    assert project.tokens.count() == 1
-    assert Reading.objects.get().kind == "configuration"
+    assert sorted(token.kind for token in project.tokens.all()) == ["hosting", "porting"]
+    read = set(Reading.objects.values_list("kind", flat=True))
+    assert read == {"configuration", "callback_configuration"}
+    assert project.callback_secrets.count() == 1
     SinchProject.objects.update(name="Alder Voice US")
     before = project.key_changed_at
     call_command("ensure_project")
@@ -684,7 +686,8 @@ def test_ensure_project_connects_the_project_once_and_follows_its_key(db, settin
     assert project.name == "Alder Voice US"
     assert project.key_secret == "another-secret"
     assert project.key_changed_at > before
-    assert project.tokens.count() == 1
+    assert project.tokens.count() == 2
+    assert project.callback_secrets.count() == 1
     assert "secret" not in capsys.readouterr().out
 
 

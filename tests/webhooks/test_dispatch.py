@@ -14,7 +14,7 @@ from portal.operations import doorbell, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchNotFound, SinchUnavailable
 from tests.webhooks.tools import work
-from webhooks import dispatch
+from webhooks import dispatch, fates
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -253,13 +253,13 @@ def test_while_sinch_is_away_a_delivery_waits_and_then_a_person_is_asked(deliver
     deliver(EVENT)
     work()
     row = Delivery.objects.get()
-    for _ in range(dispatch.MOST_TRIES - 1):
+    for _ in range(fates.MOST_TRIES - 1):
         assert row.state == State.WAITING
         assert row.next_try_at > timezone.now() + timedelta(seconds=40)
         due_now(row)
         work()
         row.refresh_from_db()
-    assert (row.state, row.outcome) == (State.DEAD, dispatch.STOPPED)
+    assert (row.state, row.outcome) == (State.DEAD, fates.STOPPED)
     assert row.next_try_at is None
     assert Delivery.objects.filter(dispatch.needs_a_look()).exists()
 
@@ -281,7 +281,7 @@ def test_one_odd_delivery_does_not_hold_up_the_others(deliver, reader, monkeypat
     judge = dispatch._judge
 
     def odd(fate, round_):
-        if fate.notice.order_id == "102":
+        if fate.resource_id == "102":
             raise OperationalError("odd")
         judge(fate, round_)
 
@@ -292,7 +292,7 @@ def test_one_odd_delivery_does_not_hold_up_the_others(deliver, reader, monkeypat
     left = Delivery.objects.get(state=State.RECEIVED)
     assert left.last_error == "OperationalError"
     assert left.next_try_at > timezone.now()
-    for _ in range(dispatch.MOST_TRIES):
+    for _ in range(fates.MOST_TRIES):
         due_now(left)
         work()
     left.refresh_from_db()

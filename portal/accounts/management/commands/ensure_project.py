@@ -8,16 +8,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import env
-from portal.accounts import configuration
+from portal.accounts import callbacks, configuration
 from portal.accounts.models import SinchProject, WebhookToken
 from portal.celery import app
 
-# The room that finds orders lies above; Celery knows it by this name.
-DISCOVER = "orders.tasks.discover"
+# The rooms that find orders lie above; Celery knows them by these names.
+DISCOVER = ("orders.tasks.discover", "hosting.tasks.walk")
 
 
 class Command(BaseCommand):
-    """Make or update the project of SINCH_PROJECT_ID, with a webhook token. Safe to repeat."""
+    """Make or update the project of SINCH_PROJECT_ID, with its tokens. Safe to repeat."""
 
     help = "Connect the Sinch project named by SINCH_PROJECT_ID, SINCH_KEY_ID, SINCH_KEY_SECRET."
 
@@ -34,9 +34,11 @@ class Command(BaseCommand):
             if not configuration.valid_tokens(project).exists():
                 WebhookToken.make(project)
             configuration.ask(project, "start")
+            callbacks.prepare(project)
         self.stdout.write(f"{project.name}: {'connected' if made else 'up to date'}.")
         try:
-            app.send_task(DISCOVER, ignore_result=True, expires=600)
+            for task in DISCOVER:
+                app.send_task(task, ignore_result=True, expires=600)
         except Exception as error:
             # Beat sends the same task by itself, so the orders come a few minutes later.
             self.stdout.write(f"The workers cannot be called yet ({type(error).__name__}).")

@@ -16,7 +16,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the newest valid address of each project."""
         for project in SinchProject.objects.filter(is_active=True):
-            token = configuration.valid_tokens(project).first()
-            if token is not None:
-                address = configuration.webhook_address(token.token)
-                self.stdout.write(f"porting {address} {project.name}")
+            for kind in ("porting", "hosting"):
+                token = configuration.valid_tokens(project, kind).first()
+                if token is not None:
+                    address = configuration.webhook_address(token.token, kind)
+                    self.stdout.write(f"{kind} {address} {project.name}")

@@ -1,0 +1,320 @@
+"""What staff do before Sinch has a hosting order: type it, and send it as one or several orders."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from hosting.forms import TICKS, DraftForm
+from hosting.models import HostingDraft, HostingNumber, HostingOrder
+from hosting.review import Reason, Review, body_of
+from portal import words
+from portal.accounts import callbacks
+from portal.accounts.models import SinchProject, User
+from portal.numbers import TOLL_FREE, area_code
+from portal.operations.actions import submit
+from portal.operations.models import Operation
+from portal.work import items
+
+Kind, State = HostingDraft.Kind, HostingDraft.State
+FIELDS: Final = tuple(DraftForm.base_fields)
+# The operation that makes an order of each kind; of verified numbers it is another one.
+CREATES: Final = {
+    (Kind.IMPORT, False): "hosting.import",
+    (Kind.TEXT_ENABLE, False): "hosting.text_enable",
+    (Kind.TOLL_FREE, False): "hosting.toll_free",
+    (Kind.TEXT_ENABLE, True): "hosting.text_enable_qualified",
+    (Kind.TOLL_FREE, True): "hosting.toll_free_qualified",
+}
+
+
+class NotEditable(Exception):
+    """Raised when a draft cannot be changed now; its text says why."""
+
+
+class ChangedElsewhere(Exception):
+    """Raised when somebody else, or another tab, saved the draft meanwhile."""
+
+    def __init__(self, draft: HostingDraft) -> None:
+        self.draft = draft
+        super().__init__("The draft was saved elsewhere.")
+
+
+class NotSendable(Exception):
+    """Raised when an order is not ready to be sent; `reasons` names each open thing."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        self.reasons = list(reasons)
+        super().__init__("; ".join(reason.text for reason in self.reasons))
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What one posted page says: fields as typed, and which version of the draft it began with."""
+
+    fields: Mapping[str, Any]
+    version: int = 0
+    tab: str = ""
+    overwrite: bool = False
+
+    @classmethod
+    def of(cls, post: Mapping[str, Any], overwrite: bool = False) -> "Typed":
+        """Return what a posted form says; fields it does not have stay what they are."""
+        fields: dict[str, Any] = {
+            name: str(post[name]).replace("\0", "") for name in FIELDS if name in post
+        }
+        if "version" in post:  # the whole form, in which an empty box is one that is not ticked
+            fields |= {name: name in post for name in TICKS}
+        version = str(post.get("version", ""))
+        return cls(
+            fields,
+            int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0,
+            str(post.get("tab", ""))[:40],
+            overwrite,
+        )
+
+
+# --- Drafts -------------------------------------------------------------------------------------
+
+
+def project_for_new_orders() -> SinchProject | None:
+    """Return the Sinch project a new order goes to: the first active one; None without any."""
+    return SinchProject.objects.filter(is_active=True).order_by("pk").first()
+
+
+def open_drafts(by: User) -> list[HostingDraft]:
+    """Return the drafts a person can go on with, the latest first."""
+    parts = HostingDraft.objects.filter(parent=OuterRef("pk"), state=State.SENDING)
+    mine = Q(state=State.OPEN) | Q(state=State.SENDING, parent=None) | Exists(parts)
+    return list(HostingDraft.objects.filter(mine, by=by).defer("data")[:20])
+
+
+def save_draft(
+    pk: uuid.UUID, project: SinchProject, kind: str, typed: Typed, *, by: User
+) -> HostingDraft:
+    """Save what was typed, whatever it is, and return the draft; the first time makes it.
+
+    Raises ChangedElsewhere when the page began with an older version, NotEditable when the draft
+    is being sent or gone.
+    """
+    with transaction.atomic():
+        # A click and an autosave may both be the first: the id comes from the page.
+        _, made = HostingDraft.objects.get_or_create(
+            pk=pk, defaults={"project": project, "by": by, "kind": kind, "data": {}}
+        )
+        draft = locked_draft(pk)
+        refuse_unless_open(draft)
+        own = typed.tab and draft.data.get("tab") == typed.tab
+        if not made and not own and not typed.overwrite and typed.version != draft.version:
+            raise ChangedElsewhere(draft)
+        data = {**draft.data, **typed.fields}
+        if data != draft.data:
+            if not made:
+                draft.version += 1
+            _store(draft, data | {"tab": typed.tab, "saved_by": by.short_name})
+    return draft
+
+
+def locked_draft(pk: uuid.UUID) -> HostingDraft:
+    """Return the draft, locked; call inside a transaction. Raises HostingDraft.DoesNotExist."""
+    return (
+        HostingDraft.objects.select_for_update(of=("self",))
+        .select_related("project", "operation", "order", "follows")
+        .get(pk=pk)
+    )
+
+
+def refuse_unless_open(draft: HostingDraft) -> None:
+    """Raise NotEditable when a draft is not there to be typed in."""
+    if draft.state == State.SENDING:
+        raise NotEditable("This draft is on its way to Sinch; it opens again if Sinch refuses it.")
+    if draft.state == State.SENT:
+        raise NotEditable("This draft was sent. An order at Sinch cannot be changed.")
+    if draft.state == State.THROWN_AWAY:
+        raise NotEditable("This draft was thrown away.")
+
+
+def _store(draft: HostingDraft, data: dict[str, Any]) -> None:
+    draft.data = data
+    found = Review(draft, "UTC")
+    first = found.numbers[0] if found.numbers else ""
+    named = data.get("business") or data.get("display_name")
+    draft.title = str(named or words.phone_text(first) or draft.get_kind_display())[:200]
+    draft.save(update_fields=["data", "title", "version", "updated_at"])
+
+
+def drop_numbers(draft: HostingDraft, phones: Iterable[str]) -> HostingDraft:
+    """Take numbers out of a draft, and lines that cannot be read when none are named."""
+    from portal.numbers import without
+
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        refuse_unless_open(draft)
+        text = without(str(draft.field("numbers")), set(phones))
+        draft.version += 1
+        _store(draft, draft.data | {"numbers": text})
+    return draft
+
+
+def throw_draft_away(draft: HostingDraft) -> None:
+    """Throw a draft away; its text is gone. Raises NotEditable while it is sent."""
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        if draft.state == State.THROWN_AWAY:
+            return
+        refuse_unless_open(draft)
+        draft.state, draft.data = State.THROWN_AWAY, {}
+        draft.version += 1
+        draft.save(update_fields=["state", "data", "version", "updated_at"])
+
+
+# --- Drafts that the desk begins ----------------------------------------------------------------
+
+
+def draft_for_migration(order: HostingOrder, phones: Sequence[str], *, by: User) -> HostingDraft:
+    """Return a draft that moves numbers held at T-Mobile over, with the order's plan and campaign.
+
+    The customer's word is on record with the order before this is called. A draft for the same
+    numbers that is still open is gone on with.
+    """
+    numbers = "\n".join(phones)
+    data = {
+        "numbers": numbers,
+        "display_name": f"{order.display_name or order.sinch_id}: T-Mobile move"[:80],
+        "region": order.region_code,
+        "plan": order.service_plan_id,
+        "campaign": order.campaign_id,
+        "migrate": True,
+        "left_provider": True,
+    }
+    with transaction.atomic():
+        for draft in HostingDraft.objects.filter(follows=order, state=State.OPEN, by=by):
+            if draft.field("numbers") == numbers:
+                return draft
+        return HostingDraft.objects.create(
+            project=order.project,
+            by=by,
+            kind=Kind.IMPORT,
+            follows=order,
+            data=data,
+            title=str(data["display_name"]),
+        )
+
+
+def draft_of_verified(
+    project: SinchProject, phones: Sequence[str], *, by: User
+) -> list[HostingDraft]:
+    """Return drafts that text-enable verified numbers: toll-free ones go apart."""
+    found = []
+    for kind in (Kind.TEXT_ENABLE, Kind.TOLL_FREE):
+        own = [p for p in phones if (area_code(p) in TOLL_FREE) == (kind == Kind.TOLL_FREE)]
+        if own:
+            found.append(
+                HostingDraft.objects.create(
+                    project=project,
+                    by=by,
+                    kind=kind,
+                    is_qualified=True,
+                    data={"numbers": "\n".join(own)},
+                    title=words.phone_text(own[0]),
+                )
+            )
+    return found
+
+
+# --- Sending ------------------------------------------------------------------------------------
+
+
+def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list[Operation]:
+    """Send a draft as one order, or as several when one does not take all its numbers.
+
+    One transaction: the rules once more under a lock, a draft and an operation for each order.
+    `attempt` is unique to the page that asked, so that a double click sends once. Raises
+    NotSendable, NotEditable.
+    """
+    with transaction.atomic():
+        draft = locked_draft(draft.pk)
+        if draft.state in (State.SENDING, State.SENT) and draft.field("attempt") == attempt:
+            return []
+        refuse_unless_open(draft)
+        found = Review(draft, zone, complete=True)
+        if found.reasons:
+            raise NotSendable(found.reasons)
+        _refuse_racing_numbers(draft, found.numbers)
+        parts = found.parts
+        operations = []
+        for part in parts:
+            one = draft if len(parts) == 1 else _part_of(draft, part.place, part.numbers, part.name)
+            operations.append(_submit(one, found, part, by=by))
+        draft.data = draft.data | {"attempt": attempt}
+        draft.state = State.SENDING if len(parts) == 1 else State.SENT
+        draft.version += 1
+        draft.save(update_fields=["state", "version", "data", "operation", "updated_at"])
+    return operations
+
+
+def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
+    """Raise NotSendable for numbers that another draft is sending at this moment."""
+    # Two people at the same numbers take turns: whoever comes second sees the other's draft.
+    SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
+    sending = HostingDraft.objects.filter(project=draft.project, state=State.SENDING).exclude(
+        Q(pk=draft.pk) | Q(parent=draft)
+    )
+    wanted = set(numbers)
+    for other in sending:
+        shared = wanted & set(Review(other, "UTC").numbers)
+        if shared:
+            count = words.count_text(len(shared), "number")
+            raise NotSendable(
+                [Reason(f"{count} on their way in the draft “{other}”", "id_numbers")]
+            )
+
+
+def _part_of(draft: HostingDraft, place: int, numbers: Sequence[str], name: str) -> HostingDraft:
+    data = {**draft.data, "numbers": "\n".join(numbers), "display_name": name}
+    return HostingDraft.objects.create(
+        project=draft.project,
+        by=draft.by,
+        kind=draft.kind,
+        is_qualified=draft.is_qualified,
+        follows=draft.follows,
+        parent=draft,
+        part=place,
+        data=data,
+        title=name[:200],
+        state=State.SENDING,
+    )
+
+
+def _submit(draft: HostingDraft, found: Review, part: Any, *, by: User) -> Operation:
+    body = body_of(draft, found.form, part, found.region)
+    if address := callbacks.callback_url(draft.project):
+        body["callbackUrl"] = address
+    tries = Operation.objects.filter(target=draft.target).count()
+    operation, new = submit(
+        draft.project,
+        CREATES[Kind(draft.kind), draft.is_qualified],
+        target=draft.target,
+        payload={"draft": str(draft.pk), "body": body},
+        by=by,
+        subject=f"The order “{part.name}”",
+        marker=f"{draft.target}:create:{tries + 1}",
+    )
+    if new:
+        count = words.count_text(len(part.numbers), "number")
+        text = f"{draft.get_kind_display()} order sent: {part.name}, {count}"
+        items.tell_staff_action(None, operation, text, glyph="edit")
+    draft.operation = operation
+    HostingDraft.objects.filter(pk=draft.pk).update(operation=operation)
+    return operation
+
+
+def living_orders_of(project: SinchProject, phones: Iterable[str]) -> set[str]:
+    """Return those of these numbers that a living hosting order holds."""
+    rows = HostingNumber.objects.filter(
+        order__project=project, phone_number__in=list(phones), order__gone_at=None
+    ).exclude(order__state__in=("COMPLETED", "REJECTED"))
+    return set(rows.values_list("phone_number", flat=True))

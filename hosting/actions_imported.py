@@ -1,0 +1,129 @@
+"""What staff do with imported numbers; moves between plans and campaigns are in `moves`."""
+
+import re
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosting import moves, sync
+from hosting.models import Combination, ImportedNumber
+from portal import words
+from portal.accounts.models import SinchProject, User
+from portal.operations import readings
+from portal.operations.actions import submit
+from portal.operations.models import Operation
+from portal.work.actions import NotPossible, NotSendable
+
+LONGEST_NAME: Final = 80
+SEARCH_READER: Final = "imported_search"
+WHERE: Final = {"START": "begin with", "CONTAIN": "contain", "END": "end with"}
+
+
+def import_one(
+    project: SinchProject, phone: str, *, plan: str, campaign: str, name: str, region: str, by: User
+) -> Operation:
+    """Import one number; the same number is not asked for twice while it is under way."""
+    body: dict[str, object] = {"phoneNumber": phone, "regionCode": region}
+    if name:
+        body["displayName"] = name
+    body["smsConfiguration"] = {
+        "servicePlanId": plan,
+        **({"campaignId": campaign} if campaign else {}),
+    }
+    target = f"project:{project.pk}:{phone}"
+    with transaction.atomic():
+        SinchProject.objects.select_for_update(no_key=True).get(pk=project.pk)
+        running = Operation.objects.filter(
+            target=target, kind="imported.create", state__in=Operation.UNDER_WAY
+        ).first()
+        if running is not None:
+            return running
+        sync.remember_pair(project, plan, campaign)
+        operation, _ = submit(
+            project,
+            "imported.create",
+            target=target,
+            payload={"phone": phone, "body": body},
+            by=by,
+            subject=f"The import of {words.phone_text(phone)}",
+        )
+    return operation
+
+
+def rename(number: ImportedNumber, name: str, *, by: User) -> Operation | None:
+    """Give a number another name; None when it has it. Raises NotSendable, NotPossible."""
+    name = " ".join(name.split())
+    if not name:
+        raise NotSendable("Write the new name.")
+    if len(name) > LONGEST_NAME:
+        raise NotSendable(f"{len(name)} characters; at most {LONGEST_NAME} fit.")
+    with transaction.atomic():
+        number = _there(number)
+        if number.display_name == name:
+            return None
+        return _submit(number, "imported.rename", {"name": name}, f"The name “{name}”", by)
+
+
+def delete(number: ImportedNumber, *, by: User) -> Operation:
+    """Delete a number at Sinch. Raises NotPossible while it is on its way elsewhere."""
+    with transaction.atomic():
+        number = _there(number)
+        if moves.living(number) is not None:
+            raise NotPossible("It is being moved. Wait until it is there, then delete it.")
+        what = f"The deletion of {words.phone_text(number.phone_number)}"
+        return _submit(number, "imported.delete", {}, what, by)
+
+
+def _there(number: ImportedNumber) -> ImportedNumber:
+    found = moves.locked(number.pk)
+    if found.gone_at is not None:
+        raise NotPossible(moves.GONE)
+    return found
+
+
+def _submit(
+    number: ImportedNumber, kind: str, payload: dict[str, object], subject: str, by: User
+) -> Operation:
+    running = Operation.objects.filter(
+        target=number.target, kind=kind, state__in=Operation.UNDER_WAY
+    ).first()
+    if running is not None:
+        return running
+    operation, _ = submit(
+        number.project,
+        kind,
+        target=number.target,
+        payload={"phone": number.phone_number, **payload},
+        by=by,
+        subject=subject,
+    )
+    return operation
+
+
+def check_now(number: ImportedNumber) -> None:
+    """Have a number read again, before anything nobody waits for."""
+    moves.read_soon(number)
+
+
+# --- Sinch's own search -------------------------------------------------------------------------
+
+
+def search_at_sinch(
+    project: SinchProject, *, plan: str, campaign: str, digits: str, where: str
+) -> None:
+    """Have Sinch's own pattern search asked by a worker; what it finds is stored.
+
+    Raises NotSendable for what was typed.
+    """
+    if not plan:
+        raise NotSendable("Choose the service plan to look in; Sinch lists by plan and campaign.")
+    digits = re.sub(r"[^0-9+]", "", digits)
+    if where not in WHERE or not digits or len(digits) > 16:
+        raise NotSendable("Write the digits to look for.")
+    if where == "START" and not digits.startswith("+"):
+        digits = f"+{digits}" if digits.startswith("1") else f"+1{digits}"
+    sync.remember_pair(project, plan, campaign)
+    pair = Combination.objects.get(project=project, service_plan_id=plan, campaign_id=campaign)
+    wish = {f"{pair.pk}|{where}|{digits}": timezone.now()}
+    readings.want(project, SEARCH_READER, wish, "staff")

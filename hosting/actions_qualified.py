@@ -1,0 +1,181 @@
+"""What staff do with qualified numbers: add them, prove who owns them, delete them."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosting import sync, sync_numbers
+from hosting.models import QualifiedNumber
+from portal import words
+from portal.accounts.models import SinchProject, User
+from portal.operations import readings
+from portal.operations.actions import submit
+from portal.operations.models import Operation
+from portal.sinch.hosting import QUALIFY_BATCH
+from portal.work.actions import NotPossible
+
+State = QualifiedNumber.State
+GONE: Final = "Sinch does not know this number any more."
+# States in which proof can be given by a call, and in which invoices can be.
+CALLABLE: Final = (State.ELIGIBLE, State.VERIFICATION_PENDING, State.VERIFICATION_FAILED)
+PROVABLE: Final = (*CALLABLE, State.VERIFICATION_BLOCKED)
+NEEDS_US: Final = (*PROVABLE, State.VERIFIED, State.NOT_ELIGIBLE, State.HOSTING_FAILED)
+INVOICES_TO: Final = "orders@sinch.com"
+
+
+def add(project: SinchProject, numbers: Sequence[str], *, by: User, key: str) -> list[Operation]:
+    """Have numbers qualified, 500 in a call; the same `key` never sends them twice."""
+    found = []
+    with transaction.atomic():
+        for place, start in enumerate(range(0, len(numbers), QUALIFY_BATCH), 1):
+            batch = list(numbers[start : start + QUALIFY_BATCH])
+            operation, _ = submit(
+                project,
+                "qualified.add",
+                target=f"project:{project.pk}:qualified",
+                payload={"numbers": batch},
+                by=by,
+                subject=f"{words.count_text(len(batch), 'number')} to qualify",
+                marker=f"qualified:{project.pk}:{key}:{place}",
+            )
+            found.append(operation)
+    return found
+
+
+def new_key() -> str:
+    """Return a key for a form: the same form sent twice carries the same one."""
+    return uuid.uuid4().hex
+
+
+def why_no_call(number: QualifiedNumber) -> str:
+    """Return why a number cannot be called with a code now; "" when it can."""
+    if number.gone_at is not None:
+        return GONE
+    if number.state in CALLABLE:
+        return ""
+    if number.state == State.VERIFICATION_BLOCKED:
+        return "Proof by phone call is blocked for this number; use invoices."
+    if number.state == State.ELIGIBLE_CHECK_PENDING:
+        return "Sinch is still checking whether it can be text-enabled."
+    return words.chip("qualified", number.state).sentence
+
+
+def call(number: QualifiedNumber, *, by: User) -> Operation:
+    """Have Sinch call a number with a code; one call at a time. Raises NotPossible."""
+    with transaction.atomic():
+        number = _locked(number)
+        if reason := why_no_call(number):
+            raise NotPossible(reason)
+        return _submit(
+            number,
+            "qualified.call",
+            {"state": number.state},
+            f"The call to {words.phone_text(number.phone_number)}",
+            by,
+        )
+
+
+def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
+    """Hand back the code somebody heard; it is not kept once Sinch has judged it.
+
+    Raises NotPossible.
+    """
+    with transaction.atomic():
+        number = _locked(number)
+        if reason := why_no_call(number):
+            raise NotPossible(reason)
+        return _submit(
+            number,
+            "qualified.verify",
+            {"code": code, "state": number.state},
+            f"The code for {words.phone_text(number.phone_number)}",
+            by,
+        )
+
+
+def tries_of(number: QualifiedNumber) -> int:
+    """Return how many codes were refused that this desk handed back."""
+    return Operation.objects.filter(
+        target=number.target, kind="qualified.verify", state=Operation.State.REFUSED
+    ).count()
+
+
+def delete(number: QualifiedNumber, *, by: User) -> Operation:
+    """Delete a number at Sinch; its proof is gone with it. Raises NotPossible."""
+    with transaction.atomic():
+        number = _locked(number)
+        if number.gone_at is not None:
+            raise NotPossible(GONE)
+        if number.state == State.HOSTING_IN_PROGRESS:
+            raise NotPossible("It is being text-enabled. Wait until that has ended.")
+        what = f"The deletion of {words.phone_text(number.phone_number)}"
+        return _submit(number, "qualified.delete", {}, what, by)
+
+
+def mark_mailed(project: SinchProject, phones: Iterable[str], *, by: User) -> int:
+    """Note that the invoices that list these numbers were mailed to Sinch; return how many."""
+    rows = QualifiedNumber.objects.filter(
+        project=project, phone_number__in=list(phones), state__in=PROVABLE, gone_at=None
+    )
+    count = 0
+    for row in rows:
+        QualifiedNumber.objects.filter(pk=row.pk).update(
+            invoices_sent_at=timezone.now(), invoices_sent_by=by
+        )
+        sync_numbers.touch(row)
+        count += 1
+    return count
+
+
+def take_mailed_back(number: QualifiedNumber) -> None:
+    """Take back that invoices were mailed."""
+    QualifiedNumber.objects.filter(pk=number.pk).update(
+        invoices_sent_at=None, invoices_sent_by=None
+    )
+    sync_numbers.touch(number)
+
+
+def check_now(number: QualifiedNumber) -> None:
+    """Have a number read again, before anything nobody waits for."""
+    readings.want_one(number.project_id, sync.QUALIFIED_READER, number.phone_number, "staff")
+
+
+def mail_text(numbers: Iterable[str]) -> str:
+    """Return the text of the mail that goes with the invoices."""
+    listed = "\n".join(numbers)
+    return (
+        "Hello,\n\nattached are invoices of the present carrier that list the numbers below, to "
+        "show that our customer owns them. Please verify them for text-enabling.\n\n"
+        f"{listed}\n\nThank you"
+    )
+
+
+def _locked(number: QualifiedNumber) -> QualifiedNumber:
+    return (
+        QualifiedNumber.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .get(pk=number.pk)
+    )
+
+
+def _submit(
+    number: QualifiedNumber, kind: str, payload: dict[str, object], subject: str, by: User
+) -> Operation:
+    running = Operation.objects.filter(
+        target=number.target, kind=kind, state__in=Operation.UNDER_WAY
+    ).first()
+    if running is not None:
+        return running
+    operation, _ = submit(
+        number.project,
+        kind,
+        target=number.target,
+        payload={"phone": number.phone_number, **payload},
+        by=by,
+        subject=subject,
+    )
+    sync_numbers.touch(number)
+    return operation

@@ -1,0 +1,327 @@
+"""In which bucket a hosting order is, why, whose move it is, and when that may change by itself.
+
+One pure function, `work_out`: facts and a moment in, a verdict out. Source: the desk's own rules,
+H1 to H7; the buckets are tried in the order needs us, dated soon, waiting, done, ended.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from hosting import clocks, failures
+from hosting.facts import (
+    COMPLETED,
+    DRAFT,
+    IN_PROGRESS,
+    REJECTED,
+    SIGNATURE,
+    SUBMITTED,
+    Facts,
+    Number,
+)
+from hosting.failures import WAIT, Failure
+from portal import words
+from portal.work import marks, verdicts
+from portal.work.office import Limit
+from portal.work.verdicts import Moments, Reason, Verdict, add_part, by_asking
+
+# What buttons say; the page maps them to places.
+MOVE_HELD: Final = "Move to Sinch at T-Mobile"
+SETTLE: Final = "Settle it"
+LOOK: Final = "Look at the failures"
+PHONE_SIGNER: Final = "Phone the signer"
+ASK_SUPPORT: Final = "Ask Sinch support"
+LOOK_AT_WRITE: Final = "Look at it"
+
+_RANKS: Final = {"us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
+_LATE_RANK: Final = 60
+_ASKED_RANK: Final = 220
+_WRITES: Final = {
+    "hosting.import": ("our import order", LOOK_AT_WRITE),
+    "hosting.text_enable": ("our text-enable order", LOOK_AT_WRITE),
+    "hosting.toll_free": ("our toll-free order", LOOK_AT_WRITE),
+    "hosting.text_enable_qualified": ("our text-enable order", LOOK_AT_WRITE),
+    "hosting.toll_free_qualified": ("our toll-free order", LOOK_AT_WRITE),
+}
+
+Case = verdicts.Case[Facts]
+
+
+def work_out(facts: Facts, now: datetime) -> Verdict:
+    """Return bucket, ranked reasons, whose move it is and when to ask again."""
+    case = Case(facts, Moments(now), clocks.OPEN)
+    verdicts.refused_writes(case, "H1", _WRITES, {})
+    if facts.gone_at is None:
+        _rejected(case)
+        waiting = _failed(case)
+        _held(case)
+        _unsigned(case)
+        _left_pending(case)
+        _stalled(case)
+    else:
+        waiting = []
+    found = sorted(case.reasons, key=lambda reason: reason.is_asked)
+    if found:
+        move = "customer" if all(reason.is_asked for reason in found) else "us"
+        return _verdict(case, "us", move, found, _rank(found, now))
+    return _calm(case, waiting)
+
+
+def _rank(found: list[Reason], now: datetime) -> int:
+    late = [reason for reason in found if not reason.is_asked and reason.is_late(now)]
+    if late:
+        return _LATE_RANK + int(late[0].code[1:])
+    first = found[0]
+    return (_ASKED_RANK if first.is_asked else _RANKS["us"]) + 10 * int(first.code[1:])
+
+
+def _verdict(
+    case: Case, bucket: str, move: str, found: list[Reason], rank: int | None = None
+) -> Verdict:
+    return Verdict(
+        bucket=bucket,
+        rank=_RANKS[bucket] if rank is None else rank,
+        move=move,
+        reasons=tuple(found),
+        next_change_at=case.moments.next,
+    )
+
+
+# --- Needs us -----------------------------------------------------------------------------------
+
+
+def _rejected(case: Case) -> None:
+    """H2: Sinch refused the order and does not say why."""
+    facts = case.facts
+    if facts.status != REJECTED or facts.is_settled(facts.state_fact):
+        return
+    for part in by_asking(case, [facts.state_fact], lambda fact: fact):
+        text = f"Sinch refused this order{part.text}"
+        add_part(case, part, "H2", text, "bad", ASK_SUPPORT, facts.state_since)
+
+
+def _failed(case: Case) -> list[Failure]:
+    """H3: failed numbers that are ours to mend; return those that only wait."""
+    facts = case.facts
+    ours: dict[str, list[Number]] = {}
+    causes: dict[str, failures.Cause] = {}
+    waiting: list[Failure] = []
+    for number in facts.numbers:
+        if facts.is_settled(number.fact) or number.phone_number in facts.migrated:
+            continue
+        found = [f for f in failures.failures_of(number) if f.cause.key != failures.HELD.key]
+        open_ones = [f for f in found if not _still_waits(case, number, f)]
+        waiting += [f for f in found if f not in open_ones]
+        if open_ones:
+            worst = min(open_ones, key=lambda f: failures.rank_of(f.cause))
+            ours.setdefault(worst.cause.key, []).append(number)
+            causes[worst.cause.key] = worst.cause
+    for key, numbers in ours.items():
+        for part in by_asking(case, numbers, lambda number: number.fact):
+            count = words.count_text(len(part.things), "number")
+            text = f"{count}: {causes[key].short}{part.text}"
+            since = min(number.since for number in part.things)
+            add_part(case, part, "H3", text, "bad", LOOK, since)
+    return waiting
+
+
+def causes_of(number: Number) -> list[failures.Cause]:
+    """Return the causes of a number's failures that H3 is about, the worst first."""
+    found = [f.cause for f in failures.failures_of(number) if f.cause.key != failures.HELD.key]
+    return sorted(found, key=failures.rank_of)[:1]
+
+
+def _still_waits(case: Case, number: Number, failure: Failure) -> bool:
+    """Tell whether a failure may pass by itself and has had less than its time."""
+    if failure.cause.kind != WAIT or failure.cause.patience is None:
+        return False
+    clock = case.facts.office.clock(number.since, failure.cause.patience)
+    return not case.moments.is_past(clock.out_at)
+
+
+def _held(case: Case) -> None:
+    """H4: numbers that another provider holds at T-Mobile, until they have been moved."""
+    facts = case.facts
+    open_ones = [
+        number
+        for number in facts.held
+        if number.phone_number not in facts.migrating
+        and not facts.is_settled(number.fact)
+        and not facts.is_settled(number.held_fact)
+    ]
+    for part in by_asking(case, open_ones, lambda number: number.held_fact):
+        count = len(part.things)
+        are = "is" if count == 1 else "are"
+        text = f"{words.count_text(count, 'number')} {are} held by another provider at T-Mobile"
+        since = min(number.since for number in part.things)
+        add_part(case, part, "H4", text + part.text, "bad", MOVE_HELD, since)
+
+
+def _unsigned(case: Case) -> None:
+    """H5: the LOA is not signed after 2 bd, or its time is near."""
+    facts = case.facts
+    if facts.status != SIGNATURE:
+        return
+    fact = facts.state_fact
+    if facts.is_settled(fact):
+        return
+    clock = facts.office.clock(facts.state_since, clocks.SIGNATURE)
+    out = case.moments.is_past(clock.out_at)
+    near = False
+    if facts.scheduled_at is not None:
+        near = case.moments.is_past(facts.office.plus_bd(facts.scheduled_at, -clocks.SCHEDULE_BD))
+    if not out and not near:
+        return
+    for part in by_asking(case, [fact], lambda one: one):
+        who = f" by {facts.signer}" if facts.signer else ""
+        text = f"LOA not signed{who}"
+        if near and not out:
+            text += ", and its time is near"
+        add_part(
+            case,
+            replace(part, clock=part.clock or clock),
+            "H5",
+            text + part.text,
+            "us",
+            PHONE_SIGNER,
+            facts.state_since,
+            "sign",
+        )
+
+
+def _left_pending(case: Case) -> None:
+    """H6: finished for 1 bd, with numbers that are not."""
+    facts = case.facts
+    if facts.status != COMPLETED or not facts.pending or facts.is_settled(facts.state_fact):
+        return
+    clock = facts.office.clock(facts.state_since, clocks.COMPLETED_PENDING)
+    if case.moments.is_past(clock.out_at):
+        count = words.count_text(len(facts.pending), "number")
+        are = "is" if len(facts.pending) == 1 else "are"
+        text = f"Completed, but {count} {are} not done"
+        case.add("H6", text, "us", ASK_SUPPORT, facts.state_since, clock=clock)
+
+
+def _stalled(case: Case) -> None:
+    """H7: a clock of somebody else's ran out; recorded chases start it anew."""
+    wait = _waits_for(case.facts)
+    if wait is None or case.reasons:
+        return
+    start, limit, text = wait
+    clock = case.facts.office.clock(start, limit)
+    if case.moments.is_past(clock.out_at):
+        case.add("H7", text, "us", ASK_SUPPORT, start, clock=clock)
+
+
+def _waits_for(facts: Facts) -> tuple[datetime, Limit, str] | None:
+    """Return since when, how long and what is waited for at Sinch; None for nothing."""
+    chased = [mark.at for mark in facts.marked(marks.ASKED, chase_fact(facts))]
+    if facts.manual and facts.report_since and facts.status == IN_PROGRESS:
+        count = words.count_text(facts.manual, "number")
+        start = max([facts.report_since, *chased])
+        return start, clocks.MANUAL, f"{count} by hand at Sinch, and nothing moves"
+    if facts.status in (DRAFT, SUBMITTED):
+        start = max([facts.state_since, *chased])
+        return start, clocks.DRAFT, "Sinch has not begun with this order"
+    if facts.status == IN_PROGRESS:
+        start = max([facts.progress_at, *chased])
+        return start, clocks.UNDER_WAY, "Nothing has moved at Sinch"
+    return None
+
+
+def chase_fact(facts: Facts) -> str:
+    """Return the key under which staff say that they asked Sinch support about an order."""
+    return marks.key("chase", facts.status)
+
+
+# --- Everything else ----------------------------------------------------------------------------
+
+
+def _calm(case: Case, waiting: list[Failure]) -> Verdict:
+    facts = case.facts
+    if facts.gone_at is not None:
+        return _verdict(case, "ended", "nobody", [])
+    if facts.is_living and facts.scheduled_at is not None and facts.status != SIGNATURE:
+        day = facts.scheduled_at.astimezone(facts.time_zone).date()
+        today = facts.today(case.moments.now)
+        ahead = facts.office.bd_between(today, day)
+        starts = facts.office.add_bd(day, -clocks.SOON_BD)
+        case.moments.is_past(_midnight(facts, starts))
+        case.moments.is_past(_midnight(facts, today + timedelta(days=1)))
+        if 0 <= ahead <= clocks.SOON_BD and day >= today:
+            what = "Provisioning" if facts.is_toll_free else "Routing"
+            text = f"{what} runs {words.moment_text(facts.scheduled_at, str(facts.time_zone))}"
+            reason = Reason("DATE", text, "date", "date")
+            return _verdict(case, "date", "date", [reason], _RANKS["date"] + min(ahead, 99))
+    if facts.status == COMPLETED and not facts.pending and facts.numbers and not waiting:
+        done = any(
+            number.verdict == "done" or number.phone_number in facts.migrated
+            for number in facts.numbers
+        )
+        return _verdict(case, "done" if done else "ended", "nobody", [])
+    if facts.status == COMPLETED and facts.is_read and not facts.numbers:
+        return _verdict(case, "done", "nobody", [])
+    if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not waiting:
+        done = any(number.verdict == "done" for number in facts.numbers)
+        return _verdict(case, "done" if done else "ended", "nobody", [])
+    if facts.status == REJECTED:
+        return _verdict(case, "ended", "nobody", [])
+    reason, move = _waiting(case, waiting)
+    if wait := _waits_for(facts):
+        start, limit, _ = wait
+        reason = replace(reason, clock=case.clock(start, limit), since=start)
+    return _verdict(case, "wait", move, [reason])
+
+
+def _midnight(facts: Facts, day: object) -> datetime:
+    return datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=facts.time_zone)
+
+
+def _waiting(case: Case, waiting: list[Failure]) -> tuple[Reason, str]:
+    facts, since = case.facts, case.facts.progress_at
+    if facts.status == SIGNATURE:
+        who = f" by {facts.signer}" if facts.signer else ""
+        clock = case.clock(facts.state_since, clocks.SIGNATURE)
+        text = f"LOA to be signed{who}"
+        reason = Reason("WAIT", text, "wait", "sign", since=facts.state_since, clock=clock)
+        return reason, "signer"
+    if waiting:
+        count = words.count_text(len({f.phone_number for f in waiting}), "number")
+        text = f"{count}: {waiting[0].cause.short}; it may pass by itself"
+        return Reason("WAIT", text, "wait", "wait", since=since), "sinch"
+    if facts.migrating and facts.held:
+        count = words.count_text(len(facts.held), "number")
+        text = f"{count} being moved to Sinch at T-Mobile by another order"
+        return Reason("WAIT", text, "wait", "half", since=since), "sinch"
+    if facts.status == COMPLETED:
+        what = words.count_text(len(facts.pending), "number") if facts.is_read else "the numbers"
+        text = f"Completed; {what} not done yet" if facts.is_read else "Completed; being read"
+        return Reason("WAIT", text, "wait", "half", since=since), "sinch"
+    if facts.status == IN_PROGRESS:
+        done = sum(number.verdict == "done" for number in facts.numbers)
+        text = f"{done} of {words.count_text(len(facts.numbers), 'number')} done at every step"
+        return Reason("WAIT", text, "wait", "half", since=since), "sinch"
+    if facts.status in (DRAFT, SUBMITTED):
+        return Reason("WAIT", "Sinch is checking the order", "wait", "wait", since=since), "sinch"
+    text = f"Sinch reports {facts.status or 'no state'}"
+    return Reason("WAIT", text, "wait", "unknown", since=since), "sinch"
+
+
+def pause_before_reading(facts: Facts, now: datetime) -> timedelta | None:
+    """Return how long to wait before reading an order again by ourselves; None for never.
+
+    No event announces an order's own state, so open ones are asked about.
+    """
+    if facts.gone_at is not None:
+        return None
+    if facts.status == REJECTED:
+        return timedelta(days=1) if not facts.is_settled(facts.state_fact) else None
+    if facts.status == COMPLETED:
+        if not facts.pending:
+            return None
+        return (
+            timedelta(hours=1) if now - facts.state_since < timedelta(days=7) else timedelta(days=1)
+        )
+    if now - facts.progress_at < timedelta(minutes=10):
+        return timedelta(minutes=2)
+    return timedelta(hours=1) if facts.status == SIGNATURE else timedelta(minutes=15)

@@ -1,0 +1,35 @@
+"""Who may see and do what in hosting's pages."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+
+from portal.accounts.models import User
+from portal.htmx import HtmxHttpRequest
+
+MAY_SEND: Final = "accounts.send_to_sinch"
+NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
+
+View = Callable[..., HttpResponse]
+
+
+def agents_only(view: View) -> View:
+    """Guard a view: signed in, and allowed to send to Sinch; 403 with the reason otherwise."""
+
+    @wraps(view)
+    def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.has_perm(MAY_SEND):
+            raise PermissionDenied(NO_RIGHT)
+        return view(request, *args, **kwargs)
+
+    return login_required(guarded)
+
+
+def person(request: HtmxHttpRequest) -> User:
+    """Return who is signed in; the guard of every view has let nobody else in."""
+    assert isinstance(request.user, User)
+    return request.user

@@ -1,0 +1,284 @@
+"""Moving an imported number to another service plan or campaign: unlink, wait, link, settle.
+
+Sinch takes no change of a link in one call. The way is kept in `NumberMove`; each step is an
+operation with a marker of its own, and the next one is begun whenever the number is stored or an
+operation ends, in the same transaction. A worker that dies in between loses nothing, and nothing
+is sent twice. Source: Imported Numbers and Hosting Orders API, "Update imported number".
+"""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosting import sync, sync_numbers, wire
+from hosting.models import ImportedNumber, NumberMove
+from portal import words
+from portal.accounts.models import User
+from portal.operations import readings
+from portal.operations.actions import submit
+from portal.operations.models import Operation
+from portal.work.actions import NotPossible
+
+UNLINK, LINK = "imported.unlink", "imported.link"
+State = NumberMove.State
+GONE = "Sinch does not know this number any more."
+
+
+def living(number: ImportedNumber) -> NumberMove | None:
+    """Return the move that is under way; None without one."""
+    return number.moves.filter(state__in=NumberMove.LIVING).first()
+
+
+def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> NumberMove:
+    """Begin to move a number; a second click finds the move that is under way.
+
+    When the plan changes both links are given up, when only the campaign does, that one.
+    Raises NotPossible.
+    """
+    with transaction.atomic():
+        number = locked(number.pk)
+        if number.gone_at is not None:
+            raise NotPossible(GONE)
+        if found := living(number):
+            if (found.to_plan, found.to_campaign) == (plan, campaign):
+                return found
+            raise NotPossible("This number is on its way already. Wait until it is there.")
+        if (number.service_plan_id, number.campaign_id) == (plan, campaign):
+            raise NotPossible("It is there already. Choose another service plan or campaign.")
+        if not plan:
+            raise NotPossible("Choose the service plan it goes to.")
+        move = NumberMove.objects.create(
+            number=number,
+            from_plan=number.service_plan_id,
+            from_campaign=number.campaign_id,
+            to_plan=plan,
+            to_campaign=campaign,
+            by=by,
+        )
+        _begin(move, number)
+    return move
+
+
+def _begin(move: NumberMove, number: ImportedNumber) -> None:
+    configuration = unlinking(move)
+    if not configuration:
+        _link(move, number)  # nothing is linked that would have to go first
+        return
+    move.unlink_operation, _ = _submit(move, number, UNLINK, configuration)
+    move.state, move.state_since = State.UNLINKING, timezone.now()
+    move.save(update_fields=["unlink_operation", "state", "state_since"])
+    sync_numbers.touch(number)
+
+
+def unlinking(move: NumberMove) -> dict[str, str]:
+    """Return what is sent to give up the links that are in the way; {} for none."""
+    if move.from_plan and move.from_plan != move.to_plan:
+        return {"servicePlanId": "", "campaignId": ""}
+    if move.from_campaign and move.from_campaign != move.to_campaign:
+        return {"campaignId": ""}
+    return {}
+
+
+def linking(move: NumberMove) -> dict[str, str]:
+    """Return what is sent to make the new links."""
+    configuration = {} if move.from_plan == move.to_plan else {"servicePlanId": move.to_plan}
+    if (move.to_campaign and move.to_campaign != move.from_campaign) or (
+        move.to_campaign and configuration
+    ):
+        configuration["campaignId"] = move.to_campaign
+    return configuration
+
+
+def _submit(
+    move: NumberMove, number: ImportedNumber, kind: str, configuration: dict[str, str]
+) -> tuple[Operation, bool]:
+    what = "unlink" if kind == UNLINK else "link"
+    tries = Operation.objects.filter(
+        marker__startswith=f"move:{move.pk}:{what}:",
+        state__in=(Operation.State.REFUSED, Operation.State.DEAD),
+    ).count()
+    return submit(
+        number.project,
+        kind,
+        target=number.target,
+        payload={"phone": number.phone_number, "configuration": configuration, "move": move.pk},
+        by=move.by,
+        subject=f"The {what}ing of {words.phone_text(number.phone_number)}",
+        marker=f"move:{move.pk}:{what}:{tries + 1}",
+    )
+
+
+def _link(move: NumberMove, number: ImportedNumber) -> None:
+    configuration = linking(move)
+    if not configuration:
+        _be(move, State.DONE)  # only a link was to be given up
+        sync_numbers.touch(number)
+        return
+    move.link_operation, _ = _submit(move, number, LINK, configuration)
+    move.state, move.state_since = State.LINKING, timezone.now()
+    move.save(update_fields=["link_operation", "state", "state_since"])
+    sync_numbers.touch(number)
+
+
+def _be(move: NumberMove, state: str, problem: str = "") -> None:
+    move.state, move.problem, move.state_since = state, problem[:300], timezone.now()
+    move.save(update_fields=["state", "problem", "state_since"])
+
+
+def locked(pk: int) -> ImportedNumber:
+    """Return a number, locked, with its project; call inside a transaction."""
+    return (
+        ImportedNumber.objects.select_for_update(of=("self",)).select_related("project").get(pk=pk)
+    )
+
+
+def go_on(number: ImportedNumber) -> None:
+    """Take the move of a number a step further, if it has one and Sinch is so far.
+
+    Call in the transaction that stored the number, whose row is locked.
+    """
+    move = living(number)
+    if move is None:
+        return
+    said = wire.read_imported(number.payload)
+    if move.state == State.WAITING and move.state_since <= number.fetched_at:
+        given_up = unlinking(move)
+        gone = wire.is_unlinked(
+            said, plan="servicePlanId" in given_up, campaign="campaignId" in given_up
+        )
+        if gone:
+            _link(move, number)
+    elif move.state == State.SETTLING and move.state_since <= number.fetched_at:
+        there = (said.service_plan_id, said.campaign_id) == (move.to_plan, move.to_campaign)
+        failed = wire.FAILED in (said.steps.steps["platform"], said.steps.steps["campaign"])
+        if failed:
+            _be(move, State.STOPPED, "Sinch could not make the new link; the cause stands below.")
+            sync_numbers.touch(number)
+        elif there and not said.is_settling:
+            _be(move, State.DONE)
+            sync_numbers.touch(number)
+
+
+def unlinked(operation: Operation) -> None:
+    """Note that Sinch has taken the first write: wait until the links are gone."""
+    _operation_ended(operation, State.UNLINKING, State.WAITING)
+
+
+def linked(operation: Operation) -> None:
+    """Note that Sinch has taken the second write: wait until the links stand."""
+    _operation_ended(operation, State.LINKING, State.SETTLING)
+
+
+def _operation_ended(operation: Operation, before: str, after: str) -> None:
+    move = NumberMove.objects.filter(pk=operation.payload.get("move"), state=before).first()
+    if move is None:
+        return
+    _be(move, after)
+    number = ImportedNumber.objects.get(pk=move.number_id)
+    sync_numbers.touch(number)
+    read_soon(number)
+
+
+def stopped(operation: Operation) -> None:
+    """Note that a write of a move was refused or stopped: a person decides."""
+    move = NumberMove.objects.filter(
+        pk=operation.payload.get("move"), state__in=NumberMove.LIVING
+    ).first()
+    if move is not None:
+        _be(move, State.STOPPED, operation.staff_message)
+        sync_numbers.touch(ImportedNumber.objects.get(pk=move.number_id))
+
+
+def taken_up(operation: Operation) -> None:
+    """Note that a stopped write goes on."""
+    state = State.UNLINKING if operation.kind == UNLINK else State.LINKING
+    NumberMove.objects.filter(pk=operation.payload.get("move"), state=State.STOPPED).update(
+        state=state, problem="", state_since=timezone.now()
+    )
+
+
+def number_is_gone(number: ImportedNumber) -> None:
+    """Stop the move of a number that Sinch does not know any more."""
+    if move := living(number):
+        _be(move, State.STOPPED, GONE)
+
+
+def try_again(move: NumberMove, *, by: User) -> NumberMove:
+    """Take a stopped move up where it stopped. Raises NotPossible when it is not stopped."""
+    with transaction.atomic():
+        number = locked(move.number_id)
+        move = NumberMove.objects.select_for_update().get(pk=move.pk)
+        if move.state != State.STOPPED or living(number) is not None:
+            raise NotPossible("This move is not stopped any more.")
+        if number.gone_at is not None:
+            raise NotPossible(GONE)
+        move.by, move.problem = by, ""
+        move.save(update_fields=["by", "problem"])
+        was_unlinked = (
+            move.unlink_operation is not None
+            and move.unlink_operation.state == Operation.State.SUCCEEDED
+        )
+        if was_unlinked or not unlinking(move):
+            _link(move, number)
+        else:
+            _begin(move, number)
+    return move
+
+
+def link_again(number: ImportedNumber, *, by: User) -> NumberMove:
+    """Give a number that stands unlinked after a stopped move its old links back.
+
+    Raises NotPossible.
+    """
+    last = number.moves.filter(state=State.STOPPED).order_by("-pk").first()
+    if last is None or not last.from_plan:
+        raise NotPossible("There is no stopped move to take back.")
+    return start(number, plan=last.from_plan, campaign=last.from_campaign, by=by)
+
+
+def read_soon(number: ImportedNumber) -> None:
+    """Have a number read again now, before anything nobody waits for."""
+    readings.want_one(number.project_id, sync.IMPORTED_READER, number.phone_number, "staff")
+
+
+def many(
+    numbers: Iterable[ImportedNumber], *, plan: str, campaign: str, by: User
+) -> list[tuple[ImportedNumber, str]]:
+    """Begin to move several numbers; return each with why it could not be, "" when it could."""
+    found = []
+    for number in numbers:
+        try:
+            start(number, plan=plan, campaign=campaign, by=by)
+        except NotPossible as reason:
+            found.append((number, str(reason)))
+        else:
+            found.append((number, ""))
+    return found
+
+
+def steps_of(move: NumberMove) -> list[tuple[str, str, str, str]]:
+    """Return the steps of a move for the stepper: state, tone, glyph, words."""
+    order = [State.UNLINKING, State.WAITING, State.LINKING, State.SETTLING, State.DONE]
+    names = {
+        State.UNLINKING: "Unlink sent",
+        State.WAITING: "Sinch unlinks it",
+        State.LINKING: "Link sent",
+        State.SETTLING: "Sinch links it",
+        State.DONE: "There",
+    }
+    if not unlinking(move):
+        order = order[2:]
+    stopped_at = State.LINKING if move.link_operation_id else State.UNLINKING
+    here = stopped_at if move.state == State.STOPPED else State(move.state)
+    found: list[tuple[str, str, str, str]] = []
+    for state in order:
+        is_before = order.index(state) < order.index(here) if here in order else False
+        if is_before or move.state == State.DONE:
+            found.append(("was", "done", "done", names[state]))
+        elif state == here:
+            tone, glyph = ("bad", "bad") if move.state == State.STOPPED else ("date", "half")
+            found.append(("now", tone, glyph, names[state]))
+        else:
+            found.append(("", "wait", "wait", names[state]))
+    return found

@@ -1,0 +1,275 @@
+"""The list that Sinch's API cannot give: all hosting orders and numbers of a project.
+
+Sinch lists orders by state, type, plan and campaign, all four of them. Every known pair of plan
+and campaign is walked through every state and type; whatever differs from the mirror is read.
+Orders that no list shows, such as those without a campaign, are known by their ids and read one by
+one. Source: Imported Numbers and Hosting Orders API, "List hosting orders".
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.utils import timezone
+
+from hosting import facts, sync, sync_numbers, wire
+from hosting.actions_imported import SEARCH_READER
+from hosting.models import (
+    Combination,
+    HostingOrder,
+    ImportedNumber,
+    QualifiedNumber,
+)
+from portal.accounts import clients
+from portal.accounts.models import SinchProject
+from portal.operations import readings
+from portal.operations.models import Reading
+from portal.sinch.errors import SinchError, SinchInvalidRequest, SinchNotFound
+from portal.sinch.hosting import HostingClient
+
+log = logging.getLogger(__name__)
+
+WALK_READER: Final = "hosting_walk"
+STATES: Final = tuple(HostingOrder.State.values)
+TYPES: Final = ("IMPORT", "TYPE_TEXT_ENABLE")
+WALK_AGAIN: Final = timedelta(minutes=15)
+QUALIFIED: Final = "qualified"  # the resource that stands for all qualified numbers
+
+
+def register() -> None:
+    """Make the walks known to the engine."""
+    readings.register(WalkReader())
+    readings.register(SearchReader())
+
+
+def want_walks(project: SinchProject, cause: str = readings.SWEEP) -> int:
+    """Have every known pair and the qualified numbers walked; return how many walks that is.
+
+    Each is a reading of its own: one that fails keeps no other waiting, and a worker that dies
+    gives its pair back.
+    """
+    now = timezone.now()
+    pairs = Combination.objects.filter(project=project).values_list("pk", flat=True)
+    wishes = {str(pk): now for pk in pairs} | {QUALIFIED: now}
+    readings.want(project, WALK_READER, wishes, cause)
+    _want_unlisted(project)
+    SinchProject.objects.filter(pk=project.pk).update(hosting_walked_at=now)
+    return len(wishes)
+
+
+def _want_unlisted(project: SinchProject) -> None:
+    """Have living orders read that no list shows: those without plan or campaign."""
+    orders = HostingOrder.objects.filter(project=project, campaign_id="", gone_at=None).exclude(
+        state__in=facts.FINISHED
+    )
+    wishes = dict.fromkeys(orders.values_list("sinch_id", flat=True), timezone.now())
+    readings.want(project, sync.ORDER_READER, wishes, readings.SWEEP)
+
+
+class WalkReader(readings.Reader):
+    """Walks the lists of one pair of plan and campaign, or those of the qualified numbers."""
+
+    kind = WALK_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Walk it. A pair that Sinch refuses is told, and tried again with the next sweep."""
+        client = clients.hosting_client(reading.project)
+        if reading.resource_id == QUALIFIED:
+            walk_qualified(client, reading.project, started_at)
+            return None
+        pair = Combination.objects.filter(
+            project=reading.project, pk=int(reading.resource_id)
+        ).first()
+        if pair is None:
+            return None
+        try:
+            found = walk_pair(client, pair, started_at)
+        except (SinchInvalidRequest, SinchNotFound) as error:
+            trouble = error.sinch_message or error.staff_message
+            Combination.objects.filter(pk=pair.pk).update(trouble=trouble[:300])
+            return None
+        except SinchError as error:
+            Combination.objects.filter(pk=pair.pk).update(trouble=error.staff_message[:300])
+            raise
+        Combination.objects.filter(pk=pair.pk).update(
+            walked_at=started_at, orders_found=found.orders, numbers_found=found.numbers, trouble=""
+        )
+        return None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a walk came upon."""
+
+    orders: int
+    numbers: int
+
+
+def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
+    """List orders and imported numbers of a pair; have read what is new or differs.
+
+    Twelve lists of orders and one of numbers. Raises SinchError.
+    """
+    listed: dict[str, dict[str, Any]] = {}
+    for state in STATES:
+        for order_type in TYPES:
+            for entry in client.iter_hosting_orders(
+                state=state,
+                order_type=order_type,
+                service_plan_id=pair.service_plan_id,
+                campaign_id=pair.campaign_id,
+            ):
+                listed[entry["hostingOrderId"]] = dict(entry)
+    _want_orders(pair, listed, at)
+    numbers = 0
+    for number in client.iter_imported_numbers(
+        service_plan_id=pair.service_plan_id, campaign_id=pair.campaign_id
+    ):
+        numbers += 1
+        sync_numbers.store_imported(pair.project, dict(number), at)
+    return Found(len(listed), numbers)
+
+
+def _want_orders(pair: Combination, listed: dict[str, dict[str, Any]], at: datetime) -> None:
+    """Have read what differs from the mirror, and what the mirror has and no list shows."""
+    known = {
+        order.sinch_id: order
+        for order in HostingOrder.objects.filter(project=pair.project, sinch_id__in=listed).only(
+            "sinch_id", "state", "sinch_updated_at", "gone_at"
+        )
+    }
+    wanted = [
+        sinch_id
+        for sinch_id, entry in listed.items()
+        if sinch_id not in known or _differs(known[sinch_id], entry)
+    ]
+    missing = (
+        HostingOrder.objects.filter(
+            project=pair.project,
+            service_plan_id=pair.service_plan_id,
+            campaign_id=pair.campaign_id,
+            gone_at=None,
+            fetched_at__lt=at,
+        )
+        .exclude(sinch_id__in=listed)
+        .exclude(state__in=facts.FINISHED)
+        .values_list("sinch_id", flat=True)
+    )
+    _want(pair.project, [*wanted, *missing])
+
+
+def _differs(order: HostingOrder, entry: dict[str, Any]) -> bool:
+    said = wire.read_order(entry)
+    return (
+        order.gone_at is not None
+        or order.state != said.state
+        or order.sinch_updated_at != said.sinch_updated_at
+    )
+
+
+def _want(project: SinchProject, ids: Iterable[str]) -> None:
+    wishes = dict.fromkeys(ids, timezone.now())
+    readings.want(project, sync.ORDER_READER, wishes, readings.SWEEP)
+
+
+def walk_qualified(client: HostingClient, project: SinchProject, at: datetime) -> int:
+    """List the qualified numbers of every state and store them; return how many. SinchError."""
+    count = 0
+    for state in QualifiedNumber.State.values:
+        for entry in client.iter_qualified_numbers(state=state):
+            count += 1
+            sync_numbers.store_qualified(project, dict(entry), at)
+    # One that no list shows any more has moved meanwhile, or is gone: its own reading tells.
+    missing = QualifiedNumber.objects.filter(project=project, gone_at=None, fetched_at__lt=at)
+    wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())
+    readings.want(project, sync.QUALIFIED_READER, wishes, readings.SWEEP)
+    return count
+
+
+class SearchReader(readings.Reader):
+    """Asks Sinch's own pattern search; its resource is "<key of a pair>|<where>|<digits>"."""
+
+    kind = SEARCH_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Ask and store what was found; never again by itself. Raises SinchError."""
+        key, where, digits = reading.resource_id.split("|")
+        pair = Combination.objects.filter(project=reading.project, pk=int(key)).first()
+        if pair is None:
+            return None
+        for number in clients.hosting_client(reading.project).iter_imported_numbers(
+            service_plan_id=pair.service_plan_id,
+            campaign_id=pair.campaign_id,
+            pattern=digits,
+            search_pattern=where,
+        ):
+            sync_numbers.store_imported(reading.project, dict(number), started_at)
+        return None
+
+
+# --- What the page says -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One pair on the page: how old its picture is and whether it is being looked at."""
+
+    pair: Combination
+    waits: bool
+    trouble: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How complete the desk's picture of hosting is."""
+
+    pairs: list[PairRow]
+    unlisted: int  # living orders that no list shows
+    orders: int
+    imported: int
+    qualified: int
+    qualified_read_at: datetime | None
+    walked_at: datetime | None
+
+    @property
+    def failing(self) -> int:
+        """How many pairs could not be listed."""
+        return sum(bool(row.trouble) for row in self.pairs)
+
+    @property
+    def never(self) -> int:
+        """How many pairs have never been walked from end to end."""
+        return sum(row.pair.walked_at is None for row in self.pairs)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the pair was walked that was not for the longest time."""
+        moments = [row.pair.walked_at for row in self.pairs if row.pair.walked_at]
+        return min(moments, default=None)
+
+
+def picture_of(project: SinchProject) -> Picture:
+    """Return how complete and how old the picture of a project is."""
+    walks = {
+        reading.resource_id: reading
+        for reading in Reading.objects.filter(project=project, kind=WALK_READER)
+    }
+    rows = []
+    for pair in Combination.objects.filter(project=project).select_related("added_by"):
+        walk = walks.get(str(pair.pk))
+        waits = walk is not None and (walk.read_at is None or walk.requested_at > walk.read_at)
+        rows.append(PairRow(pair, waits, pair.trouble or (walk.last_error if walk else "")))
+    orders = HostingOrder.objects.filter(project=project, gone_at=None)
+    unlisted = orders.filter(campaign_id="").exclude(state__in=facts.FINISHED)
+    walk = walks.get(QUALIFIED)
+    return Picture(
+        pairs=rows,
+        unlisted=unlisted.count(),
+        orders=orders.count(),
+        imported=ImportedNumber.objects.filter(project=project, gone_at=None).count(),
+        qualified=QualifiedNumber.objects.filter(project=project, gone_at=None).count(),
+        qualified_read_at=walk.read_at if walk else None,
+        walked_at=project.hosting_walked_at,
+    )

@@ -1,0 +1,249 @@
+"""The numbers of a hosting order by step: which are shown, and how each cell reads."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from hosting import failures
+from hosting.facts import Facts, Number
+from hosting.failures import Cause, Failure, Group
+from hosting.models import STEPS
+from portal import words
+
+FIRST_ROWS: Final = 100
+COLUMNS: Final = tuple(STEPS.values())
+FILTERS: Final = ("all", "failed", "open", "done")
+SORTS: Final = ("worst", "number")
+# The words over a column, whole and short, and the group it stands in.
+HEADS: Final = (
+    ("osr", "Routing record", "OSR", "At Sinch"),
+    ("platform", "Service plan", "Plan", "At Sinch"),
+    ("campaign", "10DLC campaign", "10D", "At Sinch"),
+    ("sms_att", "AT&T", "A", "SMS"),
+    ("sms_tmo", "T-Mobile", "T", "SMS"),
+    ("mms_att", "AT&T", "A", "MMS"),
+    ("mms_tmo", "T-Mobile", "T", "MMS"),
+)
+_WORST: Final = {"failed": 0, "pending": 1, "done": 2}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which numbers somebody wants to see, as it stands in the address."""
+
+    show: str = "all"
+    step: str = ""
+    digits: str = ""
+    sort: str = "worst"
+    every: bool = False
+
+    @classmethod
+    def asked(cls, given: Mapping[str, Any]) -> "Look":
+        """Return the look of an address; what is not understood is left out."""
+        show, step, sort = (str(given.get(name) or "") for name in ("f", "step", "sort"))
+        digits = "".join(c for c in str(given.get("n") or "") if c.isascii() and c.isdigit())
+        return cls(
+            show=show if show in FILTERS else "all",
+            step=step if step in COLUMNS else "",
+            digits=digits[-15:],
+            sort=sort if sort in SORTS else "worst",
+            every=given.get("rows") == "all",
+        )
+
+    def address(self, **changes: Any) -> str:
+        """Return the query of this look with some of it changed."""
+        there = {
+            "f": self.show if self.show != "all" else "",
+            "step": self.step,
+            "n": self.digits,
+            "sort": self.sort if self.sort != "worst" else "",
+            "rows": "all" if self.every else "",
+        } | changes
+        return "?" + urlencode({name: value for name, value in there.items() if value})
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.show != "all" or self.step or self.digits)
+
+    def wants(self, number: Number, verdict: str) -> bool:
+        """Tell whether a number is to be seen."""
+        if self.digits and not number.phone_number.endswith(self.digits):
+            return False
+        if self.step and number.steps.get(self.step, "") in ("DONE", ""):
+            return False
+        fits = {"all": True, "failed": verdict == "failed", "done": verdict == "done"}
+        return fits.get(self.show, verdict != "done")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number with its cells; `failures` are told under it."""
+
+    number: Number
+    verdict: str
+    cells: SafeString
+    failures: tuple[Failure, ...] = ()
+    is_moved: bool = False
+
+    @property
+    def causes(self) -> list[tuple[Cause, list[str], list[str]]]:
+        """Each cause with the steps it stopped and Sinch's words."""
+        found: dict[str, tuple[Cause, list[str], list[str]]] = {}
+        for failure in self.failures:
+            _, steps, said = found.setdefault(failure.cause.key, (failure.cause, [], []))
+            steps.append(failure.step_words)
+            text = " ".join(filter(None, (failure.code, failure.said)))
+            if text and text not in said:
+                said.append(text)
+        return list(found.values())
+
+
+@dataclass
+class Matrix:
+    """The numbers as the page shows them, and how many there are of each kind."""
+
+    look: Look
+    total: int
+    counts: Counter[str]
+    rows: list[Row]
+    matching: int
+    groups: list[Group] = field(default_factory=list)
+    by_step: list[tuple[str, str, int]] = field(default_factory=list)
+
+    @property
+    def more(self) -> int:
+        """How many that match are not shown yet."""
+        return self.matching - len(self.rows)
+
+    @property
+    def not_done(self) -> int:
+        """How many are not done at every step."""
+        return self.total - self.counts["done"]
+
+    @property
+    def filters(self) -> list[tuple[str, str, bool]]:
+        """The filters: words, address, whether chosen."""
+        names = (
+            ("all", f"All {self.total}"),
+            ("failed", f"Failed {self.counts['failed']}"),
+            ("open", f"Not done {self.not_done}"),
+        )
+        look = self.look
+        return [
+            (
+                name,
+                look.address(f="" if key == "all" else key, rows="", step=""),
+                look.show == key and not look.step,
+            )
+            for key, name in names
+        ]
+
+
+@lru_cache(maxsize=512)
+def cell(state: str) -> SafeString:
+    """Return the cell of a step in this state; the shape stands for the word on a phone."""
+    chip = words.chip("step", state)
+    return format_html(
+        '<td class="stage tone-{}"><svg class="glyph" aria-hidden="true">'
+        '<use href="#g-{}"/></svg><span class="word">{}</span></td>',
+        chip.tone,
+        chip.glyph,
+        chip.label,
+    )
+
+
+def matrix_of(facts: Facts, look: Look) -> Matrix:
+    """Return the numbers of an order as somebody wants to see them; no statement."""
+    judged = [(number, number.verdict) for number in facts.numbers]
+    counts = Counter(verdict for _, verdict in judged)
+    found = [(number, verdict) for number, verdict in judged if look.wants(number, verdict)]
+    if look.sort == "number":
+        found.sort(key=lambda pair: pair[0].phone_number)
+    else:
+        found.sort(key=lambda pair: _WORST[pair[1]])
+    shown = found if look.every else found[:FIRST_ROWS]
+    settled = [n for n, _ in judged if n.phone_number not in facts.migrated]
+    return Matrix(
+        look=look,
+        total=len(judged),
+        counts=counts,
+        rows=[row_of(number, verdict, facts) for number, verdict in shown],
+        matching=len(found),
+        groups=failures.grouped(settled),
+        by_step=[
+            (
+                column,
+                failures.STEP_WORDS[column],
+                sum(number.steps.get(column, "") not in ("DONE", "") for number, _ in judged),
+            )
+            for column in COLUMNS
+        ],
+    )
+
+
+def row_of(number: Number, verdict: str, facts: Facts) -> Row:
+    """Return the row of one number."""
+    cells = mark_safe("".join(cell(number.steps.get(column, "")) for column in COLUMNS))  # noqa: S308 - made of escaped cells
+    moved = number.phone_number in facts.migrated
+    found = () if moved or verdict == "done" else tuple(failures.failures_of(number))
+    return Row(number, verdict, cells, found, moved)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of the report: how many of all numbers have got so far."""
+
+    label: str
+    tone: str
+    count: int
+    total: int
+
+    @property
+    def width(self) -> int:
+        """The length of the bar, in numbers."""
+        return min(self.count, self.total)
+
+
+def bars_of(facts: Facts, report: Mapping[str, Any], counts: Counter[str]) -> list[Bar]:
+    """Return how far the numbers are, by Sinch's report and by our own count of the steps."""
+    total = max(int(report.get("total") or 0), len(facts.numbers))
+    found = []
+    if any(number.steps.get("osr") for number in facts.numbers) or report.get("osrUpdated"):
+        found.append(("Carrier routing record", "done", report.get("osrUpdated")))
+    found.append(("Service plan link", "done", report.get("smsProvisioned")))
+    if any(number.steps.get("campaign") for number in facts.numbers):
+        found.append(("10DLC campaign link", "done", report.get("addedToCampaign")))
+    found.append(("Done at every step", "done", counts["done"]))
+    if report.get("ongoingManualAction"):
+        found.append(("By hand at Sinch", "wait", report.get("ongoingManualAction")))
+    return [Bar(label, tone, int(count or 0), total) for label, tone, count in found]
+
+
+CSV_TITLES: Final = (
+    "Number",
+    "Outcome",
+    *(failures.STEP_WORDS[column] for column in COLUMNS),
+    "Causes",
+    "Sinch says",
+)
+
+
+def csv_rows(facts: Facts) -> Iterator[Sequence[str]]:
+    """Yield the numbers as lines of a file, failures in words."""
+    for number in facts.numbers:
+        found = failures.failures_of(number)
+        said = dict.fromkeys(" ".join(filter(None, (f.code, f.said))) for f in found)
+        yield [
+            number.phone_number,
+            number.verdict,
+            *(words.chip("step", number.steps.get(c, "")).label for c in COLUMNS),
+            "; ".join(dict.fromkeys(failure.cause.plain for failure in found)),
+            "; ".join(said),
+        ]

@@ -1,0 +1,153 @@
+"""The only writer of imported and qualified numbers: stores what was read of each."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from hosting import sync, wire
+from hosting.models import STEPS, ImportedNumber, NumberRecord, QualifiedNumber
+from portal.accounts.models import SinchProject
+
+Record = TypeVar("Record", bound=NumberRecord)
+
+
+def store_imported(
+    project: SinchProject,
+    payload: Mapping[str, Any],
+    fetched_at: datetime,
+    *,
+    partial: bool = False,
+) -> ImportedNumber:
+    """Store an imported number as it was read; an older reading changes nothing.
+
+    `partial` is the short answer of a POST or PATCH, which lacks the provisioning: it only adds.
+    A move under way goes on as far as the number allows. Raises ValueError without a number.
+    """
+    from hosting import moves
+
+    phone = _phone(payload)
+    with transaction.atomic(savepoint=False):
+        row = _locked(ImportedNumber, project, phone)
+        is_newer = row.pk is None or fetched_at > row.fetched_at
+        if is_newer:
+            merged = {**row.payload, **payload} if partial else dict(payload)
+            said = wire.read_imported(merged)
+            values: dict[str, Any] = {name: getattr(said, name) for name in wire.IMPORTED_COLUMNS}
+            values |= {column: said.steps.steps.get(column, "") for column in STEPS.values()}
+            values["verdict"] = said.steps.verdict
+            if any(getattr(row, c) != values[c] for c in STEPS.values()):
+                values["status_since"] = fetched_at
+            pair = (row.service_plan_id, row.campaign_id)
+            is_new = row.pk is None
+            # A short answer is no reading: the whole one is still to come.
+            read_at = row.fetched_at if partial and not is_new else fetched_at
+            _store(row, merged, read_at, values)
+            if is_new or pair != (row.service_plan_id, row.campaign_id):
+                sync.remember_pair(project, row.service_plan_id, row.campaign_id)
+        moves.go_on(row)
+    return row
+
+
+def store_qualified(
+    project: SinchProject, payload: Mapping[str, Any], fetched_at: datetime
+) -> QualifiedNumber:
+    """Store a qualified number as it was read; an older reading changes nothing.
+
+    Raises ValueError without a number.
+    """
+    phone = _phone(payload)
+    with transaction.atomic(savepoint=False):
+        row = _locked(QualifiedNumber, project, phone)
+        if row.pk is not None and fetched_at <= row.fetched_at:
+            return row
+        said = wire.read_qualified(payload)
+        values: dict[str, Any] = {name: getattr(said, name) for name in wire.QUALIFIED_COLUMNS}
+        if row.state != said.state:
+            values["state_since"] = fetched_at
+        _store(row, dict(payload), fetched_at, values)
+    return row
+
+
+def mark_imported_gone(project: SinchProject, phone: str, at: datetime) -> None:
+    """Note that Sinch does not know an imported number any more."""
+    from hosting import moves
+
+    with transaction.atomic(savepoint=False):
+        if row := _gone(ImportedNumber, project, phone, at):
+            moves.number_is_gone(row)
+
+
+def mark_qualified_gone(project: SinchProject, phone: str, at: datetime) -> None:
+    """Note that Sinch does not know a qualified number any more."""
+    with transaction.atomic(savepoint=False):
+        _gone(QualifiedNumber, project, phone, at)
+
+
+def touch(row: NumberRecord) -> None:
+    """Let open pages know that something visible about a number has changed."""
+    type(row)._default_manager.filter(pk=row.pk).update(
+        version=F("version") + 1, changed_at=timezone.now()
+    )
+
+
+def _phone(payload: Mapping[str, Any]) -> str:
+    phone = wire.phone_of(payload)
+    if not phone:
+        raise ValueError("a number that was read has digits")
+    return phone
+
+
+def _locked(model: type[Record], project: SinchProject, phone: str) -> Record:
+    """Return the row of a number, locked, or a new one that nobody else is making."""
+    rows = model._default_manager.filter(project=project, phone_number=phone)
+    if row := rows.select_for_update().first():
+        return row
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [f"{model._meta.model_name}:{project.pk}:{phone}"],
+        )
+    return rows.select_for_update().first() or model(
+        project=project, phone_number=phone, reversed_digits=phone.lstrip("+")[::-1]
+    )
+
+
+def _store(
+    row: NumberRecord, payload: dict[str, Any], read_at: datetime, values: dict[str, Any]
+) -> None:
+    is_new = row.pk is None
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    came_back = row.gone_at is not None
+    visible = is_new or came_back or bool(changed) or row.payload != payload
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.payload, row.fetched_at, row.gone_at = payload, read_at, None
+    if visible and not is_new:
+        row.version += 1
+    if visible:
+        row.changed_at = timezone.now()
+    if is_new:
+        row.save(force_insert=True)
+    elif visible:
+        row.save(
+            update_fields=[*changed, "payload", "fetched_at", "gone_at", "version", "changed_at"]
+        )
+    else:
+        row.save(update_fields=["fetched_at"])
+
+
+def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) -> Record | None:
+    row = (
+        model._default_manager.select_for_update()
+        .filter(project=project, phone_number=phone, gone_at=None, fetched_at__lt=at)
+        .first()
+    )
+    if row is None:
+        return None
+    row.gone_at, row.version, row.changed_at = at, row.version + 1, timezone.now()
+    row.save(update_fields=["gone_at", "version", "changed_at"])
+    return row

@@ -1,0 +1,39 @@
+"""Background work on hosting that nobody waits for; each may run twice or side by side."""
+
+import time
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from hosting import overview, sync
+from portal.accounts.models import SinchProject
+
+LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
+
+
+@shared_task
+def walk() -> int:
+    """Have the lists of all active projects walked; return how many walks were asked for.
+
+    The pairs of the environment are for the project of the environment.
+    """
+    own = SinchProject.objects.filter(project_id=settings.SINCH_PROJECT_ID, is_active=True).first()
+    if own is not None:
+        for plan, campaign in settings.HOSTING_PAIRS:
+            sync.remember_pair(own, plan, campaign)
+    return sum(
+        overview.want_walks(project) for project in SinchProject.objects.filter(is_active=True)
+    )
+
+
+@shared_task
+def recompute_due() -> int:
+    """Work out the buckets that time alone has moved; return how many were looked at."""
+    looked_at, until = 0, time.monotonic() + LONGEST_RUN
+    while time.monotonic() < until:
+        found = sync.recompute_due(timezone.now())
+        looked_at += found
+        if not found:
+            break
+    return looked_at

@@ -1,0 +1,387 @@
+"""Where Sinch's camelCase meets our columns: pure functions, no database.
+
+Every reading of the uncertain points is accepted, an unknown word is kept as it is, and nothing
+here raises over what Sinch sent.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hosting.models import STEPS, HostingOrder, Verdict
+from portal.numbers import TOLL_FREE, area_code
+from portal.sinch import payloads_hosting as payloads
+from portal.values import mapping, phone_of, read_flag, read_status, spelled, text
+
+UNSPECIFIED: Final = "STATE_UNSPECIFIED"
+WAITING, IN_PROGRESS, DONE, FAILED = "WAITING", "IN_PROGRESS", "DONE", "FAILED"
+PROVISIONING, DEPROVISIONING = "PROVISIONING", "DEPROVISIONING"
+HELD: Final = "60135"  # T-Mobile: the number is with another messaging provider
+COUNTERS: Final = (
+    "total",
+    "osrUpdated",
+    "smsProvisioned",
+    "addedToCampaign",
+    "ongoingManualAction",
+)
+CARRIERS: Final = ("smsAtt", "smsTmo", "mmsAtt", "mmsTmo")
+TMO: Final = ("sms_tmo", "mms_tmo")
+_FRACTION: Final = re.compile(r"(\.\d{1,6})\d*")
+_OFFSET: Final = re.compile(r"([+-]\d{2})(\d{2})$")
+_YEARS: Final = range(1970, 9000)
+
+
+def read_moment(value: object) -> datetime | None:
+    """Return an instant in UTC; without a zone it is UTC. Nine decimals are cut to six.
+
+    Source: Imported Numbers and Hosting Orders API, `timestamp` and the times of an order.
+    """
+    said = _OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", text(value, 40)))
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    if moment.year not in _YEARS:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def sent_moment(moment: datetime) -> str:
+    """Return an instant as it is sent: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# --- Orders -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OrderFacts:
+    """What an order says, in our words; "" where it says nothing."""
+
+    sinch_id: str
+    state: str
+    order_type: str = ""
+    display_name: str = ""
+    region_code: str = ""
+    service_plan_id: str = ""
+    campaign_id: str = ""
+    nnid: str = ""
+    loa: str = ""
+    business_name: str = ""
+    signer_name: str = ""
+    signer_email: str = ""
+    voice_carrier: str = ""
+    scheduled_at: datetime | None = None
+    migrates_tmo: bool = False
+    callback_url: str = ""
+    sinch_created_at: datetime | None = None
+    sinch_updated_at: datetime | None = None
+
+
+ORDER_COLUMNS: Final = tuple(name for name in OrderFacts.__dataclass_fields__ if name != "sinch_id")
+
+
+def read_order(payload: Mapping[str, Any]) -> OrderFacts:
+    """Return the facts of an order. Source: "Get hosting order"."""
+    loa = mapping(payload.get("textEnableInfo") or payload.get("hostingOrderInfo"))
+    person = mapping(loa.get("authorisedPerson"))
+    scheduled = payload.get("scheduledOsrUpdateTime") or payload.get(
+        "scheduledZipwhipProvisioningTime"
+    )
+    signer = " ".join(
+        filter(None, (text(person.get("firstName"), 100), text(person.get("lastName"), 99)))
+    )
+    return OrderFacts(
+        sinch_id=text(payload.get("hostingOrderId"), 64),
+        state=read_status(payload.get("state")).removeprefix("HOSTING_ORDER_STATE_"),
+        order_type=read_status(payload.get("type")),
+        display_name=text(payload.get("displayName"), 200),
+        region_code=text(payload.get("regionCode"), 8),
+        service_plan_id=text(payload.get("servicePlanId"), 100),
+        campaign_id=text(payload.get("campaignId"), 100),
+        nnid=text(loa.get("nnid") or payload.get("nnid"), 32),
+        loa=_loa(payload, loa),
+        business_name=text(loa.get("businessName"), 200),
+        signer_name=signer,
+        signer_email=text(person.get("email"), 254),
+        voice_carrier=text(loa.get("currentVoiceCarrier") or loa.get("serviceProvider"), 200),
+        scheduled_at=read_moment(scheduled),
+        migrates_tmo=read_flag(payload.get("migrateToSinchTmo")),
+        callback_url=text(payload.get("callbackUrl"), 500),
+        sinch_created_at=read_moment(payload.get("createdTime")),
+        sinch_updated_at=read_moment(payload.get("updatedTime")),
+    )
+
+
+def _loa(payload: Mapping[str, Any], loa: Mapping[str, Any]) -> str:
+    said = text(loa.get("loaType"), 16).lower()
+    if said:
+        return said
+    if loa.get("businessName"):
+        return str(HostingOrder.Loa.RESELLER)
+    if loa.get("authorisedPerson"):
+        return str(HostingOrder.Loa.DIRECT)
+    return str(HostingOrder.Loa.BLANKET) if "blanketLoaInfo" in payload else ""
+
+
+def as_read(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a create body as Sinch would show it: what it does not repeat is kept from there."""
+    order = {
+        key: body[key]
+        for key in (
+            "displayName",
+            "regionCode",
+            "servicePlanId",
+            "campaignId",
+            "scheduledOsrUpdateTime",
+            "scheduledZipwhipProvisioningTime",
+            "callbackUrl",
+        )
+        if body.get(key)
+    }
+    for key, word in (("directLoaInfo", "Direct"), ("resellerLoaInfo", "Reseller")):
+        if key in body:
+            order["textEnableInfo"] = {**mapping(body[key]), "loaType": word}
+    if "blanketLoaInfo" in body:
+        order["textEnableInfo"] = {"loaType": "Blanket"}
+    if body.get("nnid"):
+        order.setdefault("textEnableInfo", {})["nnid"] = body["nnid"]
+    return order
+
+
+def merge(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order's JSON with a newer answer over it; an answer may leave out what it had."""
+    merged = {**stored, **{key: value for key, value in answer.items() if value is not None}}
+    before = mapping(stored.get("textEnableInfo"))
+    now = mapping(answer.get("textEnableInfo"))
+    if before or now:
+        merged["textEnableInfo"] = {**before, **now}
+    return merged
+
+
+def read_report(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counters of a report; one that is absent is 0."""
+    found = {}
+    for name in COUNTERS:
+        said = text(answer.get(name), 9)
+        found[name] = int(said) if said.isascii() and said.isdigit() else 0
+    return found
+
+
+def list_digest(payload: Mapping[str, Any]) -> str:
+    """Return what an order in a list is known again by."""
+    return f"{text(payload.get('state'), 40)}|{text(payload.get('updatedTime'), 40)}"
+
+
+def is_toll_free(numbers: Iterable[str]) -> bool:
+    """Tell whether all numbers, and at least one, are toll-free."""
+    codes = {area_code(number) in TOLL_FREE for number in numbers}
+    return codes == {True}
+
+
+# --- Numbers and their steps --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """The steps of a number by our columns, and the error of each that has one."""
+
+    steps: Mapping[str, str]
+    errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    times: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """What the steps come to."""
+        return verdict_of(self.steps.values())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether T-Mobile has the number with another provider."""
+        return any(is_held(*error) for step, error in self.errors.items() if step in TMO)
+
+
+def verdict_of(states: Iterable[str]) -> str:
+    """Return what states come to: failed if any is, done if all there are are, else pending.
+
+    Absent and unspecified ones do not count. Source: the desk's own rule.
+    """
+    counted = [state for state in states if state and not state.endswith("UNSPECIFIED")]
+    if FAILED in counted:
+        return str(Verdict.FAILED)
+    if counted and all(state == DONE for state in counted):
+        return str(Verdict.DONE)
+    return str(Verdict.PENDING)
+
+
+def is_held(code: str, message: str) -> bool:
+    """Tell whether an error is T-Mobile's 60135, wherever it is written."""
+    return HELD in code or HELD in message
+
+
+def read_steps(payload: Mapping[str, Any]) -> StepFacts:
+    """Return the steps of a number of an order. Source: "Get hosting order number"."""
+    steps: dict[str, str] = {}
+    errors: dict[str, tuple[str, str]] = {}
+    times: dict[str, datetime] = {}
+    for key, column in STEPS.items():
+        block = payload.get(key)
+        if not isinstance(block, Mapping):
+            steps[column] = ""
+            continue
+        steps[column] = read_status(block.get("state"))
+        _note(column, block, errors, times)
+    return StepFacts(steps, errors, times)
+
+
+def _note(
+    column: str,
+    block: Mapping[str, Any],
+    errors: dict[str, tuple[str, str]],
+    times: dict[str, datetime],
+) -> None:
+    code, message = text(block.get("errorCode"), 60), text(block.get("errorMessage"), 500)
+    if code or message:
+        errors[column] = (code, message)
+    if at := read_moment(block.get("updateTime")):
+        times[column] = at
+
+
+@dataclass(frozen=True)
+class ImportedFacts:
+    """What an imported number says, in our words."""
+
+    phone_number: str
+    region_code: str = ""
+    display_name: str = ""
+    service_plan_id: str = ""
+    campaign_id: str = ""
+    platform_type: str = ""
+    campaign_type: str = ""
+    steps: StepFacts = field(default_factory=lambda: StepFacts({}))
+    is_settling: bool = False
+
+
+IMPORTED_COLUMNS: Final = (
+    "region_code",
+    "display_name",
+    "service_plan_id",
+    "campaign_id",
+    "platform_type",
+    "campaign_type",
+    "is_settling",
+)
+
+
+def read_imported(payload: Mapping[str, Any]) -> ImportedFacts:
+    """Return the facts of an imported number. Source: "Get imported number"."""
+    configuration = mapping(payload.get("smsConfiguration"))
+    pending = mapping(configuration.get("scheduledProvisioning"))
+    sms, campaign = (
+        mapping(payload.get("smsProvisioning")),
+        mapping(payload.get("campaignProvisioning")),
+    )
+    operators = mapping(payload.get("mnoConfiguration"))
+    steps = dict.fromkeys(STEPS.values(), "")
+    errors: dict[str, tuple[str, str]] = {}
+    times: dict[str, datetime] = {}
+    for column, block in (("platform", sms), ("campaign", campaign)):
+        if block:
+            steps[column] = read_status(block.get("state"))
+            _note(column, block, errors, times)
+    for key in CARRIERS:
+        if isinstance(said := operators.get(key), Mapping):
+            steps[STEPS[key]] = read_status(said.get("state"))
+            _note(STEPS[key], said, errors, times)
+    is_pending = any(pending.get(key) for key in ("servicePlanId", "campaignId", "status"))
+    return ImportedFacts(
+        phone_number=phone_of(payload),
+        region_code=text(payload.get("regionCode"), 8),
+        display_name=text(payload.get("displayName"), 200),
+        service_plan_id=text(configuration.get("servicePlanId"), 100),
+        campaign_id=text(configuration.get("campaignId"), 100),
+        platform_type=read_status(sms.get("type"))[:20],
+        campaign_type=read_status(campaign.get("type"))[:20],
+        steps=StepFacts(steps, errors, times),
+        is_settling=is_pending or any(s in (WAITING, IN_PROGRESS) for s in steps.values()),
+    )
+
+
+def is_unlinked(facts: ImportedFacts, *, plan: bool, campaign: bool) -> bool:
+    """Tell whether a number has let go of its campaign, and of its plan, at Sinch.
+
+    Gone is a link whose id is empty and which nothing is taking away any more.
+    """
+    parts = []
+    if plan:
+        parts.append((facts.service_plan_id, facts.platform_type, facts.steps.steps["platform"]))
+    if campaign:
+        parts.append((facts.campaign_id, facts.campaign_type, facts.steps.steps["campaign"]))
+    return all(
+        not linked and not (kind == DEPROVISIONING and state in (WAITING, IN_PROGRESS))
+        for linked, kind, state in parts
+    )
+
+
+@dataclass(frozen=True)
+class QualifiedFacts:
+    """What a qualified number says, in our words."""
+
+    phone_number: str
+    state: str
+    region_code: str = ""
+    eligibility: str = ""
+    eligibility_error: str = ""
+    ownership: str = ""
+    ownership_error: str = ""
+    hosted: str = ""
+    hosted_error: str = ""
+
+
+QUALIFIED_COLUMNS: Final = tuple(
+    name for name in QualifiedFacts.__dataclass_fields__ if name != "phone_number"
+)
+# Source: `hostedNumber.status`: integers in the schema, names beside them.
+_HOSTED: Final = {"0": "", "1": "HOSTED", "2": "FAILED", "UNSPECIFIED": ""}
+
+
+def read_qualified(payload: Mapping[str, Any]) -> QualifiedFacts:
+    """Return the facts of a qualified number. Source: "Get qualified number"."""
+    eligible = mapping(payload.get("osrEligibility"))
+    owned = mapping(payload.get("ownershipVerification"))
+    hosted = mapping(payload.get("hostedNumber"))
+    status = read_status(hosted.get("status")).removeprefix("HOSTING_STATUS_")
+    return QualifiedFacts(
+        phone_number=phone_of(payload),
+        state=read_status(payload.get("globalProcessState")).removeprefix("GLOBAL_PROCESS_STATE_")
+        or read_status(payload.get("globalProcessState")),
+        region_code=text(payload.get("regionCode"), 8),
+        eligibility=read_status(eligible.get("status")),
+        eligibility_error=text(eligible.get("error"), 500),
+        ownership=read_status(owned.get("status")),
+        ownership_error=text(owned.get("error"), 500),
+        hosted=_HOSTED.get(status, status),
+        hosted_error=text(hosted.get("error"), 500),
+    )
+
+
+# --- What Sinch does not document ---------------------------------------------------------------
+
+
+def undocumented(payload: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
+    """Return (label, value) of what a payload says beyond its description; `kind` is its type."""
+    known = {*kind.__annotations__, "hostingOrderInfo", "numberImport"}
+    return list(_beyond(payload, known))
+
+
+def _beyond(payload: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, str]]:
+    for key, value in payload.items():
+        if key not in known:
+            yield from spelled((key,), value)
+
+
+def undocumented_of_order(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what an order says beyond the contract."""
+    return undocumented(payload, payloads.HostingOrder)

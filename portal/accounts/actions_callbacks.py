@@ -1,0 +1,115 @@
+"""What staff do about hosting callbacks: secrets, who may call, and how much goes into an order."""
+
+from ipaddress import ip_network
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal.accounts import callbacks, configuration
+from portal.accounts.actions import NotPossible, log
+from portal.accounts.models import CallbackSecret, SinchProject, User, WebhookToken
+from portal.operations.models import Operation
+
+MOST_VALID_SECRETS = 3
+MOST_SOURCES = 100
+MOST_IMPORTED = 500
+
+
+def make_secret(project: SinchProject, *, by: User) -> Operation:
+    """Make a secret, accept it from now on and have Sinch sign with it. Raises NotPossible."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        if callbacks.valid_secrets(kept).count() >= MOST_VALID_SECRETS:
+            raise NotPossible(f"{MOST_VALID_SECRETS} secrets are valid already. End an old one.")
+        operation = callbacks.set_at_sinch(CallbackSecret.make(kept), by=by)
+        log(kept, by, "Made a new callback secret and gave it to Sinch.")
+    return operation
+
+
+def take_secret_of_sinch(project: SinchProject, *, by: User) -> None:
+    """Accept the secret that Sinch has and this desk did not make. Raises NotPossible."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        found = kept.callback_secrets.filter(secret_hash=kept.callback_secret_hash)
+        if not kept.callback_secret_hash or not found.update(retired_at=None):
+            raise NotPossible("Sinch has no secret that this desk has read. Read it again first.")
+        log(kept, by, "Accepted the callback secret found at Sinch.")
+
+
+def show_secret(project: SinchProject, pk: int, *, by: User) -> str:
+    """Return a secret in clear; the look is logged. Raises NotPossible for one that has ended."""
+    secret = callbacks.valid_secrets(project).filter(pk=pk).first()
+    if secret is None:
+        raise NotPossible("This secret has ended.")
+    log(project, by, f"Looked at the callback secret made on {secret.created_at:%Y-%m-%d}.")
+    return secret.secret
+
+
+def end_secret(project: SinchProject, pk: int, *, by: User) -> None:
+    """Accept a secret no more. Raises NotPossible for the one Sinch signs with, and the last."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        valid = {secret.pk: secret for secret in callbacks.valid_secrets(kept)}
+        if pk not in valid:
+            return  # ended before; a second click changes nothing
+        if len(valid) == 1 or valid[pk].secret_hash == kept.callback_secret_hash:
+            raise NotPossible("Sinch signs with this secret. Make a new one first.")
+        secret = valid[pk]
+        secret.retired_at = timezone.now()
+        secret.save(update_fields=["retired_at"])
+        log(kept, by, f"Ended the callback secret made on {secret.created_at:%Y-%m-%d}.")
+
+
+def make_address(project: SinchProject, *, by: User) -> WebhookToken:
+    """Make a further callback address beside the present one. Raises NotPossible for a third."""
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        if configuration.valid_tokens(kept, "hosting").count() >= 2:
+            raise NotPossible("Two addresses are valid already. End the old one first.")
+        token = WebhookToken.make(kept, "hosting")
+        log(kept, by, "Made a new callback address.")
+    return token
+
+
+def read_sources(text: str) -> list[str]:
+    """Return the addresses and ranges of a typed list, as they are kept. Raises NotPossible."""
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            network = ip_network(word, strict=False)
+        except ValueError as error:
+            raise NotPossible(
+                f"{word[:60]} is no address; write one such as 54.76.19.159 or 10.0.0.0/8."
+            ) from error
+        found.append(str(network).removesuffix("/32").removesuffix("/128"))
+    if len(found) > MOST_SOURCES:
+        raise NotPossible(f"{len(found)} addresses; at most {MOST_SOURCES} fit.")
+    return list(dict.fromkeys(found))
+
+
+def keep_sources(project: SinchProject, text: str, *, by: User) -> None:
+    """Keep where callbacks may come from; an empty list lets everybody call who signs.
+
+    Raises NotPossible, naming what is no address.
+    """
+    found = read_sources(text)
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        if kept.callback_sources == found:
+            return
+        kept.callback_sources = found
+        kept.save(update_fields=["callback_sources"])
+        log(kept, by, f"Callbacks may come from {', '.join(found) or 'anywhere'}.")
+
+
+def keep_import_limit(project: SinchProject, limit: int, *, by: User) -> None:
+    """Keep how many numbers Sinch takes in one import order. Raises NotPossible."""
+    if not 1 <= limit <= MOST_IMPORTED:
+        raise NotPossible(f"Between 1 and {MOST_IMPORTED} numbers fit into one import order.")
+    with transaction.atomic():
+        kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        if kept.import_limit == limit:
+            return
+        kept.import_limit = limit
+        kept.save(update_fields=["import_limit"])
+        log(kept, by, f"One import order takes {limit} numbers.")

@@ -1,0 +1,107 @@
+"""What a hosting callback says, and what follows from it."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from portal.values import text
+
+# Source: Imported Numbers and Hosting Orders API, "Callbacks"; the names on the right are those
+# the sibling Numbers API uses for the same events.
+EVENTS = frozenset(
+    {
+        "PROVISIONING_TO_SMS_PLATFORM",
+        "DEPROVISIONING_TO_SMS_PLATFORM",
+        "LINK_TO_10DLC_CAMPAIGN",
+        "UNLINK_TO_10DLC_CAMPAIGN",
+        "HOSTING_PROCESS",
+        "OSR_UPDATE",
+        "DELETE",
+    }
+)
+ALIASES = {
+    "DEPROVISIONING_FROM_SMS_PLATFORM": "DEPROVISIONING_TO_SMS_PLATFORM",
+    "PROVISIONING_TO_CAMPAIGN": "LINK_TO_10DLC_CAMPAIGN",
+    "DEPROVISIONING_FROM_CAMPAIGN": "UNLINK_TO_10DLC_CAMPAIGN",
+}
+_WORD = re.compile(r"[^\w.:\-]+")
+_FRACTION = re.compile(r"\.(\d{1,6})\d*")
+_ZONE = re.compile(r"([+-]\d{2})(\d{2})$")
+
+
+@dataclass(frozen=True)
+class HostingNotice:
+    """A callback as it was understood; "" where it does not say.
+
+    `resource_id` is a number with its plus or an order's id, `at` Sinch's time of the event.
+    """
+
+    is_json: bool
+    event: str = ""
+    resource_type: str = ""
+    resource_id: str = ""
+    status: str = ""
+    failure_code: str = ""
+    event_id: str = ""
+    at: datetime | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the event is one that Sinch documents."""
+        return self.event in EVENTS
+
+
+def read_notice(body: bytes) -> HostingNotice:
+    """Return what a body says; never raises, whatever the body is.
+
+    Source: Imported Numbers and Hosting Orders API, "Callbacks", fields of the event.
+    """
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return HostingNotice(is_json=False)
+    if not isinstance(said, dict):
+        return HostingNotice(is_json=True)
+    event = _word(said.get("eventType"))
+    return HostingNotice(
+        is_json=True,
+        event=ALIASES.get(event, event),
+        resource_type=_word(said.get("resourceType"))[:40],
+        resource_id=_resource(said.get("resourceId")),
+        status=_word(said.get("status"))[:20],
+        failure_code=_word(said.get("failureCode")),
+        event_id=event_id_of(said),
+        at=_moment(said.get("timestamp")),
+    )
+
+
+def event_id_of(said: Any) -> str:
+    """Return the id of an event, "" when it has none."""
+    found = said.get("eventId") if isinstance(said, dict) else None
+    return text(found, 64).replace("\0", "") if isinstance(found, (str, int)) else ""
+
+
+def _word(value: object) -> str:
+    return _WORD.sub("", value)[:60].upper() if isinstance(value, str) else ""
+
+
+def _resource(value: object) -> str:
+    return re.sub(r"[\s\0]", "", value)[:64] if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a timestamp, which comes with or without a zone (UTC) and up to nine decimals."""
+    said = _FRACTION.sub(lambda part: f".{part[1].ljust(6, '0')}", text(value, 40))
+    said = _ZONE.sub(r"\1:\2", said)
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return None
