@@ -68,9 +68,19 @@ def order_path(staff: Staff, reference: str) -> str:
 
     def found() -> str:
         url = staff.get(f"/work/?q={reference}").url.removeprefix(staff.desk.address)
-        return url if url.startswith("/orders/") else ""
+        return url if url.startswith(("/orders/", "/hosting/")) else ""
 
     return wait_for(found, 30, f"the order {reference} on the desk")
+
+
+def number_path(staff: Staff, kind: str, query: str) -> str:
+    """Return the page of the first imported or qualified number of a list, once there is one."""
+
+    def found() -> str:
+        row = re.search(rf'href="(/hosting/{kind}/\d+/)"', staff.get(query).text)
+        return row[1] if row else ""
+
+    return wait_for(found, 30, f"a number of {query}")
 
 
 def make_orders(desk: RunningDesk) -> None:
@@ -149,6 +159,12 @@ def stage() -> Iterator[Stage]:
             "big": order_path(staff, "BIG-500"),
             "papers": order_path(staff, "OLP-main"),
             "long": order_path(staff, LONG_REFERENCE[:40]),
+            "hosting": order_path(staff, "lakemont-text"),
+            "rollout": order_path(staff, "clinics-roll-out"),
+            "refused": order_path(staff, "Bayside Vet"),
+            "signing": order_path(staff, "Quill & Finch helpline".replace("&", "%26")),
+            "imported": number_path(staff, "imported", "/hosting/imported/"),
+            "proof": number_path(staff, "qualified", "/hosting/qualified/?state=ELIGIBLE"),
             "fit": staff.draft("DRAFT-1", ["206 555 0142", "206 555 0143", "425 555 0118"]),
         }
         paths["check"] = check_many_numbers(staff)
@@ -317,6 +333,24 @@ LOOKS = {
     "saved routing": Look("/orders/saved/routing/new/", after=open_everything),
     "saved end user to be used": Look("fill"),
     "operation": Look("written"),
+    "new hosting order": Look("/hosting/new/"),
+    "text-enable order": Look("/hosting/new/text-enable/", after=open_everything),
+    "toll-free order": Look("/hosting/new/toll-free/"),
+    "import": Look("/hosting/new/import/", after=open_everything),
+    "hosting order": Look("hosting"),
+    "hosting order with everything open": Look("hosting", after=open_everything),
+    "hosting order of 500 numbers": Look("rollout"),
+    "hosting order for a reader": Look("rollout", who=READER),
+    "hosting order that is refused": Look("refused", after=open_everything),
+    "hosting order that waits for a signature": Look("signing"),
+    "imported numbers": Look("/hosting/imported/", after=open_everything),
+    "imported numbers without a match": Look("/hosting/imported/?q=9999999"),
+    "imported number": Look("imported", after=open_everything),
+    "one import": Look("/hosting/imported/new/"),
+    "qualified numbers": Look("/hosting/qualified/", after=open_everything),
+    "qualified number": Look("proof", after=open_everything),
+    "qualifying": Look("/hosting/qualified/add/"),
+    "how complete hosting is": Look("/hosting/overview/"),
     "settings with everything open": Look("/settings/", after=open_everything),
     "change of password": Look("/settings/password/"),
     "webhook log": Look("/webhooks/log/"),

@@ -8,6 +8,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from hosting.models import (
+    Combination,
+    HostingDraft,
+    HostingOrder,
+    ImportedNumber,
+    NumberMove,
+    QualifiedNumber,
+)
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -61,6 +69,11 @@ def rows(project, agent, write):
         PortInNumber(order=order, position=n, phone_number=f"+1206555{n:04}", status="PENDING")
         for n in range(120)
     )
+    about = {"project": project, "fetched_at": timezone.now(), "payload": {"code": secret}}
+    imported = ImportedNumber.objects.create(phone_number="+12065550142", **about)
+    hosted = WorkItem.objects.create(
+        kind="hosting", project=project, target_pk=2, sinch_id="01hosting", status="COMPLETED"
+    )
     body = json.dumps({"type": "ORDER_UPDATED", "orderId": 40118273, "order": secret}).encode()
     return [
         operation,
@@ -74,6 +87,18 @@ def rows(project, agent, write):
             project=project, phone_number="+12065550142", portable=True, checked_at=timezone.now()
         ),
         Reading.objects.create(project=project, kind="port_in_order", resource_id="40118273"),
+        HostingOrder.objects.create(
+            project=project,
+            item=hosted,
+            sinch_id="01hosting",
+            state="COMPLETED",
+            fetched_at=timezone.now(),
+        ),
+        imported,
+        QualifiedNumber.objects.create(phone_number="+12065550142", state="VERIFIED", **about),
+        NumberMove.objects.create(number=imported, to_plan="plan-b"),
+        HostingDraft.objects.create(project=project, by=agent, data=secret, title="A draft"),
+        Combination.objects.create(project=project, service_plan_id="plan-a"),
         Delivery.objects.create(
             project=project, body=body, size=len(body), digest="0" * 64, next_try_at=None
         ),
@@ -134,6 +159,12 @@ def test_an_order_is_read_again(admin_client, rows):
     assert (reading.resource_id, reading.cause) == ("40118273", "staff")
     assert reading.next_try_at
     assert not reading.fulfils(reading.requested_at)
+
+
+def test_hosting_is_read_again(admin_client, rows):
+    for row, key in ((rows[7], "01hosting"), (rows[8], "+12065550142"), (rows[9], "+12065550142")):
+        assert "1 being read again." in run_action(admin_client, row, "read_again").content.decode()
+        assert Reading.objects.latest("pk").resource_id == key
 
 
 def test_a_reading_is_done_again(admin_client, rows):

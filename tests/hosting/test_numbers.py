@@ -1,0 +1,222 @@
+"""Imported and qualified numbers: made, renamed, moved, proven and deleted, whatever breaks."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from hosting import moves
+from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
+from portal.operations.models import Operation
+
+pytestmark = pytest.mark.django_db
+PHONE = "+12065550142"
+FAULTS = ["drop_after", "drop_before", "500"]
+
+
+@pytest.fixture
+def imported(sandbox, read_imported):
+    """One number that is imported and linked."""
+    sandbox.hosting.add_imported(PHONE, "plan-a", "C3O8OGA", display_name="Front desk")
+    return read_imported(PHONE)
+
+
+def post(client, page, row, **fields):
+    return client.post(reverse(f"hosting:{page}", args=[row.pk]), fields)
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_number_is_imported_once(fault, agent_client, project, sandbox, settle, read_imported):
+    if fault:
+        sandbox.faults.add(fault, "ImportNumberService_ImportNumber")
+    typed = {"number": "206 555 0142", "name": "Front desk", "plan": "plan-a", "campaign": ""}
+    answer = agent_client.post(reverse("hosting:import_number"), typed)
+    assert answer.status_code == 302, answer.content.decode()[-2000:]
+    settle()
+    assert Operation.objects.get().state == "succeeded"
+    assert ImportedNumber.objects.get().is_settling
+    sandbox.hosting.do_imported(PHONE, "step")
+    row = read_imported(PHONE)
+    assert (row.phone_number, row.display_name, row.service_plan_id) == (
+        PHONE,
+        "Front desk",
+        "plan-a",
+    )
+    assert sandbox.hosting.imported(PHONE).display_name == "Front desk"
+    assert list(sandbox.violations) == []
+
+
+def test_a_wrong_number_is_named_beside_its_field(agent_client, project, sandbox):
+    typed = {"number": "206 555", "name": "Front desk", "plan": "plan a", "campaign": ""}
+    answer = agent_client.post(reverse("hosting:import_number"), typed)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "An id has letters and digits and no spaces" in page
+    assert 'value="Front desk"' in page
+    assert Operation.objects.count() == 0
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_number_is_renamed(fault, imported, agent_client, sandbox, settle):
+    if fault:
+        sandbox.faults.add(fault, "ImportNumberService_UpdateImportedNumber")
+    assert post(agent_client, "imported_rename", imported, name="Back office").status_code == 302
+    settle()
+    imported.refresh_from_db()
+    assert imported.display_name == "Back office"
+    assert sandbox.hosting.imported(PHONE).display_name == "Back office"
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_number_moves_by_unlinking_and_linking(
+    fault, both, imported, agent_client, sandbox, settle, read_imported
+):
+    if fault:
+        sandbox.faults.add(fault, "ImportNumberService_UpdateImportedNumber")
+    fields = {"do": "start", "plan": "plan-b", "campaign": "CQ2Z7LM"}
+    assert post(agent_client, "imported_move", imported, **fields).status_code == 302
+    for _ in range(6):
+        settle()
+        if any(link.is_pending for link in sandbox.hosting.link(PHONE)):
+            sandbox.hosting.do_imported(PHONE, "step")
+        read_imported(PHONE)
+    move = NumberMove.objects.get()
+    assert (move.state, move.problem) == ("done", "")
+    imported.refresh_from_db()
+    assert (imported.service_plan_id, imported.campaign_id) == ("plan-b", "CQ2Z7LM")
+    plan, campaign = sandbox.hosting.link(PHONE)
+    assert (plan.id, campaign.id) == ("plan-b", "CQ2Z7LM")
+    page = agent_client.get(imported.get_absolute_url()).content.decode()
+    assert "plan-b" in page
+
+
+def test_a_second_click_finds_the_move_that_is_under_way(imported, agent, settle):
+    first = moves.start(imported, plan="plan-b", campaign="", by=agent)
+    assert moves.start(imported, plan="plan-b", campaign="", by=agent) == first
+    assert Operation.objects.count() == 1
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_number_is_deleted_at_sinch(fault, imported, agent_client, sandbox, settle):
+    if fault:
+        sandbox.faults.add(fault, "ImportNumberService_DeleteImportedNumber")
+    assert post(agent_client, "imported_delete", imported).status_code == 302
+    settle()
+    imported.refresh_from_db()
+    assert imported.gone_at is not None
+    assert PHONE not in sandbox.state.hosting.imported
+    assert post(agent_client, "imported_rename", imported, name="Late").status_code == 409
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_numbers_are_qualified_once(fault, agent_client, project, sandbox, settle):
+    if fault:
+        sandbox.faults.add(fault, "QualifiedNumberService_BatchCreateQualifiedNumbers")
+    typed = {"numbers": "206 555 0142\n206-555-0143", "key": "a" * 32}
+    assert agent_client.post(reverse("hosting:qualify"), typed).status_code == 302
+    agent_client.post(reverse("hosting:qualify"), typed)
+    settle()
+    assert set(QualifiedNumber.objects.values_list("phone_number", flat=True)) == {
+        PHONE,
+        "+12065550143",
+    }
+    assert Operation.objects.filter(state="succeeded").count() == 1
+
+
+def test_a_wrong_code_is_told_and_the_right_one_verifies(
+    both, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    number = read_qualified(PHONE)
+    assert post(agent_client, "qualified_call", number).status_code == 302
+    settle()
+    number = read_qualified(PHONE)
+    assert number.state == "VERIFICATION_PENDING"
+    assert post(agent_client, "qualified_verify", number, code="1111").status_code == 302
+    settle()
+    number = read_qualified(PHONE)
+    assert number.state != "VERIFIED"
+    assert post(agent_client, "qualified_verify", number, code="0142").status_code == 302
+    settle()
+    assert read_qualified(PHONE).state == "VERIFIED"
+    refused = Operation.objects.get(kind="qualified.verify", state="refused")
+    assert "1111" not in str(refused.payload)
+
+
+def test_a_blocked_number_offers_invoices_and_no_call(
+    agent_client, project, sandbox, read_qualified
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_BLOCKED")
+    number = read_qualified(PHONE)
+    assert post(agent_client, "qualified_call", number).status_code == 409
+    page = agent_client.get(number.get_absolute_url()).content.decode()
+    assert "use invoices" in page
+    mail = agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE})
+    assert PHONE in mail.content.decode() or "206 555 0142" in mail.content.decode()
+    noted = agent_client.post(
+        reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"}
+    )
+    assert noted.status_code == 302
+    number.refresh_from_db()
+    assert number.invoices_sent_at is not None
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_qualified_number_is_deleted(
+    fault, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    number = read_qualified(PHONE)
+    if fault:
+        sandbox.faults.add(fault, "QualifiedNumberService_DeleteQualifiedNumber")
+    assert post(agent_client, "qualified_delete", number).status_code == 302
+    settle()
+    number.refresh_from_db()
+    assert number.gone_at is not None
+    assert PHONE not in sandbox.state.hosting.qualified
+
+
+def test_verified_numbers_go_into_an_order(
+    agent_client, project, sandbox, read_qualified, typed, settle
+):
+    for phone in (PHONE, "+12065550143"):
+        sandbox.hosting.add_qualified(phone, "VERIFIED")
+        read_qualified(phone)
+    answer = agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "1"})
+    page = agent_client.get(answer.url).content.decode()
+    version = re.search(r'name="version" value="(\d+)"', page)[1]
+    fields = typed() | {"numbers": f"{PHONE}\n+12065550143", "version": version, "action": "ask"}
+    page = agent_client.post(answer.url, fields, follow=True).content.decode()
+    attempt = re.search(r'name="attempt" value="(\w+)"', page)[1]
+    version = re.search(r'name="version" value="(\d+)"', page)[1]
+    fields |= {"action": "send", "attempt": attempt, "version": version}
+    assert agent_client.post(answer.url, fields).status_code == 302
+    settle()
+    made = sandbox.hosting.orders()[0]
+    assert sorted(n.phone_number for n in made.numbers) == [PHONE, "+12065550143"]
+    assert list(sandbox.violations) == []
+
+
+def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agent_client):
+    from hosting import overview
+    from hosting.models import HostingOrder
+
+    made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
+    sandbox.hosting.add_imported("+12065550150", "plan-x", "CABC123")
+    sandbox.hosting.add_qualified("+12065550151", "VERIFIED")
+    page = reverse("hosting:overview")
+    typed = {"plan": "plan-x", "campaign": "CABC123", "name": "Clinics"}
+    assert agent_client.post(page, typed).status_code == 302
+    work_off()
+    assert HostingOrder.objects.get().sinch_id == made.id
+    assert ImportedNumber.objects.get().phone_number == "+12065550150"
+    assert QualifiedNumber.objects.get().phone_number == "+12065550151"
+    picture = overview.picture_of(project)
+    assert (picture.never, picture.failing) == (0, 0)
+    html = agent_client.get(page).content.decode()
+    assert "Clinics" in html
+    # What changes without an event is seen by the next walk.
+    sandbox.hosting.do(made.id, "finish")
+    overview.want_walks(project)
+    work_off()
+    assert HostingOrder.objects.get().state == "COMPLETED"

@@ -1,0 +1,239 @@
+"""A hosting order as staff follow it: what it says, what it asks of them, and what they decide."""
+
+import pytest
+from django.urls import reverse
+
+from hosting.models import HostingDraft, HostingNumber, HostingOrder
+from portal.operations.models import Operation
+from tests.hosting.test_drafts import NEW, send
+
+pytestmark = pytest.mark.django_db
+PHONES = [f"+1312555{line:04d}" for line in range(100, 140)]
+FAILED = {"state": "FAILED"}
+
+
+@pytest.fixture
+def under_way(sandbox):
+    """An order of forty numbers, in progress."""
+    order = sandbox.hosting.make_order(PHONES, service_plan="plan-a", display_name="Roll-out")
+    sandbox.hosting.do(order.id, "ask_signature")
+    sandbox.hosting.do(order.id, "sign")
+    sandbox.hosting.do(order.id, "hold")
+    return order
+
+
+def held(sandbox, order, phone):
+    """Let T-Mobile say that another provider holds a number."""
+    sandbox.hosting.do(
+        order.id,
+        "set",
+        {
+            "numbers": [phone],
+            "step": "smsTmo",
+            **FAILED,
+            "errorCode": "60135",
+            "errorMessage": "Number is owned by another provider",
+        },
+    )
+
+
+def test_both_personalities_are_read_alike(both, sandbox, read_order, agent_client):
+    made = sandbox.hosting.make_order(PHONES[:3], display_name="Alike")
+    sandbox.hosting.do(made.id, "finish")
+    order = read_order(made)
+    assert order.state == "COMPLETED"
+    assert [n.verdict for n in order.numbers.all()] == ["done"] * 3
+    assert order.item.bucket == "done"
+    assert list(sandbox.violations) == []
+    assert "Alike" in agent_client.get(order.get_absolute_url()).content.decode()
+
+
+def test_an_order_waiting_for_its_signature_names_the_signer(sandbox, read_order, agent_client):
+    made = sandbox.hosting.make_order(PHONES[:2])
+    sandbox.hosting.do(made.id, "ask_signature")
+    page = agent_client.get(read_order(made).get_absolute_url()).content.decode()
+    assert "Owen Marsh" in page
+    assert "owen.marsh@lakemont.example" in page
+
+
+def test_a_failed_step_makes_the_order_ours_and_says_what_to_do(
+    under_way, sandbox, read_order, agent_client
+):
+    two = PHONES[:2]
+    sandbox.hosting.do(
+        under_way.id, "set", {"numbers": two, "step": "campaignProvisioning", **FAILED}
+    )
+    order = read_order(under_way)
+    assert order.item.bucket == "us"
+    assert set(order.numbers.filter(verdict="failed").values_list("phone_number", flat=True)) == {
+        *two
+    }
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Why numbers failed" in page
+    assert "+1 312 555 0100" in page
+
+
+def test_a_settled_failure_is_ours_again_only_when_sinch_says_something_new(
+    under_way, sandbox, read_order, agent_client
+):
+    wrong = {"step": "campaignProvisioning", **FAILED}
+    sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[:1], **wrong})
+    order = read_order(under_way)
+    reason = order.item.first_reason
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('value="settle:H3:')[1].split('"')[0]
+    mark = reverse("hosting:mark", args=[order.pk])
+    refused = agent_client.post(mark, {"do": f"settle:H3:{seen}", f"why-H3-{seen}": ""})
+    assert refused.status_code == 422
+    done = {"do": f"settle:H3:{seen}", f"why-H3-{seen}": "The customer dropped this line"}
+    assert agent_client.post(mark, done).status_code == 302
+    order.item.refresh_from_db()
+    assert order.item.first_reason != reason
+    assert order.item.bucket != "us"
+    sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[1:2], **wrong})
+    assert read_order(under_way).item.bucket == "us"
+
+
+def test_a_number_held_at_t_mobile_is_moved_by_an_order_of_its_own(
+    under_way, sandbox, read_order, agent_client, work_off
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    # Without the customer's word nothing is begun.
+    assert agent_client.post(path, {"seen": seen, "do": "order"}).status_code == 409
+    assert agent_client.post(path, {"seen": seen, "on": "2026-11-20"}).status_code == 422
+    said = {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"}
+    assert agent_client.post(path, said).status_code == 302
+    answer = agent_client.post(path, {"seen": seen, "do": "order"})
+    draft = HostingDraft.objects.get()
+    assert answer.url.startswith(draft.get_absolute_url())
+    assert (draft.kind, draft.follows) == ("import", order)
+    page = agent_client.get(answer.url).content.decode()
+    assert "312 555 0107" in page
+    assert sandbox.hosting.orders() == [under_way]
+
+
+def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
+    sandbox, read_order, agent_client, django_assert_max_num_queries, project
+):
+    from django.utils import timezone
+
+    from hosting import sync
+    from portal.accounts import clients
+
+    phones = [f"+1929555{line:04d}" for line in range(1000, 1500)]
+    made = sandbox.hosting.make_order(phones)
+    order = read_order(made)
+    assert HostingNumber.objects.count() == 500
+    client = clients.hosting_client(project)
+    payload = client.get_hosting_order(made.id)
+    numbers = [dict(n) for n in client.iter_hosting_order_numbers(made.id)]
+    report = client.get_hosting_order_report(made.id)
+    with django_assert_max_num_queries(8):
+        sync.store_reading(
+            project, dict(payload), timezone.now(), numbers=numbers, report=report, cause="Again"
+        )
+    agent_client.get(order.get_absolute_url())
+    with django_assert_max_num_queries(20):
+        page = agent_client.get(order.get_absolute_url())
+    assert page.status_code == 200
+    numbers = reverse("hosting:numbers", args=[order.pk])
+    last = agent_client.get(numbers, {"n": "1499"}, headers={"HX-Request": "true"})
+    assert "929 555 1499" in last.content.decode()
+
+
+def test_every_number_with_its_steps_is_in_the_csv(under_way, read_order, agent_client):
+    order = read_order(under_way)
+    answer = agent_client.get(reverse("hosting:numbers_csv", args=[order.pk]))
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert len(lines) == 41
+    assert all(any(phone in line for line in lines) for phone in PHONES)
+
+
+def test_an_order_that_sinch_forgot_is_told_and_kept(under_way, sandbox, read_order, agent_client):
+    order = read_order(under_way)
+    with sandbox.state.lock:
+        del sandbox.state.hosting.orders[under_way.id]
+    order = read_order(order.sinch_id)
+    assert order.gone_at is not None
+    assert agent_client.get(order.get_absolute_url()).status_code == 200
+
+
+def test_an_unheard_of_state_is_shown_in_sinchs_word(under_way, read_order, agent_client):
+    under_way.state = "PAUSED_BY_REGULATOR"
+    order = read_order(under_way)
+    assert order.state == "PAUSED_BY_REGULATOR"
+    assert agent_client.get(order.get_absolute_url()).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "500"])
+def test_a_lost_answer_makes_one_order(kind, agent_client, project, sandbox, typed, settle):
+    sandbox.faults.add(kind, "TextEnableNumbers")
+    send(agent_client, typed())
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+    assert HostingOrder.objects.count() == 1
+    assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
+
+
+def test_a_double_click_makes_one_order(agent_client, project, sandbox, typed, work_off):
+    draft = send(agent_client, typed())
+    again = typed() | {"draft": str(draft.pk), "action": "send", "version": str(draft.version)}
+    assert agent_client.post(draft.get_absolute_url(), again).status_code < 500
+    work_off()
+    assert len(sandbox.hosting.orders()) == 1
+
+
+def test_an_import_of_twelve_numbers_becomes_three_orders(
+    agent_client, project, sandbox, typed, work_off
+):
+    from portal.accounts.models import SinchProject
+
+    SinchProject.objects.filter(pk=project.pk).update(import_limit=5)
+    numbers = "\n".join(f"+1206555{n:04d}" for n in range(110, 122))
+    fields = {name: text for name, text in typed(numbers=numbers).items() if name != "loa"}
+    send(agent_client, fields, "import")
+    work_off()
+    assert sorted(len(order.numbers) for order in sandbox.hosting.orders()) == [2, 5, 5]
+    assert HostingNumber.objects.count() == 12
+
+
+def test_a_toll_free_order_of_a_reseller_names_its_customer(
+    agent_client, project, sandbox, typed, work_off
+):
+    fields = typed(numbers="833 555 0121", loa="reseller", business="Quill & Finch", campaign="")
+    send(agent_client, fields, "toll-free")
+    work_off()
+    made = sandbox.hosting.orders()[0]
+    assert made.toll_free
+    assert made.loa["businessName"] == "Quill & Finch"
+    assert list(sandbox.violations) == []
+
+
+def test_what_is_missing_is_named_and_nothing_typed_is_lost(agent_client, project, sandbox, typed):
+    import uuid
+
+    fields = typed(email2="dana.hold@harborview.example", street="")
+    answer = agent_client.post(
+        NEW["text-enable"], fields | {"draft": str(uuid.uuid4()), "action": "ask"}, follow=True
+    )
+    page = answer.content.decode()
+    assert "1420" in page
+    assert "dana.hold@harborview.example" in page
+    assert Operation.objects.count() == 0
+    assert sandbox.hosting.orders() == []
+
+
+def test_only_those_who_may_send_change_anything(under_way, read_order, client, django_user_model):
+    order = read_order(under_way)
+    mark = reverse("hosting:mark", args=[order.pk])
+    assert client.post(mark).status_code == 302
+    assert "/hosting/" not in client.post(mark).url.split("?")[0]
+    rosa = django_user_model.objects.create_user("rosa-reads", password="x")
+    client.force_login(rosa)
+    assert client.get(order.get_absolute_url()).status_code == 200
+    assert client.post(mark, {"do": "settle:H3:x"}).status_code == 403
+    assert client.get(mark).status_code in (403, 405)
