@@ -32,7 +32,10 @@ LOOK: Final = "Look at the failures"
 PHONE_SIGNER: Final = "Phone the signer"
 ASK_SUPPORT: Final = "Ask Sinch support"
 LOOK_AT_WRITE: Final = "Look at it"
+READ_AGAIN: Final = "Check with Sinch now"
 
+# Who is asked about a reason and then has the move; the customer about all others.
+_WHOM: Final = {"H2": ("Sinch support", "sinch"), "H5": ("signer", "signer")}
 _RANKS: Final = {"us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
 _LATE_RANK: Final = 60
 _ASKED_RANK: Final = 220
@@ -62,7 +65,9 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
         waiting = []
     found = sorted(case.reasons, key=lambda reason: reason.is_asked)
     if found:
-        move = "customer" if all(reason.is_asked for reason in found) else "us"
+        move = "us"
+        if all(reason.is_asked for reason in found):
+            move = _WHOM.get(found[0].code, ("", "customer"))[1]
         return _verdict(case, "us", move, found, _rank(found, now))
     return _calm(case, waiting)
 
@@ -72,7 +77,9 @@ def _rank(found: list[Reason], now: datetime) -> int:
     if late:
         return _LATE_RANK + int(late[0].code[1:])
     first = found[0]
-    return (_ASKED_RANK if first.is_asked else _RANKS["us"]) + 10 * int(first.code[1:])
+    if first.is_asked:
+        return _ASKED_RANK + int(first.code[1:])
+    return _RANKS["us"] + 10 * int(first.code[1:])
 
 
 def _verdict(
@@ -95,7 +102,7 @@ def _rejected(case: Case) -> None:
     facts = case.facts
     if facts.status != REJECTED or facts.is_settled(facts.state_fact):
         return
-    for part in by_asking(case, [facts.state_fact], lambda fact: fact):
+    for part in by_asking(case, [facts.state_fact], str, _WHOM["H2"][0]):
         text = f"Sinch refused this order{part.text}"
         add_part(case, part, "H2", text, "bad", ASK_SUPPORT, facts.state_since)
 
@@ -103,7 +110,7 @@ def _rejected(case: Case) -> None:
 def _failed(case: Case) -> list[Failure]:
     """H3: failed numbers that are ours to mend; return those that only wait."""
     facts = case.facts
-    ours: dict[str, list[Number]] = {}
+    ours: dict[str, list[tuple[datetime, Number]]] = {}  # with the moment they became ours
     causes: dict[str, failures.Cause] = {}
     waiting: list[Failure] = []
     for number in facts.numbers:
@@ -114,13 +121,17 @@ def _failed(case: Case) -> list[Failure]:
         waiting += [f for f in found if f not in open_ones]
         if open_ones:
             worst = min(open_ones, key=lambda f: failures.rank_of(f.cause))
-            ours.setdefault(worst.cause.key, []).append(number)
+            since = number.since
+            if worst.cause.patience is not None:
+                since = facts.office.clock(since, worst.cause.patience).out_at
+            ours.setdefault(worst.cause.key, []).append((since, number))
             causes[worst.cause.key] = worst.cause
-    for key, numbers in ours.items():
-        for part in by_asking(case, numbers, lambda number: number.fact):
+    worst_first = sorted(ours, key=lambda key: (failures.rank_of(causes[key]), -len(ours[key])))
+    for key in worst_first:
+        for part in by_asking(case, ours[key], lambda pair: pair[1].fact):
             count = words.count_text(len(part.things), "number")
             text = f"{count}: {causes[key].short}{part.text}"
-            since = min(number.since for number in part.things)
+            since = min(since for since, _ in part.things)
             add_part(case, part, "H3", text, "bad", LOOK, since)
     return waiting
 
@@ -145,9 +156,7 @@ def _held(case: Case) -> None:
     open_ones = [
         number
         for number in facts.held
-        if number.phone_number not in facts.migrating
-        and not facts.is_settled(number.fact)
-        and not facts.is_settled(number.held_fact)
+        if number.phone_number not in facts.migrating and not facts.is_settled(number.held_fact)
     ]
     for part in by_asking(case, open_ones, lambda number: number.held_fact):
         count = len(part.things)
@@ -172,7 +181,7 @@ def _unsigned(case: Case) -> None:
         near = case.moments.is_past(facts.office.plus_bd(facts.scheduled_at, -clocks.SCHEDULE_BD))
     if not out and not near:
         return
-    for part in by_asking(case, [fact], lambda one: one):
+    for part in by_asking(case, [fact], str, _WHOM["H5"][0]):
         who = f" by {facts.signer}" if facts.signer else ""
         text = f"LOA not signed{who}"
         if near and not out:
@@ -190,12 +199,19 @@ def _unsigned(case: Case) -> None:
 
 
 def _left_pending(case: Case) -> None:
-    """H6: finished for 1 bd, with numbers that are not."""
+    """H6: finished for 1 bd, with numbers that are not, or that could not be read yet."""
     facts = case.facts
-    if facts.status != COMPLETED or not facts.pending or facts.is_settled(facts.state_fact):
+    is_unread = not facts.is_read and not facts.numbers
+    if facts.status != COMPLETED or facts.is_settled(facts.state_fact):
+        return
+    if not facts.pending and not is_unread:
         return
     clock = facts.office.clock(facts.state_since, clocks.COMPLETED_PENDING)
     if case.moments.is_past(clock.out_at):
+        if is_unread:
+            text = "Completed, but its numbers could not be read yet"
+            case.add("H6", text, "us", READ_AGAIN, facts.state_since, clock=clock)
+            return
         count = words.count_text(len(facts.pending), "number")
         are = "is" if len(facts.pending) == 1 else "are"
         text = f"Completed, but {count} {are} not done"
@@ -253,7 +269,8 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
             text = f"{what} runs {words.moment_text(facts.scheduled_at, str(facts.time_zone))}"
             reason = Reason("DATE", text, "date", "date")
             return _verdict(case, "date", "date", [reason], _RANKS["date"] + min(ahead, 99))
-    if facts.status == COMPLETED and not facts.pending and facts.numbers and not waiting:
+    is_open = bool(waiting or facts.moving)
+    if facts.status == COMPLETED and not facts.pending and facts.numbers and not is_open:
         done = any(
             number.verdict == "done" or number.phone_number in facts.migrated
             for number in facts.numbers
@@ -261,7 +278,7 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
         return _verdict(case, "done" if done else "ended", "nobody", [])
     if facts.status == COMPLETED and facts.is_read and not facts.numbers:
         return _verdict(case, "done", "nobody", [])
-    if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not waiting:
+    if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not is_open:
         done = any(number.verdict == "done" for number in facts.numbers)
         return _verdict(case, "done" if done else "ended", "nobody", [])
     if facts.status == REJECTED:
@@ -289,8 +306,8 @@ def _waiting(case: Case, waiting: list[Failure]) -> tuple[Reason, str]:
         count = words.count_text(len({f.phone_number for f in waiting}), "number")
         text = f"{count}: {waiting[0].cause.short}; it may pass by itself"
         return Reason("WAIT", text, "wait", "wait", since=since), "sinch"
-    if facts.migrating and facts.held:
-        count = words.count_text(len(facts.held), "number")
+    if facts.moving:
+        count = words.count_text(len(facts.moving), "number")
         text = f"{count} being moved to Sinch at T-Mobile by another order"
         return Reason("WAIT", text, "wait", "half", since=since), "sinch"
     if facts.status == COMPLETED:
@@ -307,6 +324,18 @@ def _waiting(case: Case, waiting: list[Failure]) -> tuple[Reason, str]:
     return Reason("WAIT", text, "wait", "unknown", since=since), "sinch"
 
 
+def _may_pass(facts: Facts) -> bool:
+    """Tell whether a number failed for a cause that may pass by itself, and is not settled."""
+    return any(
+        failure.cause.kind == WAIT
+        for number in facts.numbers
+        if number.verdict == "failed"
+        and number.phone_number not in facts.migrated
+        and not facts.is_settled(number.fact)
+        for failure in failures.failures_of(number)
+    )
+
+
 def pause_before_reading(facts: Facts, now: datetime) -> timedelta | None:
     """Return how long to wait before reading an order again by ourselves; None for never.
 
@@ -317,7 +346,7 @@ def pause_before_reading(facts: Facts, now: datetime) -> timedelta | None:
     if facts.status == REJECTED:
         return timedelta(days=1) if not facts.is_settled(facts.state_fact) else None
     if facts.status == COMPLETED:
-        if not facts.pending:
+        if not facts.pending and facts.is_read and not _may_pass(facts):
             return None
         return (
             timedelta(hours=1) if now - facts.state_since < timedelta(days=7) else timedelta(days=1)

@@ -48,9 +48,17 @@ class Number:
 
     @property
     def is_held(self) -> bool:
-        """Whether T-Mobile has it with another provider, whatever the state of the step."""
-        held = any(wire.is_held(*self.errors.get(step, ("", ""))) for step in wire.TMO)
-        return held and any(self.steps.get(step) != wire.DONE for step in wire.TMO)
+        """Whether T-Mobile has it with another provider, in any state but done.
+
+        The code says so in any of them, words alone only where the step failed.
+        """
+        for step in wire.TMO:
+            state, (code, said) = self.steps.get(step), self.errors.get(step, ("", ""))
+            if state != wire.DONE and wire.is_held(code, said):
+                return True
+            if state == wire.FAILED and wire.ELSEWHERE.search(said):
+                return True
+        return False
 
     @property
     def fact(self) -> str:
@@ -147,6 +155,11 @@ class Facts:
     def held(self) -> list[Number]:
         """Numbers held at T-Mobile that no finished order has moved over."""
         return [n for n in self.numbers if n.is_held and n.phone_number not in self.migrated]
+
+    @property
+    def moving(self) -> list[Number]:
+        """Those of them that an order still under way moves over."""
+        return [n for n in self.held if n.phone_number in self.migrating]
 
     @property
     def pending(self) -> list[Number]:

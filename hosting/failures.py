@@ -77,7 +77,7 @@ HELD: Final = Cause(
     "T-Mobile. If Sinch says the number is imported already, unlink it first.",
     FIX,
     codes=frozenset({wire.HELD}),
-    pattern=_words(rf"{wire.HELD}|another aggregator|migrat"),
+    pattern=wire.ELSEWHERE,
     steps=frozenset(wire.TMO),
 )
 HELD_AT_ATT: Final = Cause(
@@ -220,6 +220,8 @@ BY_KEY: Final = {cause.key: cause for cause in (*CAUSES, UNKNOWN)}
 
 def cause_of(step: str, code: str, said: str, failure_code: str = "") -> Cause:
     """Return the cause of a failed step from its own error, else from the callback's code."""
+    if step in wire.TMO and wire.is_held(code, said):
+        return HELD
     for words_ in (code, failure_code):
         for cause in CAUSES:
             fits = not cause.steps or step in cause.steps

@@ -269,7 +269,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
             .order_by("-pk")[:20]
         ),
         "events": page.events_of(number.project_id, number.phone_number),
-        "also": page.also_at(number.project_id, number.phone_number),
+        "also": page.also_at(number.project_id, number.phone_number) | {"imported": None},
         "plan_names": {pair.service_plan_id: pair.name for pair in pairs},
         "campaign_names": {p.campaign_id: p.name for p in pairs if p.campaign_id},
         "may_send": user.has_perm(MAY_SEND),

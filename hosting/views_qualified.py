@@ -295,7 +295,7 @@ def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any
             .defer("payload")
             .order_by("-pk")[:20]
         ),
-        "also": page.also_at(number.project_id, number.phone_number),
+        "also": page.also_at(number.project_id, number.phone_number) | {"qualified": None},
         "may_send": person(request).has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
         "here": number.get_absolute_url(),

@@ -19,6 +19,7 @@ UNSPECIFIED: Final = "STATE_UNSPECIFIED"
 WAITING, IN_PROGRESS, DONE, FAILED = "WAITING", "IN_PROGRESS", "DONE", "FAILED"
 PROVISIONING, DEPROVISIONING = "PROVISIONING", "DEPROVISIONING"
 HELD: Final = "60135"  # T-Mobile: the number is with another messaging provider
+ELSEWHERE: Final = re.compile("another aggregator|migrat", re.IGNORECASE)  # … in words
 COUNTERS: Final = (
     "total",
     "osrUpdated",

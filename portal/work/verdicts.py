@@ -194,9 +194,15 @@ class Asked(Generic[Thing]):
 
 
 def by_asking(
-    case: Case[Facts], things: Iterable[Thing], fact_of: Callable[[Thing], str]
+    case: Case[Facts],
+    things: Iterable[Thing],
+    fact_of: Callable[[Thing], str],
+    whom: str = "customer",
 ) -> Iterator[Asked[Thing]]:
-    """Sort facts by whether the customer was asked about them: open ones first, asked ones last."""
+    """Sort facts by whether somebody was asked about them: open ones first, asked ones last.
+
+    `whom` is who is asked about facts of this kind; a name begins with a capital.
+    """
     fresh: list[Thing] = []
     again: list[tuple[datetime, datetime, Thing]] = []
     waiting: list[tuple[datetime, datetime, Thing]] = []
@@ -216,16 +222,17 @@ def by_asking(
     if again:
         first, last = min(row[0] for row in again), min(row[1] for row in again)
         day = words.day_text(last.astimezone(case.facts.time_zone).date(), today)
-        text, step = f"; customer asked {day}, no answer", ASK_AGAIN
+        text, step = f"; {whom} asked {day}, no answer", ASK_AGAIN
         if case.moments.is_past(case.facts.office.plus_bd(first, GIVE_UP_DAYS)):
-            text = f"; no answer from the customer for {GIVE_UP_DAYS} business days"
+            them = f"the {whom}" if whom.islower() else whom
+            text = f"; no answer from {them} for {GIVE_UP_DAYS} business days"
             step = case.facts.give_up
         yield Asked([row[2] for row in again], text, step, case.clock(last, ASKED))
     if waiting:
         last = min(row[1] for row in waiting)
         day = words.day_text(last.astimezone(case.facts.time_zone).date(), today)
         clock = case.clock(last, ASKED)
-        text = f"; customer asked {day}"
+        text = f"; {whom} asked {day}"
         yield Asked([row[2] for row in waiting], text, clock=clock, is_waiting=True)
 
 
