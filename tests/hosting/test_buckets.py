@@ -595,6 +595,16 @@ def test_mailed_invoices_have_a_clock_of_their_own_while_proof_is_open() -> None
 _STATES = st.sampled_from(
     ["", "WAITING", "IN_PROGRESS", "DONE", "FAILED", "STATE_UNSPECIFIED", "X"]
 )
+_ORDER_STATES = (
+    "DRAFT",
+    "SUBMITTED",
+    "WAITING_FOR_LOA_SIGNATURE",
+    "IN_PROGRESS",
+    "COMPLETED",
+    "REJECTED",
+    "ODD",
+    "",
+)
 _AGES = st.integers(0, 24 * 20).map(lambda hours: NOW - timedelta(hours=hours))
 _COLUMNS = ("osr", "platform", "campaign", "sms_att", "sms_tmo", "mms_att", "mms_tmo")
 _ERRORS = st.sampled_from(
@@ -623,13 +633,7 @@ def _orders(draw: st.DrawFn) -> Facts:
     numbers = draw(_numbers())
     phones = st.frozensets(st.sampled_from(PHONES[:4]), max_size=2)
     case = Facts(
-        draw(
-            st.sampled_from(
-                "DRAFT SUBMITTED WAITING_FOR_LOA_SIGNATURE IN_PROGRESS COMPLETED REJECTED ODD".split(
-                    " "
-                )
-            )
-        ),
+        draw(st.sampled_from(_ORDER_STATES)),
         progress_at=draw(_AGES),
         state_since=draw(_AGES),
         scheduled_at=draw(
