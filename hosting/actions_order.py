@@ -11,13 +11,14 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from hosting import actions, facts, page, sync
+from hosting import actions, buckets, facts, sync
 from hosting.models import HostingDraft, HostingMark, HostingOrder
 from portal import words
 from portal.accounts.models import User
 from portal.work import items, marks
 from portal.work.actions import NotPossible, NotSendable
 from portal.work.models import TimelineEntry
+from portal.work.verdicts import Reason
 
 LONGEST_WORDS: Final = 200
 CHANGED: Final = "This has changed meanwhile. Look at it as it is now, then decide again."
@@ -30,15 +31,11 @@ def _locked(order: HostingOrder) -> HostingOrder:
     )
 
 
-def _keys(order: HostingOrder, code: str, seen: str) -> tuple[facts.Facts, list[str], str]:
-    """Return the facts a reason of the order is about, and its text. Raises NotPossible."""
-    known = sync.facts_of(order)
-    order.item.refresh_from_db(fields=["reasons"])
-    for reason in order.item.reasons:
-        if reason.get("code") == code:
-            keys = page.keys_of(known, reason)
-            if keys and marks.digest(keys) == seen:
-                return known, keys, str(reason.get("text") or "")
+def _reason(order: HostingOrder, code: str, seen: str) -> Reason:
+    """Return the reason that somebody has seen, as it is now. Raises NotPossible."""
+    for reason in buckets.work_out(sync.facts_of(order), timezone.now()).reasons:
+        if reason.code == code and reason.facts and marks.digest(reason.facts) == seen:
+            return reason
     raise NotPossible(CHANGED)
 
 
@@ -54,9 +51,9 @@ def settle(order: HostingOrder, code: str, seen: str, text: str, *, by: User) ->
         raise NotSendable(f"{len(text)} characters; at most {LONGEST_WORDS} fit.")
     with transaction.atomic():
         order = _locked(order)
-        _, keys, about = _keys(order, code, seen)
-        _keep(order, HostingMark.Kind.SETTLED, code, keys, text, by)
-        _tell(order, f"{about}: settled, “{text}”", by)
+        reason = _reason(order, code, seen)
+        _keep(order, HostingMark.Kind.SETTLED, code, reason.facts, text, by)
+        _tell(order, f"{reason.text}: settled, “{text}”", by)
         sync.recompute(order)
 
 
@@ -67,18 +64,18 @@ def ask(order: HostingOrder, code: str, seen: str, *, by: User) -> None:
     """
     with transaction.atomic():
         order = _locked(order)
-        _, keys, about = _keys(order, code, seen)
+        reason = _reason(order, code, seen)
         recent = HostingMark.objects.filter(
             order=order,
             kind=HostingMark.Kind.ASKED,
-            fact__in=keys,
+            fact__in=reason.facts,
             at__gte=timezone.now() - JUST_NOW,
         )
         if recent.exists():
             return
-        _keep(order, HostingMark.Kind.ASKED, code, keys, "", by)
+        _keep(order, HostingMark.Kind.ASKED, code, reason.facts, "", by)
         whom = {"H2": "Sinch support", "H7": "Sinch support", "H5": "Signer"}.get(code, "Customer")
-        _tell(order, f"{whom} asked about: {about}", by)
+        _tell(order, f"{whom} asked about: {reason.text}", by)
         sync.recompute(order)
 
 

@@ -27,7 +27,6 @@ from portal.work.verdicts import Moments, Reason, Verdict, add_part, by_asking
 
 # What buttons say; the page maps them to places.
 MOVE_HELD: Final = "Move to Sinch at T-Mobile"
-SETTLE: Final = "Settle it"
 LOOK: Final = "Look at the failures"
 PHONE_SIGNER: Final = "Phone the signer"
 ASK_SUPPORT: Final = "Ask Sinch support"
@@ -39,13 +38,8 @@ _WHOM: Final = {"H2": ("Sinch support", "sinch"), "H5": ("signer", "signer")}
 _RANKS: Final = {"us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
 _LATE_RANK: Final = 60
 _ASKED_RANK: Final = 220
-_WRITES: Final = {
-    "hosting.import": ("our import order", LOOK_AT_WRITE),
-    "hosting.text_enable": ("our text-enable order", LOOK_AT_WRITE),
-    "hosting.toll_free": ("our toll-free order", LOOK_AT_WRITE),
-    "hosting.text_enable_qualified": ("our text-enable order", LOOK_AT_WRITE),
-    "hosting.toll_free_qualified": ("our toll-free order", LOOK_AT_WRITE),
-}
+# Sinch takes no change of an order; the write about one is the order that moves its held numbers.
+_WRITES: Final = {"hosting.import": ("the import order for its held numbers", LOOK_AT_WRITE)}
 
 Case = verdicts.Case[Facts]
 
@@ -53,8 +47,9 @@ Case = verdicts.Case[Facts]
 def work_out(facts: Facts, now: datetime) -> Verdict:
     """Return bucket, ranked reasons, whose move it is and when to ask again."""
     case = Case(facts, Moments(now), clocks.OPEN)
-    verdicts.refused_writes(case, "H1", _WRITES, {})
     if facts.gone_at is None:
+        if facts.held:
+            verdicts.refused_writes(case, "H1", _WRITES, {})
         _rejected(case)
         waiting = _failed(case)
         _held(case)
@@ -136,12 +131,6 @@ def _failed(case: Case) -> list[Failure]:
     return waiting
 
 
-def causes_of(number: Number) -> list[failures.Cause]:
-    """Return the causes of a number's failures that H3 is about, the worst first."""
-    found = [f.cause for f in failures.failures_of(number) if f.cause.key != failures.HELD.key]
-    return sorted(found, key=failures.rank_of)[:1]
-
-
 def _still_waits(case: Case, number: Number, failure: Failure) -> bool:
     """Tell whether a failure may pass by itself and has had less than its time."""
     if failure.cause.kind != WAIT or failure.cause.patience is None:
@@ -210,23 +199,26 @@ def _left_pending(case: Case) -> None:
     if case.moments.is_past(clock.out_at):
         if is_unread:
             text = "Completed, but its numbers could not be read yet"
-            case.add("H6", text, "us", READ_AGAIN, facts.state_since, clock=clock)
+            about = [facts.state_fact]
+            case.add("H6", text, "us", READ_AGAIN, facts.state_since, clock=clock, facts=about)
             return
         count = words.count_text(len(facts.pending), "number")
         are = "is" if len(facts.pending) == 1 else "are"
         text = f"Completed, but {count} {are} not done"
-        case.add("H6", text, "us", ASK_SUPPORT, facts.state_since, clock=clock)
+        about = [facts.state_fact]
+        case.add("H6", text, "us", ASK_SUPPORT, facts.state_since, clock=clock, facts=about)
 
 
 def _stalled(case: Case) -> None:
     """H7: a clock of somebody else's ran out; recorded chases start it anew."""
     wait = _waits_for(case.facts)
-    if wait is None or case.reasons:
-        return
+    if wait is None or not all(reason.is_asked for reason in case.reasons):
+        return  # what waits for us says more than that nothing moves
     start, limit, text = wait
     clock = case.facts.office.clock(start, limit)
     if case.moments.is_past(clock.out_at):
-        case.add("H7", text, "us", ASK_SUPPORT, start, clock=clock)
+        about = [chase_fact(case.facts)]
+        case.add("H7", text, "us", ASK_SUPPORT, start, clock=clock, facts=about)
 
 
 def _waits_for(facts: Facts) -> tuple[datetime, Limit, str] | None:
@@ -257,7 +249,7 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
     facts = case.facts
     if facts.gone_at is not None:
         return _verdict(case, "ended", "nobody", [])
-    if facts.is_living and facts.scheduled_at is not None and facts.status != SIGNATURE:
+    if facts.is_living and facts.scheduled_at is not None and not facts.is_unsigned:
         day = facts.scheduled_at.astimezone(facts.time_zone).date()
         today = facts.today(case.moments.now)
         ahead = facts.office.bd_between(today, day)

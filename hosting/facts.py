@@ -92,6 +92,7 @@ class Facts:
     signer: str = ""
     signer_email: str = ""
     scheduled_at: datetime | None = None
+    needs_signature: bool = False  # whether its kind of LOA has to be signed
     manual: int = 0  # numbers somebody at Sinch works on by hand
     report_since: datetime | None = None
     is_read: bool = True  # whether the numbers have been read at all
@@ -150,6 +151,13 @@ class Facts:
     def is_living(self) -> bool:
         """Whether Sinch still works on it."""
         return self.status not in FINISHED and self.gone_at is None
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether nothing can run yet because its LOA is still to be signed."""
+        if self.status == SIGNATURE:
+            return True
+        return self.needs_signature and self.status in (DRAFT, SUBMITTED)
 
     @property
     def held(self) -> list[Number]:

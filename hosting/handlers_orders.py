@@ -171,6 +171,16 @@ class CreateHandler(drafts.CreateHandler):
         readings.want_one(operation.project, sync.ORDER_READER, order.sinch_id, "staff")
         self._read_qualified(operation)
 
+    def uncertain(self, operation: Operation) -> None:
+        """Tell that the answer was lost, and judge the order anew whose numbers were to move."""
+        super().uncertain(operation)
+        self._judge_followed(operation)
+
+    def _judge_followed(self, operation: Operation) -> None:
+        followed = self._draft(operation).exclude(follows=None).values_list("follows", flat=True)
+        for pk in followed:
+            sync.wake(pk)
+
     @staticmethod
     def _read_qualified(operation: Operation) -> None:
         rows = QualifiedNumber.objects.filter(
@@ -182,6 +192,7 @@ class CreateHandler(drafts.CreateHandler):
     def failed(self, operation: Operation) -> None:
         """Open the draft again; what Sinch says is imported already is read and shown."""
         super().failed(operation)
+        self._judge_followed(operation)
         if operation.answer.get("status") == 409:
             wishes = dict.fromkeys(operation.payload["body"]["numbers"], timezone.now())
             readings.want(operation.project, sync.IMPORTED_READER, wishes, "staff")

@@ -33,11 +33,11 @@ HIDDEN_PERSON: Final = "kept for the agent role"
 # Where the step for a reason is on the page.
 ANCHORS: Final = {
     buckets.MOVE_HELD: "#move",
-    buckets.SETTLE: "#open",
     buckets.LOOK: "#failures",
     buckets.PHONE_SIGNER: "#open",
     buckets.ASK_SUPPORT: "#open",
-    buckets.LOOK_AT_WRITE: "#operations",
+    buckets.LOOK_AT_WRITE: "#move",
+    buckets.READ_AGAIN: "#refresh",
 }
 
 
@@ -109,13 +109,12 @@ def facts_of(order: Any) -> facts.Facts:
 
 @dataclass(frozen=True)
 class Open:
-    """A reason with what can be decided about it; `keys` are the facts it is about."""
+    """A reason with what can be decided about it; `seen` names the facts it is about."""
 
     code: str
     text: str
     tone: str
     glyph: str
-    keys: tuple[str, ...]
     seen: str
     clock: Any = None
     is_asked: bool = False
@@ -162,21 +161,19 @@ def care_of(order: Any, known: facts.Facts) -> Care:
     found = shown_clocks.worst_of(order.item.reasons, now)
     care.clock = found[0] if found else None
     care.is_stalled = (order.item.first_reason or {}).get("code") == "H7"
-    for reason in order.item.reasons:
-        keys = keys_of(known, reason)
-        if not keys:
+    for reason in buckets.work_out(known, now).reasons:
+        if not reason.facts:
             continue
-        code = reason["code"]
+        code = reason.code
         care.open.append(
             Open(
                 code=code,
-                text=reason["text"],
-                tone=reason["tone"],
-                glyph=reason["glyph"],
-                keys=tuple(keys),
-                seen=marks.digest(keys),
-                clock=shown_clocks.clock_of(reason, now),
-                is_asked=bool(reason.get("asked")),
+                text=reason.text,
+                tone=reason.tone,
+                glyph=reason.glyph,
+                seen=marks.digest(reason.facts),
+                clock=shown_clocks.clock_of(reason.as_json(), now),
+                is_asked=reason.is_asked,
                 can_ask=code in ("H2", "H3", "H4", "H5", "H7"),
                 can_settle=code != "H7",
                 ask_words={
@@ -206,26 +203,6 @@ _HINTS: Final = {
     "H6": "Ask Sinch support with the order id and the numbers.",
     "H7": "Ask Sinch support with the order id; the clock starts anew once you have.",
 }
-
-
-def keys_of(known: facts.Facts, reason: dict[str, Any]) -> list[str]:
-    """Return the keys of the facts that a reason of the order is about, as they are now."""
-    code = reason.get("code")
-    if code in ("H2", "H5", "H6"):
-        return [known.state_fact]
-    if code == "H7":
-        return [buckets.chase_fact(known)]
-    if code == "H4":
-        return [number.held_fact for number in known.held]
-    if code == "H3":
-        short = str(reason.get("text", ""))
-        return [
-            number.fact
-            for number in known.numbers
-            if not known.is_settled(number.fact)
-            and any(cause.short in short for cause in buckets.causes_of(number))
-        ]
-    return []
 
 
 # --- The guided step for numbers held at T-Mobile -----------------------------------------------

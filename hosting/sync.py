@@ -9,14 +9,14 @@ the numbers that differ and for nothing else. Imported and qualified numbers are
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import CharField, OuterRef, QuerySet, Value
-from django.db.models.functions import Cast, Concat, JSONObject
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -322,9 +322,9 @@ def _next_rows(
         elif was.payload == entry:
             found[phone] = was
         else:
-            same = was.steps.steps == wire.read_steps(entry).steps
-            since = was.since if same else read_at
-            found[phone] = Row(was.position, dict(entry), since, was.codes)
+            new = Row(was.position, dict(entry), read_at, was.codes)
+            is_same = was.steps.standing == new.steps.standing
+            found[phone] = replace(new, since=was.since) if is_same else new
     is_same = found.keys() == rows.keys() and all(found[p] is rows[p] for p in found)
     return None if is_same else found
 
@@ -370,8 +370,7 @@ def _moment(value: str | None) -> datetime | None:
 def _items() -> QuerySet[WorkItem]:
     """Return work items with everything beside the numbers that a bucket depends on."""
     order = OuterRef("target_pk")
-    target = Concat(Value("hosting_order:"), Cast(OuterRef("target_pk"), CharField()))
-    writes = Operation.objects.filter(target=target).order_by("-pk")
+    writes = Operation.objects.filter(hosting_drafts__follows=order).order_by("-pk")
     decided = HostingMark.objects.filter(order=order, ended_at=None).order_by("pk")
     moved = HostingNumber.objects.filter(order__follows=order).order_by()
     return (
@@ -420,6 +419,7 @@ def facts_with(
         signer=order.signer_name,
         signer_email=order.signer_email,
         scheduled_at=order.scheduled_at,
+        needs_signature=order.loa in (HostingOrder.Loa.DIRECT, HostingOrder.Loa.RESELLER),
         manual=int(order.report.get("ongoingManualAction") or 0),
         report_since=order.report_since,
         is_read=order.numbers_read_at is not None,

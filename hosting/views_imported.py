@@ -5,24 +5,23 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Q, Subquery
+from django.db.models import Q
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, facts, moves, number_list, page, sync, wire
+from hosting import actions, facts, moves, number_list, page, page_number, sync, wire
 from hosting import actions_imported as imported
 from hosting.failures import grouped
 from hosting.forms_numbers import ImportForm, LinkForm, SearchForm
 from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import STEPS, Combination, ImportedNumber, NumberMove, Verdict
 from portal import words
-from portal.accounts.sessions import signed_in_user
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
-from portal.operations.models import Operation, Reading
+from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
 from portal.work.actions import NotPossible, NotSendable
 from portal.work.queue import count_text
@@ -204,14 +203,7 @@ def _number(pk: int) -> ImportedNumber:
     return get_object_or_404(ImportedNumber.objects.select_related("project"), pk=pk)
 
 
-def _token(number: ImportedNumber, operations: list[Operation], reading: Reading | None) -> str:
-    waits = bool(reading and (not reading.read_at or reading.requested_at > reading.read_at))
-    parts = [f"{op.pk}{op.state}{op.attempts}" for op in operations]
-    return f"{number.version}.{int(waits)}.{'-'.join(parts)}"
-
-
 def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]:
-    user = person(request)
     said = wire.read_imported(number.payload)
     known = facts.Number(
         number.phone_number,
@@ -220,21 +212,11 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
         said.steps.errors,
         number.failure_codes,
     )
-    operations = list(
-        Operation.objects.filter(target=number.target, seen_at=None)
-        .select_related("by")
-        .defer("payload")
-        .order_by("-pk")[:5]
-    )
-    reading = Reading.objects.filter(
-        project=number.project, kind=sync.IMPORTED_READER, resource_id=number.phone_number
-    ).first()
     found = list(number.moves.select_related("by", "unlink_operation", "link_operation")[:10])
     move = found[0] if found else None
     sms = wire.mapping(number.payload.get("smsConfiguration"))
     pairs = list(Combination.objects.filter(project=number.project)[:200])
-    return {
-        "number": number,
+    return page_number.context_of(number, sync.IMPORTED_READER, person(request)) | {
         "steps": [
             (
                 page.STEP_WORDS[column],
@@ -252,29 +234,15 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
         "failures": grouped([known]),
         "scheduled": wire.mapping(sms.get("scheduledProvisioning")),
         "beyond": wire.undocumented(number.payload, payloads_hosting.ImportedNumber),
-        "operations": operations,
-        "reading": reading,
-        "waits": bool(reading and (not reading.read_at or reading.requested_at > reading.read_at)),
-        "token": _token(number, operations, reading),
         "move": move,
         "move_steps": moves.steps_of(move) if move else [],
         "is_moving": move is not None and move.state in NumberMove.LIVING,
         "is_stopped": move is not None and move.state == NumberMove.State.STOPPED,
         "stands_unlinked": not number.service_plan_id and not said.is_settling,
         "older_moves": found[1:],
-        "done": list(
-            Operation.objects.filter(target=number.target)
-            .select_related("by")
-            .defer("payload")
-            .order_by("-pk")[:20]
-        ),
         "events": page.events_of(number.project_id, number.phone_number),
-        "also": page.also_at(number.project_id, number.phone_number) | {"imported": None},
         "plan_names": {pair.service_plan_id: pair.name for pair in pairs},
         "campaign_names": {p.campaign_id: p.name for p in pairs if p.campaign_id},
-        "may_send": user.has_perm(MAY_SEND),
-        "no_right": NO_RIGHT,
-        "here": number.get_absolute_url(),
     }
 
 
@@ -298,13 +266,8 @@ def imported_number(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def imported_number_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Answer an open page: 204 while nothing has changed, else its live parts."""
-    user: Any = signed_in_user(
-        request, version=Subquery(ImportedNumber.objects.filter(pk=pk).values("version")[:1])
-    )
-    if user is None:
+    if not page_number.is_signed_in(request, ImportedNumber, pk):
         return redirect_to_login(request.get_full_path())
-    if user.version is None:
-        raise Http404
     number = _number(pk)
     context = _context(request, number)
     if context["token"] == request.GET.get("token"):

@@ -6,23 +6,22 @@ from urllib.parse import quote, urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Count, Subquery
+from django.db.models import Count
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, clocks, number_list, page, sync, wire
+from hosting import actions, clocks, number_list, page_number, sync, wire
 from hosting import actions_qualified as qualified
 from hosting.forms_numbers import CodeForm, QualifyForm
 from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import QualifiedNumber
 from portal import words
-from portal.accounts.sessions import signed_in_user
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
-from portal.operations.models import Operation, Reading
+from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
 from portal.work.actions import NotPossible
 from portal.work.clocks import Clock, clock_of
@@ -266,39 +265,13 @@ def _number(pk: int) -> QualifiedNumber:
 
 
 def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any]:
-    operations = list(
-        Operation.objects.filter(target=number.target, seen_at=None)
-        .select_related("by")
-        .defer("payload")
-        .order_by("-pk")[:5]
-    )
-    reading = Reading.objects.filter(
-        project=number.project, kind=sync.QUALIFIED_READER, resource_id=number.phone_number
-    ).first()
-    waits = bool(reading and (not reading.read_at or reading.requested_at > reading.read_at))
-    parts = "-".join(f"{op.pk}{op.state}{op.attempts}" for op in operations)
-    return {
-        "number": number,
+    return page_number.context_of(number, sync.QUALIFIED_READER, person(request)) | {
         "line": Line(number, _office([number], number.project)),
-        "operations": operations,
-        "reading": reading,
-        "waits": waits,
-        "token": f"{number.version}.{int(waits)}.{parts}",
         "why_no_call": qualified.why_no_call(number),
         "may_prove": number.state in qualified.PROVABLE,
         "tries": qualified.tries_of(number),
         "is_verified": number.state == State.VERIFIED,
         "beyond": wire.undocumented(number.payload, payloads_hosting.QualifiedNumber),
-        "done": list(
-            Operation.objects.filter(target=number.target)
-            .select_related("by")
-            .defer("payload")
-            .order_by("-pk")[:20]
-        ),
-        "also": page.also_at(number.project_id, number.phone_number) | {"qualified": None},
-        "may_send": person(request).has_perm(MAY_SEND),
-        "no_right": NO_RIGHT,
-        "here": number.get_absolute_url(),
         "invoices_to": qualified.INVOICES_TO,
     }
 
@@ -321,12 +294,8 @@ def qualified_number(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def qualified_number_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Answer an open page: 204 while nothing has changed, else its live parts."""
-    rows = QualifiedNumber.objects.filter(pk=pk)
-    user: Any = signed_in_user(request, version=Subquery(rows.values("version")[:1]))
-    if user is None:
+    if not page_number.is_signed_in(request, QualifiedNumber, pk):
         return redirect_to_login(request.get_full_path())
-    if user.version is None:
-        raise Http404
     context = _context(request, _number(pk)) | {"code_form": CodeForm()}
     if context["token"] == request.GET.get("token"):
         return HttpResponse(status=204)

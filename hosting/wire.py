@@ -199,9 +199,13 @@ class StepFacts:
         return verdict_of(self.steps.values())
 
     @property
-    def is_held(self) -> bool:
-        """Whether T-Mobile has the number with another provider."""
-        return any(is_held(*error) for step, error in self.errors.items() if step in TMO)
+    def standing(self) -> Mapping[str, str]:
+        """What a number stands at: the steps that failed, else all of them.
+
+        While a failure stands, steps that go on beside it are nothing new about it.
+        """
+        failed = {step: state for step, state in self.steps.items() if state == FAILED}
+        return failed or self.steps
 
 
 def verdict_of(states: Iterable[str]) -> str:

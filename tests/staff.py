@@ -9,7 +9,7 @@ from tests.desk import PASSWORD, USERNAME, RunningDesk
 from tests.tools import wait_for
 
 
-class _Form(HTMLParser):
+class Form(HTMLParser):
     """The fields of one form of a page, as a browser would send them untouched."""
 
     def __init__(self, form_id: str) -> None:
@@ -79,7 +79,7 @@ class Staff:
     def submit(self, path: str, form_id: str, **typed: Any) -> requests.Response:
         """Open a page, type into one of its forms, and send it."""
         page = self.get(path)
-        form = _Form(form_id)
+        form = Form(form_id)
         form.feed(page.text)
         assert form.fields, f"{path} has no form {form_id}"
         target = form.action or page.url.removeprefix(self.desk.address)
@@ -93,7 +93,7 @@ class Staff:
     def add_list(self, name: str, content: bytes) -> str:
         """Add a file of numbers to a new draft; return the draft's path."""
         page = self.get("/orders/new/")
-        form = _Form("draft-form")
+        form = Form("draft-form")
         form.feed(page.text)
         path = f"/orders/drafts/{form.fields['draft']}/"
         answer = self.http.post(

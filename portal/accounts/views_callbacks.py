@@ -1,5 +1,7 @@
 """Hosting callbacks on the settings page."""
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -33,30 +35,39 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(back_to(project, "callbacks"))
 
 
+def _do(
+    request: HttpRequest, project: SinchProject, verb: Callable[[], object], done: str = ""
+) -> HttpResponse:
+    """Do something and go back to the panel, with what was done or why it was not."""
+    try:
+        verb()
+    except actions.NotPossible as reason:
+        messages.error(request, str(reason))
+    else:
+        if done:
+            messages.success(request, done)
+    return redirect(back_to(project, "callbacks"))
+
+
 @require_POST
 @manages_project
 def make_secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a secret and have Sinch sign with it."""
-    project = get_object_or_404(SinchProject, pk=pk)
-    try:
-        actions_callbacks.make_secret(project, by=person_of(request))
-    except actions.NotPossible as reason:
-        messages.error(request, str(reason))
-    return redirect(back_to(project, "callbacks"))
+    project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
+    return _do(request, project, lambda: actions_callbacks.make_secret(project, by=by))
 
 
 @require_POST
 @manages_project
 def take_secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Accept the secret that Sinch has."""
-    project = get_object_or_404(SinchProject, pk=pk)
-    try:
-        actions_callbacks.take_secret_of_sinch(project, by=person_of(request))
-    except actions.NotPossible as reason:
-        messages.error(request, str(reason))
-    else:
-        messages.success(request, "Callbacks signed with the secret at Sinch are accepted.")
-    return redirect(back_to(project, "callbacks"))
+    project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
+    return _do(
+        request,
+        project,
+        lambda: actions_callbacks.take_secret_of_sinch(project, by=by),
+        "Callbacks signed with the secret at Sinch are accepted.",
+    )
 
 
 @require_POST
@@ -76,26 +87,21 @@ def show_secret(request: HttpRequest, pk: int, secret_pk: int) -> HttpResponse:
 @manages_project
 def end_secret(request: HttpRequest, pk: int, secret_pk: int) -> HttpResponse:
     """Accept a secret no more."""
-    project = get_object_or_404(SinchProject, pk=pk)
-    try:
-        actions_callbacks.end_secret(project, secret_pk, by=person_of(request))
-    except actions.NotPossible as reason:
-        messages.error(request, str(reason))
-    else:
-        messages.success(request, "The old secret signs nothing any more.")
-    return redirect(back_to(project, "callbacks"))
+    project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
+    return _do(
+        request,
+        project,
+        lambda: actions_callbacks.end_secret(project, secret_pk, by=by),
+        "The old secret signs nothing any more.",
+    )
 
 
 @require_POST
 @manages_project
 def make_address(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a further callback address."""
-    project = get_object_or_404(SinchProject, pk=pk)
-    try:
-        actions_callbacks.make_address(project, by=person_of(request))
-    except actions.NotPossible as reason:
-        messages.error(request, str(reason))
-    return redirect(back_to(project, "callbacks"))
+    project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
+    return _do(request, project, lambda: actions_callbacks.make_address(project, by=by))
 
 
 @require_POST

@@ -441,7 +441,7 @@ ANCHORS = {
     "P7": "numbers",
     "P8": "conversation",
     "P9": "documents",
-    "H1": "operations",
+    "H1": "move",
     "H2": "open",
     "H3": "failures",
     "H4": "move",

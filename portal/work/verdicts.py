@@ -76,7 +76,8 @@ Facts = TypeVar("Facts", bound=Judged)
 class Reason:
     """Why an order is where it is, in words; `next` is what its button says.
 
-    `is_asked` while the customer has been asked and may still take time to answer.
+    `is_asked` while the customer has been asked and may still take time to answer. `facts` are the
+    keys of what it is about, for decisions; they are worked out anew each time and never kept.
     """
 
     code: str
@@ -87,6 +88,7 @@ class Reason:
     since: datetime | None = None
     clock: Clock | None = None
     is_asked: bool = False
+    facts: tuple[str, ...] = ()
 
     def is_late(self, now: datetime) -> bool:
         """Tell whether its clock has run out."""
@@ -166,13 +168,14 @@ class Case(Generic[Facts]):
         clock: Clock | None = None,
         *,
         is_asked: bool = False,
+        facts: Iterable[str] = (),
     ) -> None:
         """Add a reason; without a clock of its own it has the one of its code, from `since` on."""
         limit = self.limits.get(code)
         if clock is None and limit and since:
             clock = self.clock(since, limit)
         self.reasons.append(
-            Reason(code, text, tone, glyph or tone, next_step, since, clock, is_asked)
+            Reason(code, text, tone, glyph or tone, next_step, since, clock, is_asked, tuple(facts))
         )
 
     def clock(self, start: datetime, limit: Limit) -> Clock:
@@ -187,6 +190,7 @@ class Asked(Generic[Thing]):
     """Facts about which the customer was asked alike: not yet, in time, or too long ago."""
 
     things: list[Thing]
+    facts: list[str]
     text: str = ""  # goes on after what the reason says
     next: str = ""
     clock: Clock | None = None
@@ -217,7 +221,7 @@ def by_asking(
             is_out[last] = case.moments.is_past(case.clock(last, ASKED).out_at)
         (again if is_out[last] else waiting).append((first, last, thing))
     if fresh:
-        yield Asked(fresh)
+        yield Asked(fresh, [*map(fact_of, fresh)])
     today = case.facts.today(case.moments.now)
     if again:
         first, last = min(row[0] for row in again), min(row[1] for row in again)
@@ -227,13 +231,15 @@ def by_asking(
             them = f"the {whom}" if whom.islower() else whom
             text = f"; no answer from {them} for {GIVE_UP_DAYS} business days"
             step = case.facts.give_up
-        yield Asked([row[2] for row in again], text, step, case.clock(last, ASKED))
+        things = [row[2] for row in again]
+        yield Asked(things, [*map(fact_of, things)], text, step, case.clock(last, ASKED))
     if waiting:
         last = min(row[1] for row in waiting)
         day = words.day_text(last.astimezone(case.facts.time_zone).date(), today)
         clock = case.clock(last, ASKED)
         text = f"; {whom} asked {day}"
-        yield Asked([row[2] for row in waiting], text, clock=clock, is_waiting=True)
+        things = [row[2] for row in waiting]
+        yield Asked(things, [*map(fact_of, things)], text, clock=clock, is_waiting=True)
 
 
 def add_part(
@@ -258,6 +264,7 @@ def add_part(
         glyph,
         part.clock,
         is_asked=part.is_waiting,
+        facts=part.facts,
     )
 
 

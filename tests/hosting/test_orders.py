@@ -6,6 +6,7 @@ from django.urls import reverse
 from hosting.models import HostingDraft, HostingNumber, HostingOrder
 from portal.operations.models import Operation
 from tests.hosting.test_drafts import NEW, send
+from tests.staff import Form
 
 pytestmark = pytest.mark.django_db
 PHONES = [f"+1312555{line:04d}" for line in range(100, 140)]
@@ -237,3 +238,82 @@ def test_only_those_who_may_send_change_anything(under_way, read_order, client, 
     assert client.get(order.get_absolute_url()).status_code == 200
     assert client.post(mark, {"do": "settle:H3:x"}).status_code == 403
     assert client.get(mark).status_code in (403, 405)
+
+
+def test_a_settled_failure_stays_settled_while_other_steps_go_on(
+    under_way, sandbox, read_order, agent_client
+):
+    phone = PHONES[:1]
+    set_step = {"numbers": phone, "step": "campaignProvisioning", **FAILED}
+    sandbox.hosting.do(under_way.id, "set", set_step)
+    order = read_order(under_way)
+    settle_all(agent_client, order, "H3")
+    going_on = {"numbers": phone, "step": "smsAtt", "state": "IN_PROGRESS"}
+    sandbox.hosting.do(under_way.id, "set", going_on)
+    order = read_order(under_way)
+    assert order.numbers.get(phone_number=phone[0]).sms_att == "IN_PROGRESS"
+    assert order.item.bucket != "us"
+    # A second step that fails is something new.
+    sandbox.hosting.do(under_way.id, "set", going_on | FAILED)
+    assert read_order(under_way).item.bucket == "us"
+
+
+def test_settling_one_cause_settles_no_other(under_way, sandbox, read_order, agent_client):
+    unlinked = {"numbers": PHONES[:1], "step": "campaignProvisioning", **FAILED}
+    sandbox.hosting.do(under_way.id, "set", unlinked)
+    elsewhere = {"errorMessage": "TN belongs to another aggregator", **FAILED}
+    at_att = {"numbers": PHONES[1:2], "step": "smsAtt", **elsewhere}
+    sandbox.hosting.do(under_way.id, "set", at_att)
+    order = read_order(under_way)
+    assert len(order.item.reasons) == 2
+    settle_all(agent_client, order, "H3", only=1)
+    order.item.refresh_from_db()
+    assert [reason["code"] for reason in order.item.reasons] == ["H3"]
+
+
+def test_a_refused_move_at_t_mobile_is_named_on_the_order_it_was_for(
+    under_way, sandbox, read_order, agent_client, work_off
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
+    agent_client.post(path, {"seen": seen, "do": "order"})
+    draft = HostingDraft.objects.get()
+    sandbox.faults.add("status", "HostingOrderService_ImportNumbers", status=422)
+    send_again(agent_client, draft)
+    work_off()
+    from hosting import tasks
+
+    tasks.recompute_due()
+    order.item.refresh_from_db()
+    assert order.item.reasons[0]["code"] == "H1"
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert 'href="#move"' in page
+    # Sent anew and taken, it is gone.
+    send_again(agent_client, draft)
+    work_off()
+    tasks.recompute_due()
+    order.item.refresh_from_db()
+    assert [r["code"] for r in order.item.reasons] == ["WAIT"]
+
+
+def settle_all(client, order, code, only=None):
+    """Settle what the page of an order offers to settle."""
+    page = client.get(order.get_absolute_url()).content.decode()
+    seen = [part.split('"')[0] for part in page.split(f'value="settle:{code}:')[1:]]
+    assert seen
+    for one in seen[:only]:
+        fields = {"do": f"settle:{code}:{one}", f"why-{code}-{one}": "Nothing more to do"}
+        assert client.post(reverse("hosting:mark", args=[order.pk]), fields).status_code == 302
+
+
+def send_again(client, draft):
+    """Send a draft as it stands, with everything its page holds."""
+    page = client.get(f"{draft.get_absolute_url()}?ask=1").content.decode()
+    form = Form("draft-form")
+    form.feed(page)
+    answer = client.post(draft.get_absolute_url(), form.fields | {"action": "send"})
+    assert answer.status_code == 302, answer.content.decode()[-3000:]
