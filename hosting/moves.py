@@ -1,5 +1,7 @@
 """Moving an imported number to another service plan or campaign: unlink, wait, link, settle.
 
+A number may also be unlinked only, to go into an order that Sinch refuses as "imported already".
+
 Sinch takes no change of a link in one call. The way is kept in `NumberMove`; each step is an
 operation with a marker of its own, and the next one is begun whenever the number is stored or an
 operation ends, in the same transaction. A worker that dies in between loses nothing, and nothing
@@ -33,8 +35,8 @@ def living(number: ImportedNumber) -> NumberMove | None:
 def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> NumberMove:
     """Begin to move a number; a second click finds the move that is under way.
 
-    When the plan changes both links are given up, when only the campaign does, that one.
-    Raises NotPossible.
+    When the plan changes both links are given up, when only the campaign does, that one. Without
+    a plan to go to the number is unlinked and stays so. Raises NotPossible.
     """
     with transaction.atomic():
         number = locked(number.pk)
@@ -45,9 +47,9 @@ def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> Numb
                 return found
             raise NotPossible("This number is on its way already. Wait until it is there.")
         if (number.service_plan_id, number.campaign_id) == (plan, campaign):
+            if not plan:
+                raise NotPossible("It is on no service plan; there is nothing to unlink.")
             raise NotPossible("It is there already. Choose another service plan or campaign.")
-        if not plan:
-            raise NotPossible("Choose the service plan it goes to.")
         move = NumberMove.objects.create(
             number=number,
             from_plan=number.service_plan_id,
@@ -81,7 +83,9 @@ def unlinking(move: NumberMove) -> dict[str, str]:
 
 
 def linking(move: NumberMove) -> dict[str, str]:
-    """Return what is sent to make the new links."""
+    """Return what is sent to make the new links; {} when none are to be made."""
+    if not move.to_plan:
+        return {}
     configuration = {} if move.from_plan == move.to_plan else {"servicePlanId": move.to_plan}
     if (move.to_campaign and move.to_campaign != move.from_campaign) or (
         move.to_campaign and configuration
@@ -269,6 +273,8 @@ def steps_of(move: NumberMove) -> list[tuple[str, str, str, str]]:
     }
     if not unlinking(move):
         order = order[2:]
+    elif not linking(move):
+        order, names[State.DONE] = [*order[:2], State.DONE], "Unlinked"
     stopped_at = State.LINKING if move.link_operation_id else State.UNLINKING
     here = stopped_at if move.state == State.STOPPED else State(move.state)
     found: list[tuple[str, str, str, str]] = []

@@ -232,6 +232,10 @@ def _page(
         "campaigns": {pair.campaign_id: pair.name for pair in pairs if pair.campaign_id},
         "is_blamed": complete or refused,
         "refused": refused,
+        "taken_at_sinch": refused
+        and draft.kind == HostingDraft.Kind.IMPORT
+        and operation is not None
+        and operation.answer.get("status") == 409,
         "operation": operation,
         "conflict": conflict,
         "notice": notice,
@@ -267,10 +271,7 @@ def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResp
         saved = actions.drop_numbers(saved, Review(saved, user.time_zone).misplaced)
         return redirect(f"{saved.get_absolute_url()}#s1")
     if action == "drop_taken":
-        taken = [
-            place.phone_number for place in Review(saved, user.time_zone).places if place.blocks
-        ]
-        saved = actions.drop_numbers(saved, taken)
+        saved = actions.drop_numbers(saved, Review(saved, user.time_zone).blocked)
         return redirect(f"{saved.get_absolute_url()}#s1")
     if action in ("ask", "send"):
         return _send(request, saved, action)

@@ -304,7 +304,7 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @agents_only
 @require_POST
 def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    """Begin to move a number elsewhere; take a stopped move up again, or take it back."""
+    """Begin to move a number elsewhere, or unlink it; go on with a stopped move, or go back."""
     number, by = _number(pk), person(request)
     verb = request.POST.get("do", "start")
     form = LinkForm(request.POST)
@@ -318,6 +318,8 @@ def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             moves.try_again(last, by=by)
         elif verb == "back":
             moves.link_again(number, by=by)
+        elif verb == "unlink":
+            moves.start(number, plan="", campaign="", by=by)
         else:
             given = form.cleaned_data
             moves.start(number, plan=given["plan"], campaign=given["campaign"], by=by)

@@ -78,6 +78,9 @@ class Personality:
     absent_steps: str = _switch("Steps that do not apply", "absent", "unspecified")
     report_zeros: str = _switch("Counters that are nought", "zero", "absent")
     held_place: str = _switch("Where T-Mobile's 60135 stands", "code", "message")
+    held_import: str = _switch(
+        "An order with migrateToSinchTmo for a number on a plan of ours", "taken", "conflict"
+    )
     last_page: str = _switch("nextPageToken of the last page", "absent", "null", "empty")
     list_filters: str = _switch("Filters of hosting lists", "all", "some")
     delete_body: str = _switch("Body of a deletion", "object", "empty")
@@ -156,6 +159,7 @@ PRESETS: dict[str, dict[str, str]] = {
         "absent_steps": "unspecified",
         "report_zeros": "absent",
         "held_place": "message",
+        "held_import": "conflict",
         "last_page": "empty",
         "list_filters": "some",
         "delete_body": "empty",

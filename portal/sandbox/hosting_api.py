@@ -130,10 +130,11 @@ class HostingApi:
         body = call.body
         if len(body["numbers"]) > self._config.import_limit:
             raise _refused("numbers", f"At most {self._config.import_limit} numbers")
+        moves = body.get("migrateToSinchTmo") and self._state.personality.held_import == "taken"
         for number in body["numbers"]:
             there = self._hosting.imported.get(number)
             elsewhere = number.endswith("90")
-            if elsewhere or (there and (there.plan.id or there.plan.is_pending)):
+            if elsewhere or (there and (there.plan.id or there.plan.is_pending) and not moves):
                 raise Refusal(409, f"Number {number} is already imported")
         order = self.make_order(body, type_=IMPORT)
         return Reply(200, self.wire.order(order))
