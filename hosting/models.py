@@ -142,6 +142,8 @@ class HostingNumber(Steps):
     # Digits from the end, so that "the last four" is a prefix search too.
     reversed_digits = models.CharField(max_length=16)
     payload = models.JSONField("What Sinch sent", default=dict, editable=False)
+    # When it was last read by itself; an older reading of its order does not replace that.
+    read_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["position"]
@@ -157,6 +159,10 @@ class HostingNumber(Steps):
 
     def __str__(self) -> str:
         return self.phone_number
+
+    def get_absolute_url(self) -> str:
+        """The page of this number in its order."""
+        return reverse("hosting:number", args=[self.order_id, self.phone_number.lstrip("+")])
 
 
 class HostingMark(Decision):

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from hosting import buckets, facts, sync, sync_numbers, wire
-from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
+from hosting.models import HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.accounts import clients
 from portal.operations import readings
 from portal.operations.models import Reading
@@ -32,6 +32,7 @@ _QUALIFIED_ENDS = (
 def register() -> None:
     """Make the readings known to the engine, and the numbers to the search."""
     readings.register(OrderReader())
+    readings.register(OrderNumberReader())
     readings.register(ImportedReader())
     readings.register(QualifiedReader())
     search.register_numbers(sync.items_with_number)
@@ -102,6 +103,28 @@ def _want_numbers(project: int, phones: list[str]) -> None:
     known = QualifiedNumber.objects.filter(project=project, phone_number__in=phones, gone_at=None)
     wishes = dict.fromkeys(known.values_list("phone_number", flat=True), now)
     readings.want(project, sync.QUALIFIED_READER, wishes, readings.SWEEP)
+
+
+class OrderNumberReader(readings.Reader):
+    """Reads one number of an order, for somebody who looks at it; see `sync.number_key`."""
+
+    kind = sync.ORDER_NUMBER_READER
+
+    def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
+        """Read and store it, once. What Sinch does not know there any more the order tells."""
+        pk, _, phone = reading.resource_id.partition(":")
+        order = HostingOrder.objects.only("sinch_id", "project_id").filter(pk=pk).first()
+        if order is None:
+            return None
+        client = clients.hosting_client(reading.project)
+        try:
+            payload = dict(client.get_hosting_order_number(order.sinch_id, phone))
+        except SinchNotFound:
+            sync.refresh(order)
+            return None
+        cause = _in_words(reading, started_at)
+        sync.store_number(order.pk, {"phoneNumber": phone, **payload}, started_at, cause)
+        return None
 
 
 class ImportedReader(readings.Reader):

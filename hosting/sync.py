@@ -42,8 +42,9 @@ from portal.work.models import WorkItem
 
 log = logging.getLogger(__name__)
 
-ORDER_READER, IMPORTED_READER, QUALIFIED_READER = (
+ORDER_READER, ORDER_NUMBER_READER, IMPORTED_READER, QUALIFIED_READER = (
     "hosting_order",
+    "hosting_order_number",
     "imported_number",
     "qualified_number",
 )
@@ -175,6 +176,7 @@ class Row:
     payload: Mapping[str, Any]
     since: datetime
     codes: Mapping[str, str] = field(default_factory=dict)
+    read_at: datetime | None = None  # when it was read by itself
 
     @property
     def steps(self) -> wire.StepFacts:
@@ -185,7 +187,7 @@ class Row:
 def rows_of(order: HostingOrder) -> dict[str, Row]:
     """Return the numbers of an order as they are stored, in their order; one statement."""
     rows = order.numbers.order_by("position").values_list(
-        "phone_number", "position", "payload", "status_since", "failure_codes"
+        "phone_number", "position", "payload", "status_since", "failure_codes", "read_at"
     )
     return {phone: Row(*rest) for phone, *rest in rows}
 
@@ -319,14 +321,56 @@ def _next_rows(
         if was is None:
             top += 1
             found[phone] = Row(top, dict(entry), read_at)
-        elif was.payload == entry:
+        elif was.payload == entry or (was.read_at and was.read_at >= read_at):
             found[phone] = was
         else:
-            new = Row(was.position, dict(entry), read_at, was.codes)
-            is_same = was.steps.standing == new.steps.standing
-            found[phone] = replace(new, since=was.since) if is_same else new
+            found[phone] = _read_again(was, entry, read_at)
     is_same = found.keys() == rows.keys() and all(found[p] is rows[p] for p in found)
     return None if is_same else found
+
+
+def _read_again(was: Row, entry: Mapping[str, Any], at: datetime) -> Row:
+    """Return a number as it is now; as long as the same steps have failed, `since` stands."""
+    new = replace(was, payload=dict(entry), since=at)
+    return replace(new, since=was.since) if was.steps.standing == new.steps.standing else new
+
+
+def store_number(
+    order_pk: int, payload: Mapping[str, Any], fetched_at: datetime, cause: str
+) -> bool:
+    """Store one number of an order as it was read by itself; True when it has changed.
+
+    A reading that is not newer than what is stored of the number changes nothing. Raises
+    ValueError for a number that is none of the order.
+    """
+    with transaction.atomic(savepoint=False):
+        order = HostingOrder.objects.select_for_update().order_by().get(pk=order_pk)
+        rows = rows_of(order)
+        phone = wire.phone_of(payload)
+        was = rows.get(phone)
+        if was is None:
+            raise ValueError("a number that was read by itself is one of its order")
+        stored_at = max(filter(None, (was.read_at, order.numbers_read_at)), default=None)
+        if stored_at is not None and stored_at >= fetched_at:
+            return False
+        HostingNumber.objects.filter(order=order, phone_number=phone).update(read_at=fetched_at)
+        if was.payload == payload:
+            return False
+        now = {**rows, phone: replace(_read_again(was, payload, fetched_at), read_at=fetched_at)}
+        _store_numbers(order, rows, now)
+        known = wire.read_order(order.payload)
+        events = changes.changes_between(
+            known,
+            known,
+            {phone: was.steps},
+            {phone: now[phone].steps},
+            read_at=fetched_at,
+            cause=cause,
+        )
+        item = _item_of(order.item_id)
+        _store_item(item, order, now, progress_at=timezone.now(), is_visible=True)
+        items.tell(item, events)
+    return True
 
 
 def _store_numbers(order: HostingOrder, rows: Mapping[str, Row], now: Mapping[str, Row]) -> None:
@@ -576,6 +620,17 @@ def tell(order: HostingOrder, events: Iterable[Event]) -> None:
 def refresh(order: HostingOrder) -> None:
     """Have an order read again, before anything nobody waits for."""
     readings.want_one(order.project_id, ORDER_READER, order.sinch_id, "staff")
+
+
+def number_key(order_pk: int, phone: str) -> str:
+    """Return how a reading names one number of an order."""
+    return f"{order_pk}:{phone}"
+
+
+def refresh_number(order: HostingOrder, phone: str) -> None:
+    """Have one number of an order read again, before anything nobody waits for."""
+    key = number_key(order.pk, phone)
+    readings.want_one(order.project_id, ORDER_NUMBER_READER, key, "staff")
 
 
 # --- Plans and campaigns seen -------------------------------------------------------------------

@@ -5,6 +5,7 @@ from django.urls import path
 from hosting import (
     views_draft,
     views_imported,
+    views_number,
     views_order,
     views_overview,
     views_qualified,
@@ -22,7 +23,9 @@ urlpatterns = [
     path("<int:pk>/live/", views_order.live, name="live"),
     path("<int:pk>/numbers/", views_order.numbers, name="numbers"),
     path("<int:pk>/numbers.csv", views_order.numbers_csv, name="numbers_csv"),
-    path("<int:pk>/numbers/<str:digits>/", views_order.number, name="number"),
+    path("<int:pk>/numbers/<str:digits>/", views_number.number, name="number"),
+    path("<int:pk>/numbers/<str:digits>/live/", views_number.live, name="number_live"),
+    path("<int:pk>/numbers/<str:digits>/refresh/", views_number.refresh, name="number_refresh"),
     path("<int:pk>/refresh/", views_order.refresh, name="refresh"),
     path("<int:pk>/raw/", views_order.raw, name="raw"),
     path("<int:pk>/owner/", views_order.owner, name="owner"),

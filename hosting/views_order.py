@@ -12,15 +12,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hosting import actions_order as actions
-from hosting import page, page_matrix, sync, wire
+from hosting import page, page_matrix, sync
 from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
-from hosting.models import HostingNumber, HostingOrder
+from hosting.models import HostingOrder
 from hosting.page_matrix import Look
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
-from portal.sinch import payloads_hosting
 from portal.work import actions as work
 from portal.work import marks
 from portal.work import page as work_page
@@ -143,28 +142,6 @@ def numbers_csv(request: HtmxHttpRequest, pk: int) -> StreamingHttpResponse:
     order = page.load(pk)
     name = f"hosting-{order.sinch_id}.csv"
     return download(name, page_matrix.CSV_TITLES, page_matrix.csv_rows(page.facts_of(order)))
-
-
-@login_required
-@require_GET
-def number(request: HtmxHttpRequest, pk: int, digits: str) -> HttpResponse:
-    """Show one number of an order: its steps, what went wrong, and where else it stands."""
-    order = _order_row(pk)
-    row = get_object_or_404(HostingNumber, order=order, phone_number=f"+{digits}")
-    facts_of_row = sync.number_facts(
-        row.phone_number, row.payload, row.status_since, row.failure_codes
-    )
-    context = {
-        "order": order,
-        "item": order.item,
-        "number": row,
-        "steps": page.steps_of(row),
-        "failures": page_matrix.failures.grouped([facts_of_row]),
-        "events": page.events_of(order.project_id, row.phone_number),
-        "also": page.also_at(order.project_id, row.phone_number),
-        "beyond": wire.undocumented(row.payload, payloads_hosting.HostingOrderNumber),
-    }
-    return render(request, "hosting/number.html", context)
 
 
 @login_required

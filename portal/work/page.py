@@ -31,24 +31,31 @@ MOST_ENTRIES = 1000
 MOST_PANELS = 5
 
 
+def reading_json(**which: Any) -> Subquery:
+    """Return the part of a mark that tells how a reading stands; `which` names its row."""
+    return Subquery(
+        Reading.objects.filter(**which).values(
+            json=JSONObject(
+                read_at="read_at",
+                trouble="last_error",
+                waits=Case(
+                    When(Q(read_at=None) | Q(requested_at__gt=F("read_at")), then=Value(True)),
+                    default=Value(False),
+                    output_field=BooleanField(),
+                ),
+            )
+        )[:1]
+    )
+
+
 def with_mark(rows: QuerySet[Any], *, reader: str, target: str) -> QuerySet[Any]:
     """Add `mark`: everything that makes an open page out of date when it differs.
 
     `rows` have a project, an item and a sinch_id; `reader` is the kind of their readings, `target`
     how operations name them: "port_in" for "port_in:17".
     """
-    reading = Reading.objects.filter(
+    reading = reading_json(
         kind=reader, project=OuterRef("project"), resource_id=OuterRef("sinch_id")
-    ).values(
-        json=JSONObject(
-            read_at="read_at",
-            trouble="last_error",
-            waits=Case(
-                When(Q(read_at=None) | Q(requested_at__gt=F("read_at")), then=Value(True)),
-                default=Value(False),
-                output_field=BooleanField(),
-            ),
-        )
     )
     unseen = (
         Operation.objects.filter(
@@ -58,9 +65,7 @@ def with_mark(rows: QuerySet[Any], *, reader: str, target: str) -> QuerySet[Any]
         .values(json=JSONObject(pk="pk", state="state", attempts="attempts"))
     )
     return rows.annotate(
-        mark=JSONObject(
-            version="item__version", reading=Subquery(reading[:1]), unseen=ArraySubquery(unseen)
-        )
+        mark=JSONObject(version="item__version", reading=reading, unseen=ArraySubquery(unseen))
     )
 
 

@@ -176,24 +176,36 @@ def test_a_qualified_number_is_deleted(
     assert PHONE not in sandbox.state.hosting.qualified
 
 
+@pytest.mark.parametrize(
+    ("phones", "operation"),
+    [
+        ((PHONE, "+12065550143"), "QualifiedNumberService_TextEnableNumbers"),
+        (("+18335550142", "+18335550143"), "QualifiedNumbersTextEnableTollFreeNumbers"),
+    ],
+)
+@pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_verified_numbers_go_into_an_order(
-    agent_client, project, sandbox, read_qualified, typed, settle
+    fault, phones, operation, agent_client, project, sandbox, read_qualified, typed, settle
 ):
-    for phone in (PHONE, "+12065550143"):
+    for phone in phones:
         sandbox.hosting.add_qualified(phone, "VERIFIED")
         read_qualified(phone)
+    if fault:
+        sandbox.faults.add(fault, operation)
     answer = agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "1"})
     page = agent_client.get(answer.url).content.decode()
     version = re.search(r'name="version" value="(\d+)"', page)[1]
-    fields = typed() | {"numbers": f"{PHONE}\n+12065550143", "version": version, "action": "ask"}
+    fields = typed() | {"numbers": "\n".join(phones), "version": version, "action": "ask"}
     page = agent_client.post(answer.url, fields, follow=True).content.decode()
     attempt = re.search(r'name="attempt" value="(\w+)"', page)[1]
     version = re.search(r'name="version" value="(\d+)"', page)[1]
     fields |= {"action": "send", "attempt": attempt, "version": version}
     assert agent_client.post(answer.url, fields).status_code == 302
     settle()
-    made = sandbox.hosting.orders()[0]
-    assert sorted(n.phone_number for n in made.numbers) == [PHONE, "+12065550143"]
+    (made,) = sandbox.hosting.orders()
+    assert sorted(n.phone_number for n in made.numbers) == sorted(phones)
+    assert made.toll_free is operation.endswith("TollFreeNumbers")
+    assert sandbox.state.calls[operation] >= 1
     assert list(sandbox.violations) == []
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from hosting.models import HostingDraft, HostingNumber, HostingOrder
+from hosting import sync
+from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
 from portal.operations.models import Operation
 from tests.hosting.test_drafts import NEW, send
 from tests.staff import Form
@@ -317,3 +319,94 @@ def send_again(client, draft):
     form.feed(page)
     answer = client.post(draft.get_absolute_url(), form.fields | {"action": "send"})
     assert answer.status_code == 302, answer.content.decode()[-3000:]
+
+
+def test_one_number_of_an_order_is_read_by_itself(
+    under_way, sandbox, read_order, agent_client, work_off, project
+):
+    order = read_order(under_way)
+    row = order.numbers.get(phone_number=PHONES[3])
+    page = agent_client.get(row.get_absolute_url()).content.decode()
+    token = page.split("live/?token=")[1].split('"')[0]
+    live = reverse("hosting:number_live", args=[order.pk, PHONES[3][1:]])
+    assert agent_client.get(live, {"token": token}).status_code == 204
+    said = client_of(project).iter_hosting_order_numbers(under_way.id)
+    older = {n["phoneNumber"]: dict(n) for n in said}
+    left_at = timezone.now()
+    sandbox.hosting.do(
+        under_way.id, "set", {"numbers": [PHONES[3]], "step": "osrUpdate", "state": "DONE"}
+    )
+    sandbox.state.calls.clear()
+    refresh = reverse("hosting:number_refresh", args=[order.pk, PHONES[3][1:]])
+    assert agent_client.post(refresh).status_code == 302
+    assert agent_client.get(live, {"token": token}).status_code == 200
+    work_off()
+    assert dict(sandbox.state.calls) == {"HostingOrderService_GetHostingOrderNumber": 1}
+    row.refresh_from_db()
+    assert row.osr == "DONE"
+    shown = agent_client.get(live, {"token": token}).content.decode()
+    assert "Reading" not in shown
+    # A reading of the whole order that left before comes in later, and is the older one.
+    sync.store_reading(project, order.payload, left_at, numbers=list(older.values()), report={})
+    row.refresh_from_db()
+    assert row.osr == "DONE"
+    # So does an older reading of the number alone.
+    assert sync.store_number(order.pk, older[PHONES[3]], left_at, "Late") is False
+    row.refresh_from_db()
+    assert row.osr == "DONE"
+
+
+def test_a_number_that_its_order_lost_has_the_order_read(
+    under_way, sandbox, read_order, agent_client, work_off
+):
+    order = read_order(under_way)
+    refresh = reverse("hosting:number_refresh", args=[order.pk, PHONES[3][1:]])
+    sandbox.faults.add("status", "HostingOrderService_GetHostingOrderNumber", status=404)
+    sandbox.state.calls.clear()
+    agent_client.post(refresh)
+    work_off()
+    assert sandbox.state.calls["HostingOrderService_GetHostingOrder"] == 1
+    assert agent_client.get(order.get_absolute_url()).status_code == 200
+
+
+def test_a_number_that_is_on_a_plan_is_unlinked_first_when_sinch_says_so(
+    sandbox, read_order, read_imported, agent_client, work_off, settle
+):
+    sandbox.control.personality(held_import="conflict")
+    made = sandbox.hosting.make_order(["+13125550193"], service_plan="plan-a")
+    sandbox.hosting.do(made.id, "finish")
+    number = read_imported("+13125550193")
+    order = read_order(made)
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
+    agent_client.post(path, {"seen": seen, "do": "order"})
+    draft = HostingDraft.objects.get()
+    send_again(agent_client, draft)
+    settle()
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert "Unlink first, then send again" in page
+    assert f"{number.get_absolute_url()}#unlink" in page
+    unlink = reverse("hosting:imported_move", args=[number.pk])
+    assert agent_client.post(unlink, {"do": "unlink"}).status_code == 302
+    settle()
+    sandbox.hosting.do_imported("+13125550193", "step")
+    read_imported("+13125550193")
+    assert NumberMove.objects.get().state == "done"
+    assert sandbox.hosting.link("+13125550193")[0].id == ""
+    assert "Unlinked" in agent_client.get(number.get_absolute_url()).content.decode()
+    assert agent_client.post(unlink, {"do": "unlink"}).status_code == 409
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert "None of its numbers is linked here now" in page
+    send_again(agent_client, draft)
+    settle()
+    assert [o.migrate for o in sandbox.hosting.orders() if o.type == "IMPORT"] == [True]
+    assert list(sandbox.violations) == []
+
+
+def client_of(project):
+    """Return a client of Sinch for the project."""
+    from portal.accounts import clients
+
+    return clients.hosting_client(project)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -130,10 +130,17 @@ class Reply:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
+class Judge(Protocol):
+    """What says whether a request keeps to a contract."""
+
+    def violations(self, call: Call) -> list[str]:
+        """Return what is wrong with a request as a whole."""
+
+
 class FakeSinch:
     """A server on loopback: replies come from queues by "METHOD /path", then from `otherwise`."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: "Judge") -> None:
         self.contract = contract
         self.calls: list[Call] = []
         self.violations: list[str] = []
@@ -177,7 +184,7 @@ class FakeSinch:
                 self.wfile.write(content)
                 self.close_connection = self.close_connection or reply.cut
 
-            do_GET = do_POST = do_PUT = do_DELETE = _answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: Any, client_address: Any) -> None:

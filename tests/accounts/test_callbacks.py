@@ -1,0 +1,193 @@
+"""Hosting callbacks on the settings page: the secret at Sinch, who may call, what may be typed."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts import callbacks
+from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
+from portal.operations import readings, runner
+from portal.operations.models import Operation
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hosting_client")]
+BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
+OF_SOMEBODY = "a-secret-set-by-somebody-else-0001"
+
+
+@pytest.fixture
+def mara(make_agent) -> Client:
+    """A client in which somebody is signed in who may manage projects."""
+    client = Client()
+    client.force_login(make_agent("mara", "manage_project"), backend=BACKEND)
+    return client
+
+
+@pytest.fixture
+def ours(project, sandbox) -> CallbackSecret:
+    """A secret that this desk made and Sinch signs with."""
+    secret = CallbackSecret.make(project)
+    callbacks.set_at_sinch(secret, by=None)
+    work_off()
+    assert sandbox.state.hosting.secret == secret.secret
+    return secret
+
+
+def work_off() -> None:
+    """Do every write and reading there is, the looks after a lost answer at once."""
+    for _ in range(20):
+        while runner.run_one() or readings.run_one():
+            pass
+        waiting = Operation.objects.filter(next_try_at__isnull=False)
+        if not waiting.update(next_try_at=timezone.now()):
+            return
+
+
+def url(name: str, project: SinchProject, *more: int) -> str:
+    return reverse(f"accounts:{name}", args=[project.pk, *more])
+
+
+def settings(client: Client, project: SinchProject) -> str:
+    page = client.get(f"/settings/?project={project.pk}").content.decode()
+    return page.split('id="callbacks"')[1].split("</section>")[0]
+
+
+def valid(project: SinchProject) -> list[CallbackSecret]:
+    return list(callbacks.valid_secrets(project))
+
+
+def test_the_secret_at_sinch_is_read_and_shown_as_dots(mara, project, ours, sandbox):
+    assert mara.post(url("read_callbacks", project)).status_code == 302
+    work_off()
+    project.refresh_from_db()
+    assert project.callback_secret_hash == ours.secret_hash
+    assert sandbox.state.calls["GetCallbackConfiguration"] >= 1
+    panel = settings(mara, project)
+    assert "Signing secret" in panel
+    assert ours.secret not in panel
+
+
+@pytest.mark.parametrize("fault", ["", "drop_after", "drop_before", "500"])
+def test_a_new_secret_is_set_at_sinch_and_the_old_one_accepted_a_while(
+    fault, mara, project, ours, sandbox
+):
+    if fault:
+        sandbox.faults.add(fault, "UpdateCallbackConfiguration")
+    assert mara.post(url("make_secret", project)).status_code == 302
+    work_off()
+    new, old = valid(project)
+    assert sandbox.state.hosting.secret == new.secret != old.secret
+    assert old == ours
+    assert old.retired_at is not None
+    assert old.retired_at > timezone.now() + callbacks.OVERLAP / 2
+    assert Operation.objects.filter(kind=callbacks.CONFIGURE).latest("pk").state == "succeeded"
+    # What is kept of the write names the secret by its key only.
+    assert new.secret not in str(list(Operation.objects.values()))
+    assert list(sandbox.violations) == []
+
+
+def test_a_refused_secret_is_told_and_the_present_one_stays(mara, project, ours, sandbox):
+    sandbox.faults.add("status", "UpdateCallbackConfiguration", status=400)
+    mara.post(url("make_secret", project))
+    work_off()
+    assert sandbox.state.hosting.secret == ours.secret
+    assert ours in valid(project)
+    assert "refused" in settings(mara, project).lower()
+
+
+def test_a_secret_of_somebody_else_is_told_and_accepted_on_request(mara, project, ours, sandbox):
+    sandbox.state.hosting.secret = OF_SOMEBODY
+    mara.post(url("read_callbacks", project))
+    work_off()
+    assert [secret.secret for secret in valid(project)] == [ours.secret]
+    assert "Accept the secret at Sinch" in settings(mara, project)
+    assert mara.post(url("take_secret", project)).status_code == 302
+    assert {secret.secret for secret in valid(project)} == {OF_SOMEBODY, ours.secret}
+    assert "Accept the secret at Sinch" not in settings(mara, project)
+
+
+def test_a_secret_is_shown_once_and_the_look_is_logged(mara, project, ours):
+    page = mara.post(url("show_secret", project, ours.pk)).content.decode()
+    assert ours.secret in page
+    assert "Looked at the callback secret" in str(LogEntry.objects.latest("pk").change_message)
+    assert ours.secret not in settings(mara, project)
+
+
+def test_the_secret_that_sinch_signs_with_cannot_be_ended_an_old_one_can(mara, project, ours):
+    work_off()
+    mara.post(url("end_secret", project, ours.pk))
+    assert valid(project) == [ours]
+    mara.post(url("make_secret", project))
+    work_off()
+    mara.post(url("end_secret", project, ours.pk))
+    assert ours not in valid(project)
+    # A second click changes nothing.
+    assert mara.post(url("end_secret", project, ours.pk)).status_code == 302
+
+
+def test_no_more_than_three_secrets_are_valid_at_once(mara, project, ours):
+    for _ in range(3):
+        mara.post(url("make_secret", project))
+        work_off()
+    assert len(valid(project)) == 3
+
+
+def test_a_second_address_is_made_and_no_third(mara, project, ours):
+    before = WebhookToken.objects.filter(kind="hosting").count()
+    for _ in range(3):
+        mara.post(url("make_address", project))
+    assert WebhookToken.objects.filter(kind="hosting").count() == max(2, before)
+    assert "Old address" in settings(mara, project)
+
+
+def test_sources_are_kept_as_addresses_and_what_is_none_is_named(mara, project, ours):
+    typed = "54.76.19.159, 10.0.0.7/8\n54.76.19.159 2001:db8::1"
+    assert mara.post(url("sources", project), {"sources": typed}).status_code == 302
+    project.refresh_from_db()
+    assert project.callback_sources == ["54.76.19.159", "10.0.0.0/8", "2001:db8::1"]
+    answer = mara.post(url("sources", project), {"sources": "54.76.19.159 nonsense"})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "nonsense is no address" in page
+    assert "54.76.19.159 nonsense" in page
+    project.refresh_from_db()
+    assert len(project.callback_sources) == 3
+
+
+@pytest.mark.parametrize(("typed", "said"), [("0", "Between 1"), ("many", "such as 5")])
+def test_an_import_limit_that_is_none_is_named(typed, said, mara, project, ours):
+    answer = mara.post(url("import_limit", project), {"import_limit": typed})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert said in page
+    assert f'value="{typed}"' in page
+    project.refresh_from_db()
+    assert project.import_limit == 5
+
+
+def test_an_import_limit_is_kept(mara, project, ours):
+    assert mara.post(url("import_limit", project), {"import_limit": "25"}).status_code == 302
+    project.refresh_from_db()
+    assert project.import_limit == 25
+
+
+VERBS = ["read_callbacks", "make_secret", "take_secret", "make_address", "sources", "import_limit"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_only_who_manages_projects_may_change_it(verb, agent_client, project, ours):
+    assert agent_client.post(url(verb, project)).status_code == 403
+    assert valid(project) == [ours]
+
+
+@pytest.mark.parametrize("verb", ["show_secret", "end_secret"])
+def test_secrets_are_for_who_manages_projects(verb, agent_client, project, ours):
+    answer = agent_client.post(url(verb, project, ours.pk))
+    assert answer.status_code == 403
+    assert ours.secret not in answer.content.decode()
+    panel = settings(agent_client, project)
+    assert ours.secret not in panel
+    assert not re.search(r'action="[^"]*secrets', panel)
