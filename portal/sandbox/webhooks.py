@@ -16,7 +16,7 @@ import requests
 from portal.sandbox.clock import Clock, iso_instant
 from portal.sandbox.faults import Faults
 
-LOG_LENGTH = 2000
+LOG_LENGTH = 5000
 # Bodies are kept for sending again; those of 500-number orders are big.
 LOG_BODY_BYTES = 20 * 1024 * 1024
 
