@@ -240,12 +240,26 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
         "options": {"expires": 120},
     },
+    "beat": {
+        "task": "portal.operations.tasks.beat",
+        "schedule": 10,
+        "options": {"expires": 20},
+    },
+    "purge": {
+        "task": "portal.operations.tasks.purge",
+        "schedule": 600,
+        "options": {"expires": 1200},
+    },
     "recompute buckets": {
         "task": "orders.tasks.recompute_due",
         "schedule": 60,
         "options": {"expires": 120},
     },
 }
+
+# How long what is only looked back at is kept; 0 keeps it for ever.
+DELIVERY_DAYS = env.number("DELIVERY_DAYS", 90, 0, 3650)
+CALL_LOG_DAYS = env.number("CALL_LOG_DAYS", 14, 0, 3650)
 
 # --- People ------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"

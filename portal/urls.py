@@ -17,6 +17,7 @@ urlpatterns = [
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("healthz/", health.alive, name="alive"),
+    path("health/", health.health_page, name="health"),
     path(
         "components/",
         TemplateView.as_view(template_name="components.html"),

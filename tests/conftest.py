@@ -142,6 +142,12 @@ def _quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_call_log(settings: Any) -> None:
+    """Keep no log of calls: a thread of its own writes it, beside the transaction of a test."""
+    settings.CALL_LOG_DAYS = 0
+
+
+@pytest.fixture(autouse=True)
 def _empty_redis(servers: Servers) -> Iterator[None]:
     """Leave nothing in Redis for the next test: no cached page, token or message."""
     yield

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Case, Count, F, Min, Q, Value, When
 from django.db.models.functions import Concat
@@ -21,7 +22,7 @@ from django.utils import timezone
 from hosting import sync
 from orders.models import PortInNumber, PortInOrder
 from orders.sync import READER
-from portal.operations import doorbell, readings
+from portal.operations import doorbell, readings, retention
 from portal.operations.models import Reading
 from webhooks import dispatch_hosting
 from webhooks.fates import MOST_TRIES, Fate, age_text, want_readings, write
@@ -60,7 +61,17 @@ def register() -> None:
     from webhooks import logs
 
     readings.after_reading(finish_waiting)
+    retention.register(retention.Kept("webhooks", _dealt_with, lambda: settings.DELIVERY_DAYS))
     logs.guard_logs()
+
+
+def _dealt_with(moment: datetime) -> models.QuerySet[Delivery]:
+    """Return the deliveries received before a moment with which nothing is to be done any more.
+
+    Repeats of a hosting event are told by its row, so a row stays for as long as Sinch may repeat.
+    """
+    done = Delivery.objects.filter(state__in=(State.DONE, State.SET_ASIDE), next_try_at=None)
+    return done.filter(received_at__lt=moment).order_by("received_at")
 
 
 def process_some() -> bool:

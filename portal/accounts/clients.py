@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import redis
 from django.conf import settings
@@ -11,20 +12,26 @@ from redis.retry import Retry
 
 from portal.accounts.models import SinchProject
 from portal.crypto import cipher
+from portal.operations import calls
 from portal.sinch.hosting import HostingClient
 from portal.sinch.porting import PortingClient
 from portal.sinch.shared import Breaker, RedisTokenBucket, RedisTokenStore
 from portal.sinch.transport import CallRecord, Transport
 
 log = logging.getLogger(__name__)
+# Calls in a row without an answer after which Sinch is left alone for some seconds: more than one
+# read with all its retries.
+PATIENCE = 6
 _lock = threading.Lock()
 _clients: dict[tuple[str, ...], PortingClient | HostingClient] = {}
+_transports: dict[tuple[str, ...], Transport] = {}
 
 # Tests mount the sandbox here; None means the network.
 mount: Callable[[Transport], None] | None = None
 
 
-def _told(call: CallRecord) -> None:
+def _told(project: int, call: CallRecord) -> None:
+    calls.note(project, call)
     level = logging.WARNING if call.error else logging.INFO
     log.log(
         level,
@@ -61,14 +68,7 @@ def _client(
     api: str,
     make: Callable[[Transport], PortingClient | HostingClient],
 ) -> PortingClient | HostingClient:
-    identity = (
-        api,
-        base_url,
-        settings.SINCH_AUTH_URL,
-        project.project_id,
-        project.key_id,
-        project.key_secret,
-    )
+    identity = _identity(project, base_url, api)
     with _lock:
         if identity not in _clients:
             # The library's own retries would hold every call to a dead server for seconds.
@@ -90,15 +90,36 @@ def _client(
                 limiter=RedisTokenBucket(
                     server, rate=settings.SINCH_REQUESTS_PER_SECOND, breaker=breaker
                 ),
-                on_call=_told,
+                breaker=Breaker(patience=PATIENCE, who="Sinch"),
+                on_call=partial(_told, project.pk),
             )
             if mount is not None:
                 mount(transport)
-            _clients[identity] = make(transport)
+            _transports[identity], _clients[identity] = transport, make(transport)
         return _clients[identity]
+
+
+def _identity(project: SinchProject, base_url: str, api: str) -> tuple[str, ...]:
+    return (
+        api,
+        base_url,
+        settings.SINCH_AUTH_URL,
+        project.project_id,
+        project.key_id,
+        project.key_secret,
+    )
+
+
+def token_seconds_left(project: SinchProject) -> float | None:
+    """Return how long the shared access token of a project is good for; None without one."""
+    porting_client(project)
+    with _lock:
+        transport = _transports[_identity(project, settings.SINCH_PORTING_URL, "porting")]
+    return transport.token_seconds_left
 
 
 def forget_clients() -> None:
     """Drop all clients, so that the next call makes new ones."""
     with _lock:
         _clients.clear()
+        _transports.clear()

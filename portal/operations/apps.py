@@ -6,3 +6,7 @@ class OperationsConfig(AppConfig):
 
     name = "portal.operations"
     verbose_name = "Writes and readings"
+
+    def ready(self) -> None:
+        """Have the rounds of the loops noted."""
+        from portal.operations import loops  # noqa: F401 - its receiver is connected

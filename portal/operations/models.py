@@ -129,3 +129,34 @@ class Reading(LeasedRow):
     def fulfils(self, moment: Any) -> bool:
         """Tell whether the last reading left at or after the moment."""
         return self.read_at is not None and self.read_at >= moment
+
+
+class SinchCall(models.Model):
+    """One exchange with Sinch, for the health page: no query, no body, no secret.
+
+    Purged by age; see `CALL_LOG_DAYS`.
+    """
+
+    project = models.ForeignKey(SinchProject, on_delete=models.CASCADE)
+    at = models.DateTimeField(default=timezone.now)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=120)  # after the project, ids left out: "/orders/portIns/…"
+    status = models.PositiveSmallIntegerField(null=True)  # None: no answer came
+    milliseconds = models.PositiveIntegerField()
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="sinch_call_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status or 'no answer'}"
+
+
+class Loop(models.Model):
+    """A loop of the background work, and when it last went round."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    ran_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

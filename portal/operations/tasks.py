@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from celery import shared_task
 
-from portal.operations import doorbell, readings, runner
+from portal.operations import doorbell, readings, retention, runner
 
 LONGEST_RUN = 20.0  # seconds; then another message goes on, so that no task runs for ever
 # Threads of one worker that may read at the same time. A sweep of thousands of orders must leave
@@ -51,3 +51,19 @@ def run_readings() -> int:
         return work_through(readings.run_one, doorbell.READINGS)
     finally:
         _readers.release()
+
+
+@shared_task
+def beat() -> None:
+    """Do nothing: that it ran tells that beat and a worker are alive."""
+
+
+@shared_task
+def purge() -> int:
+    """Delete old rows in batches; return how many. What is left is due at the next beat."""
+    deleted, until = 0, time.monotonic() + LONGEST_RUN
+    while found := retention.purge_some():
+        deleted += found
+        if time.monotonic() > until:
+            break
+    return deleted

@@ -113,6 +113,10 @@ class SinchUnavailable(SinchError):
         return "Sinch cannot be reached at the moment. Nothing was changed there."
 
 
+class SinchHeldBack(SinchUnavailable):
+    """Not sent at all: Sinch has not answered the last calls, and is left alone for a moment."""
+
+
 class SinchRateLimited(SinchUnavailable):
     """Sinch, or our own shared pace, asks for fewer requests; `retry_after` may say how long."""
 

@@ -31,21 +31,30 @@ class Cipher(Protocol):
 
 
 class Breaker:
-    """Leaves a failing Redis alone for a while, so that it costs one time-out and not many."""
+    """Leaves what does not answer alone for a while, so that it costs one time-out and not many.
+
+    It opens after `patience` failures in a row; after a pause one caller tries and the others
+    keep away until that one was answered. `who` is for the log.
+    """
 
     def __init__(
         self,
         open_seconds: float = OPEN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        patience: int = 1,
+        who: str = "Redis",
     ) -> None:
         self._open_seconds = open_seconds
         self._clock = clock
+        self._patience = patience
+        self._who = who
         self._lock = threading.Lock()
+        self._failures = 0
         self._open_until = 0.0
         self._is_open = False
 
     def allows(self) -> bool:
-        """Whether to ask Redis now; after a pause one caller tries and the others keep away."""
+        """Whether to ask now."""
         if not self._is_open:
             return True
         with self._lock:
@@ -55,16 +64,25 @@ class Breaker:
             self._open_until = now + self._open_seconds
             return True
 
+    @property
+    def seconds_left(self) -> float:
+        """How long nothing is let through; 0.0 when something is."""
+        return max(0.0, self._open_until - self._clock()) if self._is_open else 0.0
+
     def failed(self) -> None:
-        """Note that Redis did not answer."""
+        """Note that no answer came."""
         with self._lock:
+            self._failures += 1
+            if self._failures < self._patience:
+                return
             if not self._is_open:
-                log.warning("Redis does not answer; this process goes on without it for now")
+                log.warning("%s does not answer; this process leaves it alone for now", self._who)
             self._is_open = True
             self._open_until = self._clock() + self._open_seconds
 
     def worked(self) -> None:
-        """Note that Redis answered."""
+        """Note that an answer came."""
+        self._failures = 0
         self._is_open = False
 
 
@@ -106,6 +124,11 @@ class RedisTokenStore:
         """Forget a token."""
         self._own.delete(key)
         self._ask(lambda: self._client.delete(self._prefix + key))
+
+    def seconds_left(self, key: str) -> float | None:
+        """Return how long a token is kept yet; None when there is none."""
+        left = self._ask(lambda: self._client.pttl(self._prefix + key))
+        return left / 1000 if left and left > 0 else self._own.seconds_left(key)
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         if self._cipher is None or not self._breaker.allows():

@@ -32,6 +32,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from portal.sinch.errors import (
     SinchAuthError,
     SinchError,
+    SinchHeldBack,
     SinchRateLimited,
     SinchUnavailable,
     SinchUnexpectedReply,
@@ -43,6 +44,7 @@ from portal.sinch.payloads import storable_text
 log = logging.getLogger(__name__)
 _jitter = random.SystemRandom().uniform
 
+NO_ANSWERS = frozenset({502, 503, 504})  # said by what stands before a Sinch that is away
 MAX_RETRIES = 3
 MAX_WAIT = 30.0  # seconds before one retry; a longer Retry-After is the caller's to keep
 MAX_PAUSE = 3600.0  # seconds all workers stand still at most, whatever Retry-After says
@@ -71,6 +73,9 @@ class TokenStore(Protocol):
     def delete(self, key: str) -> None:
         """Forget a token."""
 
+    def seconds_left(self, key: str) -> float | None:
+        """Return how long a token is kept yet; None when there is none."""
+
 
 class RateLimiter(Protocol):
     """Says when the next request may leave."""
@@ -80,6 +85,23 @@ class RateLimiter(Protocol):
 
     def pause(self, key: str, seconds: float) -> None:
         """Let no request leave for that long."""
+
+
+class CircuitBreaker(Protocol):
+    """Says whether to try at all, from how the last calls went."""
+
+    def allows(self) -> bool:
+        """Whether a request may leave now."""
+
+    def failed(self) -> None:
+        """Note that no answer came."""
+
+    def worked(self) -> None:
+        """Note that an answer came."""
+
+    @property
+    def seconds_left(self) -> float:
+        """How long nothing is let through."""
 
 
 class RateLimitExceeded(Exception):
@@ -109,6 +131,12 @@ class MemoryTokenStore:
     def delete(self, key: str) -> None:
         """Forget a token."""
         self._tokens.pop(key, None)
+
+    def seconds_left(self, key: str) -> float | None:
+        """Return how long a token is kept yet; None when there is none."""
+        token, end = self._tokens.get(key, ("", 0.0))
+        left = end - self._clock()
+        return left if token and left > 0 else None
 
 
 class UnlimitedLimiter:
@@ -189,6 +217,7 @@ class Transport:
         auth_url: str,
         token_store: TokenStore | None = None,
         limiter: RateLimiter | None = None,
+        breaker: CircuitBreaker | None = None,
         session_factory: Callable[[], requests.Session] = requests.Session,
         connect_timeout: float = 5,
         read_timeout: float = 20,
@@ -221,6 +250,7 @@ class Transport:
         ).hexdigest()[:40]
         self._tokens: TokenStore = token_store or MemoryTokenStore()
         self._limiter: RateLimiter = limiter or UnlimitedLimiter()
+        self._breaker = breaker
         self._session_factory = session_factory
         self._timeout = (connect_timeout, read_timeout)
         self._headers = {"Accept": "application/json", "User-Agent": user_agent}
@@ -234,6 +264,11 @@ class Transport:
     def __repr__(self) -> str:
         """Return what may be told: the project, never the key."""
         return f"<Transport {self._prefix}>"
+
+    @property
+    def token_seconds_left(self) -> float | None:
+        """How long the present access token is used yet; None when there is none."""
+        return self._tokens.seconds_left(self._token_key)
 
     def mount(self, adapter: BaseAdapter) -> None:
         """Send everything, tokens included, through this adapter instead of the network."""
@@ -378,6 +413,13 @@ class Transport:
 
     def _exchange(self, request: _Request, auth: AuthBase, *secrets: str) -> Any:
         """Send once; return the parsed 2xx answer or raise the SinchError it stands for."""
+        if self._breaker is not None and not self._breaker.allows():
+            raise SinchHeldBack(
+                "held back, as the last calls were not answered",
+                method=request.method,
+                path=request.path,
+                retry_after=self._breaker.seconds_left + _jitter(0, 0.5),
+            )
         is_token_call = request.url == self._auth_url
         pace_key = f"{self._pace_key}:token" if is_token_call else self._pace_key
         try:
@@ -400,6 +442,7 @@ class Transport:
         problem: str | None = None
         try:
             status, headers, content = self._send(request, auth)
+            self._note(answered=status not in NO_ANSWERS)
             retry_after = _retry_after(headers)
             if status == 429 or (status >= 500 and retry_after):
                 pause = DEFAULT_PAUSE if retry_after is None else retry_after
@@ -416,11 +459,17 @@ class Transport:
                 secrets=(*request.secrets, *secrets),
             )
         except SinchError as error:
+            if isinstance(error, SinchUnavailable) and status is None:
+                self._note(answered=False)
             status = error.status
             problem = f"{type(error).__name__} {error.reason}".strip()
             raise
         finally:
             self._tell(request, status, self._clock() - started, problem)
+
+    def _note(self, *, answered: bool) -> None:
+        if self._breaker is not None:
+            (self._breaker.worked if answered else self._breaker.failed)()
 
     def _send(self, request: _Request, auth: AuthBase) -> tuple[int, Mapping[str, str], bytes]:
         """Return status, headers and body as they came; SinchUnavailable when nothing came."""
@@ -490,7 +539,8 @@ class Transport:
     ) -> float:
         """Return the seconds to wait before trying again, or raise the error for good."""
         is_our_own_pace = isinstance(error, SinchRateLimited) and error.status is None
-        if retry >= MAX_RETRIES or is_our_own_pace or (error.retry_after or 0) > MAX_WAIT:
+        is_held_back = is_our_own_pace or isinstance(error, SinchHeldBack)
+        if retry >= MAX_RETRIES or is_held_back or (error.retry_after or 0) > MAX_WAIT:
             raise error
         # Jitter keeps workers that failed together from coming back together.
         backoff = FIRST_BACKOFF * 2**retry * _jitter(0.5, 1.0)

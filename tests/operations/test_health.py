@@ -1,0 +1,261 @@
+"""What tells whether the desk is healthy: checks, their page, the command, and what is kept."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from django.db.transaction import atomic
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal import health
+from portal.accounts import clients
+from portal.operations import calls, loops, retention, tasks
+from portal.operations.models import Loop, Operation, Reading, SinchCall
+from portal.sinch.errors import SinchHeldBack, SinchUnavailable
+from portal.sinch.transport import CallRecord
+from webhooks.models import Delivery
+
+pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).parents[2]
+BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
+
+
+@pytest.fixture
+def kept(settings):
+    """Have calls to Sinch logged; the tests write the log themselves."""
+    settings.CALL_LOG_DAYS = 14
+    calls._kept.clear()
+    yield calls._kept
+    calls._kept.clear()
+
+
+@pytest.fixture
+def quiet(project, settings):
+    """A desk whose loops have all just gone round."""
+    for name in loops.names():
+        loops.note(name)
+    return project
+
+
+@pytest.fixture
+def mara(make_agent) -> Client:
+    client = Client()
+    client.force_login(make_agent("mara", "manage_project"), backend=BACKEND)
+    return client
+
+
+def check(name: str) -> health.Check:
+    return next(c for _, checks in health.checked() for c in checks if c.name == name)
+
+
+def status(*options: str) -> tuple[int, str]:
+    said = StringIO()
+    with pytest.raises(SystemExit) as left:
+        call_command("status", *options, stdout=said)
+    return left.value.code, said.getvalue()
+
+
+def delivery(project, **fields) -> Delivery:
+    usual = {"project": project, "body": b"{}", "size": 2, "digest": "x", "headers": {}}
+    return Delivery.objects.create(**usual | fields)
+
+
+def call(status: int | None = 200, path: str = "/orders/portIns/40118273", **more) -> CallRecord:
+    return CallRecord("GET", path, status, 0.25, more.get("error"))
+
+
+# --- Checks -------------------------------------------------------------------------------------
+
+
+def test_a_quiet_desk_is_well_and_says_so_to_a_monitor(quiet):
+    code, said = status()
+    assert code == 0, said
+    assert "ok       Webhooks not dealt with: none waits" in said
+    code, said = status("--json")
+    assert (code, json.loads(said)["worst"]) == (0, "done")
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(0, 0), (2, 1), (6, 2)])
+def test_the_oldest_webhook_that_waits_decides(minutes, code, quiet):
+    delivery(quiet, received_at=timezone.now() - timedelta(minutes=minutes))
+    assert status()[0] == code
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(0, 0), (2, 1), (6, 2)])
+def test_the_oldest_write_under_way_decides(minutes, code, quiet):
+    at = timezone.now() - timedelta(minutes=minutes)
+    Operation.objects.create(project=quiet, kind="port_in.note", target="x", created_at=at)
+    assert status()[0] == code
+
+
+@pytest.mark.parametrize(("minutes", "tone"), [(0, "done"), (2, "us"), (6, "bad")])
+def test_readings_that_are_overdue_are_told(minutes, tone, quiet):
+    due = timezone.now() - timedelta(minutes=minutes)
+    Reading.objects.create(project=quiet, kind="port_in", resource_id="1", next_try_at=due)
+    assert check("Readings overdue").tone == tone
+
+
+def test_what_has_stopped_is_told_until_somebody_has_seen_it(quiet):
+    row = delivery(quiet, state="dead", next_try_at=None)
+    stopped = Operation.objects.create(
+        project=quiet, kind="port_in.note", target="x", state="dead", next_try_at=None
+    )
+    assert check("Webhooks stopped").tone == check("Writes stopped").tone == "bad"
+    assert status()[0] == 2
+    Delivery.objects.filter(pk=row.pk).update(seen_at=timezone.now())
+    Operation.objects.filter(pk=stopped.pk).update(seen_at=timezone.now())
+    assert status()[0] == 0
+
+
+def test_a_loop_that_stands_still_is_told_by_name(quiet):
+    Loop.objects.filter(pk="portal.operations.tasks.run_readings").update(
+        ran_at=timezone.now() - timedelta(minutes=3)
+    )
+    code, said = status()
+    assert code == 2
+    assert "Readings from Sinch: last round 3 min ago" in said
+    assert "beat and the workers" in said
+
+
+def test_every_loop_of_the_schedule_has_a_name_for_people():
+    assert loops.names().keys() == health.LOOPS.keys()
+
+
+def test_a_round_of_a_task_is_noted(db):
+    loops._noted.clear()
+    tasks.beat.apply()
+    assert loops.last_rounds()["portal.operations.tasks.beat"] is not None
+
+
+def test_a_redis_that_is_away_is_told_and_nothing_breaks(quiet, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert check("Redis").tone == "bad"
+
+
+def test_without_a_database_the_command_says_so():
+    gone = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "status"], cwd=ROOT, env=gone, capture_output=True, text=True
+    )
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    assert "Database: does not answer" in ran.stdout
+
+
+def test_the_page_shows_every_check_and_is_for_who_manages_projects(mara, agent_client, quiet):
+    page = mara.get(reverse("health")).content.decode()
+    for _, checks in health.checked():
+        for one in checks:
+            assert one.name in page
+    assert "All is well" in page
+    assert agent_client.get(reverse("health")).status_code == 403
+    part = mara.get(reverse("health"), headers={"HX-Request": "true", "HX-Target": "health"})
+    assert part.content.decode().lstrip().startswith("<div")
+
+
+# --- Calls to Sinch -----------------------------------------------------------------------------
+
+
+def test_calls_are_logged_without_ids_and_told(kept, quiet, mara):
+    calls.note(quiet.pk, call())
+    calls.note(quiet.pk, call(429))
+    for _ in range(3):
+        calls.note(quiet.pk, call(None, error="SinchUnavailable no connection"))
+    calls.note(quiet.pk, call(500, "/qualifiedNumbers/%2B12065550142:sendVoiceChallenge"))
+    calls.flush()
+    assert set(SinchCall.objects.values_list("path", flat=True)) == {
+        "/orders/portIns/…",
+        "/qualifiedNumbers/…:sendVoiceChallenge",
+    }
+    assert check("Calls in the last hour").found == "6"
+    assert check("Calls that failed at Sinch").found == "4, 67%"
+    assert check("Sinch asked us to slow down (429)").found == "1 time"
+    page = mara.get(reverse("health")).content.decode()
+    assert "no connection" in page
+    assert "12065550142" not in page
+
+
+def test_a_call_of_a_client_is_logged_with_its_token_call(kept, porting_client, project):
+    list(porting_client.iter_port_in_orders())
+    calls.flush()
+    rows = {(row.method, row.path, row.status) for row in SinchCall.objects.all()}
+    assert ("GET", "/orders/portIns", 200) in rows
+    assert any(method == "POST" for method, _, _ in rows)
+    left = clients.token_seconds_left(project)
+    assert left is not None
+    assert left > 60
+
+
+def test_a_sinch_that_does_not_answer_is_left_alone_for_a_moment(porting_client, sandbox, project):
+    sandbox.faults.add("status", times=100, status=503)
+    for _ in range(2):
+        with pytest.raises(SinchUnavailable):
+            porting_client.get_order_details(1)
+    asked = sandbox.state.calls["getOrderDetails"]
+    with pytest.raises(SinchHeldBack) as held:
+        porting_client.add_order_note(1, "Hello")
+    # Nothing left, so nothing can have been done; and it is told when to come again.
+    assert held.value.outcome_unknown is False
+    assert 0 < held.value.retry_after < 10
+    assert sandbox.state.calls["getOrderDetails"] == asked
+    assert sandbox.state.calls["addOrderNote"] == 0
+
+
+# --- What is kept, and for how long --------------------------------------------------------------
+
+
+def test_old_rows_are_deleted_in_batches_and_others_stay(project, settings):
+    settings.DELIVERY_DAYS, settings.CALL_LOG_DAYS = 90, 14
+    old, new = timezone.now() - timedelta(days=91), timezone.now() - timedelta(days=89)
+    done = {"state": "done", "next_try_at": None}
+    for _ in range(5):
+        delivery(project, received_at=old, **done)
+        SinchCall.objects.create(project=project, at=old, method="GET", path="/", milliseconds=1)
+    stays = [
+        delivery(project, received_at=new, **done),
+        delivery(project, received_at=old, state="dead", next_try_at=None),
+        delivery(project, received_at=old, state="waiting"),
+    ]
+    recent = SinchCall.objects.create(project=project, method="GET", path="/", milliseconds=1)
+    assert retention.purge_some(batch=2) == 4
+    assert Delivery.objects.count() == 6
+    assert tasks.purge() == 6
+    assert set(Delivery.objects.all()) == set(stays)
+    assert list(SinchCall.objects.all()) == [recent]
+    assert tasks.purge() == 0
+
+
+def test_no_days_keep_everything(project, settings):
+    settings.DELIVERY_DAYS = settings.CALL_LOG_DAYS = 0
+    old = timezone.now() - timedelta(days=4000)
+    delivery(project, received_at=old, state="done", next_try_at=None)
+    assert tasks.purge() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_holds_is_passed_over_without_waiting(project, settings):
+    settings.DELIVERY_DAYS = 90
+    old = timezone.now() - timedelta(days=91)
+    held, free = (
+        delivery(project, received_at=old, state="done", next_try_at=None) for _ in range(2)
+    )
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM webhooks_delivery WHERE id = %s FOR UPDATE", [held.pk])
+            with atomic():
+                assert retention.purge_some() == 1
+        assert list(Delivery.objects.all()) == [held]
+        assert free.pk != held.pk
+    finally:
+        other.rollback()
+        other.close()
