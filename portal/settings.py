@@ -257,7 +257,7 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-# How long what is only looked back at is kept; 0 keeps it for ever.
+# How long what is only looked back at is kept: webhooks for ever with 0, calls not at all.
 DELIVERY_DAYS = env.number("DELIVERY_DAYS", 90, 0, 3650)
 CALL_LOG_DAYS = env.number("CALL_LOG_DAYS", 14, 0, 3650)
 

@@ -143,6 +143,42 @@ def test_a_wrong_code_is_told_and_the_right_one_verifies(
     assert "1111" not in str(refused.payload)
 
 
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
+def test_whether_sinch_called_is_asked_of_a_person_when_the_answer_is_lost(
+    fault, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    number = read_qualified(PHONE)
+    sandbox.faults.add(fault, "QualifiedNumberService_SendVoiceChallenge")
+    post(agent_client, "qualified_call", number)
+    settle()
+    operation = Operation.objects.get()
+    # It was sent once, and either the state tells or a person is asked; it never rings twice.
+    assert sandbox.state.calls["QualifiedNumberService_SendVoiceChallenge"] <= 1
+    assert operation.state == ("succeeded" if fault == "drop_after" else "refused")
+    page = agent_client.get(number.get_absolute_url()).content.decode()
+    assert ("nobody knows whether Sinch called" in page) is (fault == "drop_before")
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before", "500"])
+@pytest.mark.parametrize(("code", "state"), [("0142", "succeeded"), ("1111", "refused")])
+def test_a_code_is_judged_once_though_its_answer_is_lost(
+    fault, code, state, both, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    number = read_qualified(PHONE)
+    post(agent_client, "qualified_call", number)
+    settle()
+    sandbox.faults.add(fault, "QualifiedNumberService_VerifyVoiceChallenge")
+    post(agent_client, "qualified_verify", number, code=code)
+    settle()
+    operation = Operation.objects.get(kind="qualified.verify")
+    assert operation.state == state
+    assert "code" not in operation.payload
+    number.refresh_from_db()
+    assert (number.state == "VERIFIED") is (state == "succeeded")
+
+
 def test_a_blocked_number_offers_invoices_and_no_call(
     agent_client, project, sandbox, read_qualified
 ):
