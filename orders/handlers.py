@@ -490,7 +490,7 @@ class DocumentHandler(OrderHandler):
     what = "Document"
     how_found_out = "The order’s documents are read: one more with this name than before is ours."
     # 10 MB leave slowly over a narrow line, and a second worker would send them beside the first.
-    lease_seconds = 180.0
+    flight_seconds = 180.0
 
     def name(self, operation: Operation) -> str:
         """Return it with its name."""

@@ -36,7 +36,7 @@ class UpdateHandler(OrderHandler):
         "edit started from, somebody else has changed it and a person decides."
     )
     # A reading and a write, each with its time-outs.
-    lease_seconds = 90.0
+    flight_seconds = 90.0
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Read the order, then send the replacement unless it would undo somebody's change."""

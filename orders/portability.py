@@ -21,14 +21,13 @@ from orders.review import CHECK_HOLDS
 from portal.accounts import clients
 from portal.accounts.models import SinchProject, User
 from portal.operations import doorbell
-from portal.operations.leases import pause_after
+from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.sinch.errors import SinchError, SinchUnavailable
 from portal.sinch.porting import CHECK_BATCH
 
 log = logging.getLogger(__name__)
 
 TASK: Final = "orders.tasks.check_portability"
-LEASE_SECONDS: Final = 60.0
 LONGEST_PAUSE: Final = 60.0  # seconds between two tries while Sinch cannot be reached
 # Faults of our own on one batch before a person is asked; a Sinch out of reach is never given up.
 MOST_FAULTS: Final = 10
@@ -176,12 +175,13 @@ def run_one() -> bool:
     """Claim one due run and ask about its next numbers; False when none was due."""
     rows = PortabilityRun.objects.select_related("project").defer("project__key_secret")
     claimed = PortabilityRun.claim(rows, limit=1, seconds=LEASE_SECONDS)
-    for run in claimed:
-        try:
-            _ask_next(run)
-        except Exception as error:
-            log.exception("Portability run %s failed here", run.pk)
-            _trouble(run, type(error).__name__)
+    with held(claimed):
+        for run in claimed:
+            try:
+                _ask_next(run)
+            except Exception as error:
+                log.exception("Portability run %s failed here", run.pk)
+                _trouble(run, type(error).__name__)
     return bool(claimed)
 
 

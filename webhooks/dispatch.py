@@ -23,6 +23,7 @@ from hosting import sync
 from orders.models import PortInNumber, PortInOrder
 from orders.sync import READER
 from portal.operations import doorbell, readings, retention
+from portal.operations.leases import LEASE_SECONDS, held
 from portal.operations.models import Reading
 from webhooks import dispatch_hosting
 from webhooks.fates import MOST_TRIES, Fate, age_text, want_readings, write
@@ -32,7 +33,6 @@ from webhooks.wire import EVENTS, read_notice
 log = logging.getLogger(__name__)
 
 BATCH = 200
-LEASE_SECONDS = 60.0
 REPEAT_WITHIN = timedelta(hours=24)
 
 State, Verdict = Delivery.State, Delivery.Verdict
@@ -79,7 +79,8 @@ def process_some() -> bool:
     rows = Delivery.objects.select_related("reading").defer("body")
     claimed = Delivery.claim(rows, limit=BATCH, seconds=LEASE_SECONDS)
     if claimed:
-        _process(claimed)
+        with held(claimed):
+            _process(claimed)
     return bool(claimed)
 
 

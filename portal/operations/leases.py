@@ -2,19 +2,29 @@
 
 Operations, readings and deliveries are such rows. Redis and Celery only say that something may
 be due; what is due is told by `next_try_at`, so a lost message costs the time until the sweep.
+A lease is short, so that a dead worker's rows are soon taken up by another, and renewed for as
+long as its worker lives, so that slow work is not begun twice.
 """
 
+import logging
 import random
+import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Self
 
-from django.db import models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F
 from django.db.models.functions import Least
 from django.utils import timezone
 
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 12.0  # how long a dead worker's rows lie still
+RENEWED_EVERY = 4.0  # seconds
 FIRST_PAUSE = 2.0  # seconds
 LONGEST_PAUSE = 300.0  # seconds
 # What the column holds. A row that fails for months must not stop the queue by growing beyond.
@@ -86,3 +96,60 @@ class LeasedRow(models.Model):
         pause = pause_after(self.attempts) if seconds is None else seconds
         when = timezone.now() + timedelta(seconds=pause)
         return self.let_go(next_try_at=when, last_error=error[:500], **values)
+
+
+# --- Keeping leases -----------------------------------------------------------------------------
+
+_held: dict[uuid.UUID, type[LeasedRow]] = {}
+_changed = threading.Condition()
+_keeper: threading.Thread | None = None
+
+
+@contextmanager
+def held(rows: Sequence[LeasedRow]) -> Iterator[None]:
+    """Keep the leases of claimed rows for as long as the block runs, from a thread beside it."""
+    leases = {row.lease_id: type(row) for row in rows if row.lease_id is not None}
+    if not leases:
+        yield
+        return
+    global _keeper
+    with _changed:
+        _held.update(leases)
+        if _keeper is None or not _keeper.is_alive():
+            _keeper = threading.Thread(target=_keep_for_ever, name="leases", daemon=True)
+            _keeper.start()
+        _changed.notify()
+    try:
+        yield
+    finally:
+        with _changed:
+            for lease in leases:
+                _held.pop(lease, None)
+
+
+def _keep_for_ever() -> None:
+    while True:
+        with _changed:
+            while not _held:
+                _changed.wait()
+            since = set(_held)
+        time.sleep(RENEWED_EVERY)
+        with _changed:
+            # Those that are over, mostly all of them, cost nothing.
+            due = {lease: kind for lease, kind in _held.items() if lease in since}
+        if due:
+            _renew(due)
+
+
+def _renew(leases: dict[uuid.UUID, type[LeasedRow]]) -> None:
+    until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+    try:
+        for kind in set(leases.values()):
+            mine = [lease for lease, its_kind in leases.items() if its_kind is kind]
+            rows = kind._base_manager.filter(lease_id__in=mine, lease_until__lt=until)
+            rows.update(lease_until=until, next_try_at=until)
+    except DatabaseError as error:
+        # Without its lease a row is looked up before anything is sent again.
+        log.warning("%s leases could not be renewed (%s)", len(leases), type(error).__name__)
+    finally:
+        connection.close()

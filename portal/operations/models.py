@@ -44,6 +44,8 @@ class Operation(LeasedRow):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True)
+    # Until when a write whose worker is gone may still be on its way to Sinch.
+    flies_until = models.DateTimeField(null=True)
     uncertain_since = models.DateTimeField(null=True)
     looks = models.PositiveSmallIntegerField(default=0)
     finished_at = models.DateTimeField(null=True)

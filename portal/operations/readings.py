@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from portal.accounts.models import SinchProject
 from portal.operations import doorbell
+from portal.operations.leases import LEASE_SECONDS, held
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchError
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60.0
 # Seconds between two readings of one thing that webhooks ask for: the first leaves at once, and
 # the many that come right behind it share the second.
 CALM = 0.8
@@ -130,8 +130,9 @@ def run_one() -> bool:
     claimed = Reading.claim(
         rows.filter(_IS_WAITED_FOR), limit=1, seconds=LEASE_SECONDS
     ) or Reading.claim(rows, limit=1, seconds=LEASE_SECONDS)
-    for reading in claimed:
-        _read(reading)
+    with held(claimed):
+        for reading in claimed:
+            _read(reading)
     return bool(claimed)
 
 

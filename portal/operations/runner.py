@@ -15,13 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal.operations import doorbell
-from portal.operations.leases import pause_after
+from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.operations.models import Operation
 from portal.sinch.errors import SinchError, SinchUnavailable
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 45.0  # longer than a token fetch plus a write with its time-outs
+FLIGHT_SECONDS = 45.0  # longer than a token fetch plus a write with its time-outs
 LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each look for a lost write
 # How long an uncertain write is looked for before a person is asked.
 PATIENCE = timedelta(minutes=15)
@@ -51,8 +51,9 @@ class Handler(ABC):
     # Whether several about one thing may be meant at once, as with notes; otherwise a newer one
     # takes the place of one that has stopped.
     stands_alone: ClassVar[bool] = False
-    # How long its write may take, time-outs included; nobody else touches it for so long.
-    lease_seconds: ClassVar[float] = LEASE_SECONDS
+    # How long its write may take, time-outs included. When its worker is gone without a word it
+    # is looked for at once, and not sent again for so long.
+    flight_seconds: ClassVar[float] = FLIGHT_SECONDS
 
     @abstractmethod
     def send(self, operation: Operation) -> dict[str, Any]:
@@ -107,8 +108,9 @@ def run_one() -> bool:
     # What is encrypted is read later, row by row: one that no key decrypts must not stop the queue.
     rows = Operation.objects.select_related("project", "by").defer("payload", "project__key_secret")
     claimed = Operation.claim(rows, limit=1, seconds=LEASE_SECONDS)
-    for operation in claimed:
-        _step(operation)
+    with held(claimed):
+        for operation in claimed:
+            _step(operation)
     return bool(claimed)
 
 
@@ -137,12 +139,10 @@ def _send(operation: Operation, handler: Handler) -> None:
     mine = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
     # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
     now = timezone.now()
-    until = now + timedelta(seconds=handler.lease_seconds)
-    if not mine.update(
-        state=state.SENDING, sent_at=now, looks=0, lease_until=until, next_try_at=until
-    ):
+    flies_until = now + timedelta(seconds=handler.flight_seconds)
+    if not mine.update(state=state.SENDING, sent_at=now, looks=0, flies_until=flies_until):
         return
-    operation.refresh_from_db(fields=["state", "sent_at", "looks"])
+    operation.refresh_from_db(fields=["state", "sent_at", "looks", "flies_until"])
     try:
         answer = handler.send(operation)
     except Refused as refusal:
@@ -179,6 +179,10 @@ def _look(operation: Operation, handler: Handler) -> None:
     if found is not None:
         _end(operation, handler, state.SUCCEEDED, answer=found.answer)
         return
+    if operation.flies_until is not None and operation.flies_until > timezone.now():
+        # Its worker may be cut off and not dead: the request could still arrive.
+        operation.try_later("No trace at Sinch yet", LOOK_PAUSES[1])
+        return
     operation.looks += 1
     if operation.looks >= len(LOOK_PAUSES) and operation.attempts >= MOST_SENDS:
         _end(
@@ -212,7 +216,7 @@ def _note_uncertain(operation: Operation, handler: Handler) -> None:
 
 def _be_uncertain(operation: Operation, handler: Handler, error: SinchError) -> None:
     _note_uncertain(operation, handler)
-    operation.try_later(error.staff_message, LOOK_PAUSES[0])
+    operation.try_later(error.staff_message, LOOK_PAUSES[0], flies_until=None)
 
 
 def _look_again_or_ask(operation: Operation, handler: Handler, message: str) -> None:

@@ -8,8 +8,10 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from portal.operations import leases
 from portal.operations.leases import FIRST_PAUSE, LONGEST_PAUSE, pause_after
 from portal.operations.models import Reading
+from tests.tools import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +107,26 @@ def test_pauses_double_with_jitter_and_end_growing():
     assert FIRST_PAUSE * 0.75 <= pause_after(0) <= FIRST_PAUSE * 1.25
     assert LONGEST_PAUSE * 0.75 <= pause_after(60) <= LONGEST_PAUSE * 1.25
     assert len({pause_after(4) for _ in range(20)}) > 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_for_as_long_as_its_worker_is_at_it(rows):
+    rows(2)
+    row, other = Reading.claim(Reading.objects.all(), limit=2, seconds=0.5)
+    Reading.objects.filter(pk=other.pk).update(lease_id=uuid.uuid4())
+    first = row.lease_until
+
+    def until(pk):
+        return Reading.objects.get(pk=pk).lease_until
+
+    with leases.held([row]):
+        wait_for(lambda: until(row.pk) > first, 15, "a longer lease")
+    assert until(row.pk) > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS / 2)
+    assert until(other.pk) == first
+    assert Reading.objects.get(pk=row.pk).next_try_at == until(row.pk)
+    # Let go, it is renewed no more, and nobody brings it back.
+    row.let_go()
+    assert Reading.objects.get(pk=row.pk).lease_until is None
 
 
 @pytest.mark.django_db(transaction=True)

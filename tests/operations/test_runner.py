@@ -195,14 +195,21 @@ def test_a_refusal_of_a_worker_that_lost_its_lease_does_not_end_the_write(write,
     assert desk.told == []
 
 
-def test_a_write_that_takes_long_keeps_its_lease_for_as_long(write, desk, monkeypatch):
-    monkeypatch.setattr(type(desk), "lease_seconds", 300.0)
-    write()
-    leases = []
-    send = desk.send
-    desk.send = lambda op: (leases.append(Operation.objects.get().lease_until), send(op))[1]
-    runner.run_one()
-    assert leases[0] > timezone.now() + timedelta(seconds=250)
+def test_a_write_whose_worker_is_gone_is_looked_for_at_once_and_sent_again_only_later(write, desk):
+    """The worker may be cut off and not dead: its request could still be on its way."""
+    operation = write()
+    now = timezone.now()
+    Operation.objects.update(
+        state=State.SENDING, sent_at=now, flies_until=now + timedelta(seconds=45), attempts=1
+    )
+    for _ in range(len(LOOK_PAUSES) * 2):
+        run(operation)
+    assert operation.state == State.UNCERTAIN
+    assert operation.looks == 0
+    Operation.objects.update(flies_until=now)
+    for _ in LOOK_PAUSES:
+        run(operation)
+    assert operation.state == State.QUEUED
 
 
 def test_the_looks_grow_apart(write, desk):

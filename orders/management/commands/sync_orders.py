@@ -11,7 +11,7 @@ from django.utils import timezone
 from orders import sync
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
-from portal.operations import readings
+from portal.operations import leases, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchError, SinchUnavailable
 
@@ -69,12 +69,13 @@ class Command(BaseCommand):
             mine = Reading.claim(
                 Reading.objects.select_related("project").filter(pk__in=left),
                 limit=1,
-                seconds=readings.LEASE_SECONDS,
+                seconds=leases.LEASE_SECONDS,
             )
-            for reading in mine:
-                until = time.monotonic() + PATIENCE
-                if not self._read_one(reading):
-                    failed.add(reading.pk)
+            with leases.held(mine):
+                for reading in mine:
+                    until = time.monotonic() + PATIENCE
+                    if not self._read_one(reading):
+                        failed.add(reading.pk)
             if not mine:
                 if time.monotonic() > until:
                     failed |= left
