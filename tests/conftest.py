@@ -142,6 +142,14 @@ def _quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _one_frame_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the counts of the frame for a whole test: a slow machine asks for them no more often."""
+    from portal.work import context
+
+    monkeypatch.setattr(context, "KEPT_SECONDS", 600)
+
+
+@pytest.fixture(autouse=True)
 def _no_call_log(settings: Any) -> None:
     """Keep no log of calls: a thread of its own writes it, beside the transaction of a test."""
     settings.CALL_LOG_DAYS = 0
