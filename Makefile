@@ -47,8 +47,8 @@ format: $(STAMP) ## Put the code into shape
 bench: $(STAMP) ## Print the figures of speed with goal and verdict
 	$(PY) -m benchmarks
 
-faults: $(STAMP) ## Run only the tests that kill processes and drop answers
-	$(PY) -m pytest tests/faults $(ARGS)
+faults: $(STAMP) ## Run the long tests that kill processes and drop answers
+	FAULTS=long $(PY) -m pytest -s tests/faults $(ARGS)
 
 password: $(STAMP) ## Give the administrator a new password and print it
 	$(PY) -m portal.local password
