@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -28,6 +29,8 @@ _transports: dict[tuple[str, ...], Transport] = {}
 
 # Tests mount the sandbox here; None means the network.
 mount: Callable[[Transport], None] | None = None
+# How a read waits before it is tried again.
+sleep: Callable[[float], None] = time.sleep
 
 
 def _told(project: int, call: CallRecord) -> None:
@@ -92,6 +95,7 @@ def _client(
                 ),
                 breaker=Breaker(patience=PATIENCE, who="Sinch"),
                 on_call=partial(_told, project.pk),
+                sleep=lambda seconds: sleep(seconds),
             )
             if mount is not None:
                 mount(transport)
