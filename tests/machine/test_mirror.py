@@ -44,7 +44,7 @@ from webhooks import dispatch, tokens
 from webhooks.models import Delivery
 
 EXAMPLES = 2000 if os.environ.get("FAULTS") == "long" else 30
-STEPS = 30
+STEPS = 25
 MOST_ORDERS = 2
 FAULTS = ["500", "503", "429", "drop_after", "drop_before", "garbage"]
 VERBS = ["confirm", "reject", "exclude", "note", "ready", "activate", "complete", "cancel"]
