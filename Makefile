@@ -48,7 +48,7 @@ bench: $(STAMP) ## Print the figures of speed with goal and verdict
 	$(PY) -m benchmarks
 
 faults: $(STAMP) ## Run the long tests that kill processes and drop answers
-	FAULTS=long $(PY) -m pytest -s tests/faults $(ARGS)
+	FAULTS=long $(PY) -m pytest -s tests/faults tests/machine $(ARGS)
 
 password: $(STAMP) ## Give the administrator a new password and print it
 	$(PY) -m portal.local password
