@@ -35,12 +35,13 @@ def main() -> int:
             from django.db import connection
 
             call_command("migrate", run_syncdb=True, verbosity=0)
-            from benchmarks import counted, ingest, live, work
+            from benchmarks import counted, ingest, live, pages, work
 
             takers: list[tuple[set[int], Callable[[bool], list[Figure]]]] = [
                 ({4}, counted.receiving),
                 ({12}, counted.storing),
                 ({10}, counted.pages),
+                ({11}, pages.large),
                 ({1, 2}, ingest.throughput),
                 ({8}, work.sessions),
                 ({6}, live.seen),

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from benchmarks.models import BareRow
+from benchmarks.pages import plain
 
 
 @csrf_exempt
@@ -14,4 +15,8 @@ def bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [path("bare/", bare), path("", include("portal.urls"))]
+urlpatterns = [
+    path("bare/", bare),
+    path("bench/<str:kind>/<int:pk>/", plain, name="bench-plain"),
+    path("", include("portal.urls")),
+]

@@ -1,0 +1,116 @@
+"""Figure 11: the page of an order with 500 numbers, beside a plain template of the same columns."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from benchmarks import data
+from benchmarks.result import Figure
+from hosting import sync as hosting_sync
+from hosting.models import HostingNumber
+from orders import sync
+from orders.models import PortInNumber
+from portal.accounts.models import SinchProject, User
+
+NUMBERS = 500
+
+
+def plain(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Show the numbers of an order as a plain template does: one query, one row each."""
+    rows = (PortInNumber if kind == "port_in" else HostingNumber).objects.filter(order=pk)
+    return render(request, f"benchmarks/{kind}.html", {"numbers": rows.order_by("pk")})
+
+
+def _hosting_numbers() -> list[dict[str, object]]:
+    """Return 500 numbers as Sinch describes them: most done, some failed, some under way."""
+    found = []
+    for place in range(NUMBERS):
+        state = "FAILED" if place % 50 == 0 else "IN_PROGRESS" if place % 10 == 0 else "DONE"
+        block = {"state": state, "errorCode": "60135", "errorMessage": "Held elsewhere"}
+        done = {"state": "DONE"}
+        found.append(
+            {
+                "phoneNumber": data.phone(900, place),
+                "osrUpdate": done,
+                "platformProvisioning": done,
+                "campaignProvisioning": {"state": state},
+                "smsAtt": done,
+                "smsTmo": block if state == "FAILED" else {"state": state},
+                "mmsAtt": done,
+                "mmsTmo": {"state": state},
+            }
+        )
+    return found
+
+
+def large(quick: bool) -> list[Figure]:
+    """Time of the whole page ÷ of the plain one; of the first rows ÷ of all; size; statements."""
+    project = SinchProject.objects.create(
+        name="Large", project_id="large", key_id="k", key_secret="s"
+    )
+    now = timezone.now()
+    port_in = sync.store_port_in_order(project, data.order(11, NUMBERS), fetched_at=now)
+    order = {
+        "hostingOrderId": "bench",
+        "displayName": "Bench",
+        "state": "IN_PROGRESS",
+        "type": "TYPE_TEXT_ENABLE",
+        "servicePlanId": "plan",
+        "campaignId": "CBENCH1",
+    }
+    hosting = hosting_sync.store_reading(
+        project, order, now, numbers=_hosting_numbers(), report={"total": NUMBERS}
+    ).order
+    person = User.objects.create_superuser("pages", "pages@desk.example", "not a real password")
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(person)
+    rounds = 9 if quick else 31
+    return [
+        *_compared(client, rounds, "port-in", "port_in", port_in.pk, port_in.get_absolute_url()),
+        *_compared(client, rounds, "hosting", "hosting", hosting.pk, hosting.get_absolute_url()),
+    ]
+
+
+def _compared(
+    client: Client, rounds: int, name: str, kind: str, pk: int, path: str
+) -> list[Figure]:
+    every = f"{path}?rows=all" + ("&view=rows" if kind == "port_in" else "")
+    first = f"{path}?view=rows" if kind == "port_in" else path
+    pages = {"whole": every, "first": first, "plain": reverse("bench-plain", args=[kind, pk])}
+    taken = _medians({key: lambda url=url: client.get(url) for key, url in pages.items()}, rounds)
+    with CaptureQueriesContext(connection) as queries:
+        whole = len(client.get(every).content)
+        statements = len(queries)
+    begun = len(client.get(first).content)
+    ratio, share = taken["whole"] / taken["plain"], taken["first"] / taken["whole"]
+    return [
+        Figure(
+            11,
+            f"{name} order page, {NUMBERS} numbers: whole ÷ plain; first rows ÷ whole",
+            f"{ratio:.2f} ({taken['whole'] * 1000:.0f} ms, {whole / 1024:.0f} kB, "
+            f"{statements} statements); {share:.2f} ({taken['first'] * 1000:.0f} ms, "
+            f"{begun / 1024:.0f} kB)",
+            "≤ 1.3; ≤ 0.35",
+            ratio <= 1.3 and share <= 0.35,
+        )
+    ]
+
+
+def _medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each call; rounds alternate, so that all meet the same machine."""
+    taken: dict[str, list[float]] = {key: [] for key in calls}
+    for place in range(rounds + 2):
+        for key, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if place >= 2:  # the first ones fill caches
+                taken[key].append(time.perf_counter() - begun)
+    return {key: median(times) for key, times in taken.items()}
