@@ -105,7 +105,7 @@ def _compared(
 
 
 def _medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each call; rounds alternate, so that all meet the same machine."""
+    """Return the median seconds of each call; rounds alternate: all meet the same machine."""
     taken: dict[str, list[float]] = {key: [] for key in calls}
     for place in range(rounds + 2):
         for key, call in calls.items():

@@ -377,12 +377,12 @@ class StepLine:
 
 def steps_of(row: HostingNumber) -> list[StepLine]:
     """Return the steps of a number, in their order."""
-    steps = wire.read_steps(row.payload)
+    steps, times = wire.read_steps(row.payload), wire.times_of(row.payload)
     return [
         StepLine(
             STEP_WORDS[column],
             state,
-            steps.times.get(column),
+            times.get(column),
             " ".join(filter(None, steps.errors.get(column, ()))),
             row.failure_codes.get(column, ""),
         )

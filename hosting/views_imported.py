@@ -215,6 +215,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
     found = list(number.moves.select_related("by", "unlink_operation", "link_operation")[:10])
     move = found[0] if found else None
     sms = wire.mapping(number.payload.get("smsConfiguration"))
+    times = wire.times_of_imported(number.payload)
     pairs = list(Combination.objects.filter(project=number.project)[:200])
     return page_number.context_of(number, sync.IMPORTED_READER, person(request)) | {
         "steps": [
@@ -224,7 +225,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
                 if getattr(number, f"{column}_type", "") == wire.DEPROVISIONING
                 and state in (wire.WAITING, wire.IN_PROGRESS)
                 else state,
-                said.steps.times.get(column),
+                times.get(column),
                 " ".join(filter(None, said.steps.errors.get(column, ()))),
                 number.failure_codes.get(column, ""),
             )

@@ -191,7 +191,6 @@ class StepFacts:
 
     steps: Mapping[str, str]
     errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    times: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -230,28 +229,32 @@ def read_steps(payload: Mapping[str, Any]) -> StepFacts:
     """Return the steps of a number of an order. Source: "Get hosting order number"."""
     steps: dict[str, str] = {}
     errors: dict[str, tuple[str, str]] = {}
-    times: dict[str, datetime] = {}
     for key, column in STEPS.items():
         block = payload.get(key)
         if not isinstance(block, Mapping):
             steps[column] = ""
             continue
         steps[column] = read_status(block.get("state"))
-        _note(column, block, errors, times)
-    return StepFacts(steps, errors, times)
+        _note_error(column, block, errors)
+    return StepFacts(steps, errors)
 
 
-def _note(
-    column: str,
-    block: Mapping[str, Any],
-    errors: dict[str, tuple[str, str]],
-    times: dict[str, datetime],
-) -> None:
-    code, message = text(block.get("errorCode"), 60), text(block.get("errorMessage"), 500)
+def _note_error(column: str, block: Mapping[str, Any], errors: dict[str, tuple[str, str]]) -> None:
+    code, message = block.get("errorCode"), block.get("errorMessage")
     if code or message:
-        errors[column] = (code, message)
-    if at := read_moment(block.get("updateTime")):
-        times[column] = at
+        said = (text(code, 60), text(message, 500))
+        if any(said):
+            errors[column] = said
+
+
+def times_of(payload: Mapping[str, Any]) -> dict[str, datetime]:
+    """Return when each step of a number of an order was last updated, where Sinch says so."""
+    return _times((column, payload.get(key)) for key, column in STEPS.items())
+
+
+def _times(blocks: Iterable[tuple[str, object]]) -> dict[str, datetime]:
+    found = ((column, read_moment(mapping(block).get("updateTime"))) for column, block in blocks)
+    return {column: at for column, at in found if at is not None}
 
 
 @dataclass(frozen=True)
@@ -284,22 +287,14 @@ def read_imported(payload: Mapping[str, Any]) -> ImportedFacts:
     """Return the facts of an imported number. Source: "Get imported number"."""
     configuration = mapping(payload.get("smsConfiguration"))
     pending = mapping(configuration.get("scheduledProvisioning"))
-    sms, campaign = (
-        mapping(payload.get("smsProvisioning")),
-        mapping(payload.get("campaignProvisioning")),
-    )
-    operators = mapping(payload.get("mnoConfiguration"))
+    blocks = dict(_blocks_of_imported(payload))
+    sms, campaign = mapping(blocks["platform"]), mapping(blocks["campaign"])
     steps = dict.fromkeys(STEPS.values(), "")
     errors: dict[str, tuple[str, str]] = {}
-    times: dict[str, datetime] = {}
-    for column, block in (("platform", sms), ("campaign", campaign)):
-        if block:
+    for column, block in blocks.items():
+        if isinstance(block, Mapping) and (block or column not in ("platform", "campaign")):
             steps[column] = read_status(block.get("state"))
-            _note(column, block, errors, times)
-    for key in CARRIERS:
-        if isinstance(said := operators.get(key), Mapping):
-            steps[STEPS[key]] = read_status(said.get("state"))
-            _note(STEPS[key], said, errors, times)
+            _note_error(column, block, errors)
     is_pending = any(pending.get(key) for key in ("servicePlanId", "campaignId", "status"))
     return ImportedFacts(
         phone_number=phone_of(payload),
@@ -309,9 +304,22 @@ def read_imported(payload: Mapping[str, Any]) -> ImportedFacts:
         campaign_id=text(configuration.get("campaignId"), 100),
         platform_type=read_status(sms.get("type"))[:20],
         campaign_type=read_status(campaign.get("type"))[:20],
-        steps=StepFacts(steps, errors, times),
+        steps=StepFacts(steps, errors),
         is_settling=is_pending or any(s in (WAITING, IN_PROGRESS) for s in steps.values()),
     )
+
+
+def _blocks_of_imported(payload: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "platform", payload.get("smsProvisioning")
+    yield "campaign", payload.get("campaignProvisioning")
+    operators = mapping(payload.get("mnoConfiguration"))
+    for key in CARRIERS:
+        yield STEPS[key], operators.get(key)
+
+
+def times_of_imported(payload: Mapping[str, Any]) -> dict[str, datetime]:
+    """Return when each step of an imported number was last updated, where Sinch says so."""
+    return _times(_blocks_of_imported(payload))
 
 
 def is_unlinked(facts: ImportedFacts, *, plan: bool, campaign: bool) -> bool:
