@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--only", help="figures to take, e.g. 1,4,12", default="")
     parser.add_argument("--quick", action="store_true", help="shorter rounds, for a first look")
     parser.add_argument("--write", action="store_true", help="keep the table in results.md")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="orders of figure 9")
     options = parser.parse_args()
     wanted = {int(part) for part in options.only.split(",") if part}
     begun = time.perf_counter()
@@ -35,7 +36,7 @@ def main() -> int:
             from django.db import connection
 
             call_command("migrate", run_syncdb=True, verbosity=0)
-            from benchmarks import counted, ingest, live, pages, work
+            from benchmarks import counted, ingest, live, pages, scale, work
 
             takers: list[tuple[set[int], Callable[[bool], list[Figure]]]] = [
                 ({4}, counted.receiving),
@@ -45,6 +46,7 @@ def main() -> int:
                 ({1, 2}, ingest.throughput),
                 ({8}, work.sessions),
                 ({6}, live.seen),
+                ({9}, lambda quick: scale.lists(quick, options.orders)),
             ]
             for numbers, take in takers:
                 if wanted and not numbers & wanted:
