@@ -28,7 +28,7 @@ def main() -> int:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         Path(folder).chmod(0o755)
-        with desk.servers(Path(folder)):
+        with desk.servers(Path(folder)) as redis:
             import django
 
             django.setup()
@@ -36,7 +36,7 @@ def main() -> int:
             from django.db import connection
 
             call_command("migrate", run_syncdb=True, verbosity=0)
-            from benchmarks import counted, ingest, live, pages, scale, work
+            from benchmarks import counted, ingest, live, pages, readings, redis_away, scale, work
 
             takers: list[tuple[set[int], Callable[[bool], list[Figure]]]] = [
                 ({4}, counted.receiving),
@@ -46,6 +46,8 @@ def main() -> int:
                 ({1, 2}, ingest.throughput),
                 ({8}, work.sessions),
                 ({6}, live.seen),
+                ({5}, readings.coalesced),
+                ({3}, lambda quick: redis_away.without(quick, redis)),
                 ({9}, lambda quick: scale.lists(quick, options.orders)),
             ]
             for numbers, take in takers:

@@ -25,8 +25,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[None]:
-    """Start PostgreSQL and Redis, durable as in earnest, and point the settings at them."""
+def servers(folder: Path) -> Iterator[EmbeddedRedis]:
+    """Start PostgreSQL and Redis, durable as in earnest; yield Redis, which a figure stops."""
     postgres = EmbeddedPostgres(folder / "pg", folder / "pgs")
     redis = EmbeddedRedis(folder / "redis", folder / "r.sock")
     with postgres, redis:
@@ -44,7 +44,7 @@ def servers(folder: Path) -> Iterator[None]:
             SINCH_PORTING_URL="http://127.0.0.1:9",
             SINCH_HOSTING_URL="http://127.0.0.1:9",
         )
-        yield
+        yield redis
 
 
 @contextmanager
