@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import CharField, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat, JSONObject
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -33,7 +33,7 @@ from portal.accounts import clients
 from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject
 from portal.operations import readings
-from portal.operations.models import Operation
+from portal.operations.models import Operation, Reading
 from portal.sinch.porting import PAGE_SIZE, ActivationGroup
 from portal.work import items
 from portal.work.items import Event
@@ -971,23 +971,27 @@ def tell(order: PortInOrder, events: Iterable[Event]) -> None:
 def discover(project: SinchProject, *, everything: bool = False) -> dict[str, int]:
     """Walk the list at Sinch and ask for a reading of each order that is new, differs, or was gone.
 
-    Returns the keys of the readings by order id. One request and at most three statements for a
-    thousand orders; `everything` asks for every order. Raises SinchError.
+    So is one that nobody has ever meant to read, however it came into the mirror: what the list
+    does not show, such as notes, would never come. Returns the keys of the readings by order id.
+    One request and at most three statements for a thousand orders; `everything` asks for every
+    order. Raises SinchError.
     """
     client = clients.porting_client(project)
     wished: dict[str, int] = {}
     for page in client.get_port_in_orders(page_size=PAGE_SIZE):
         said = {item["id"]: wire.list_digest(item) for item in page}
+        readings_of = Reading.objects.filter(
+            project=project, kind=READER, resource_id=OuterRef("sinch_id")
+        )
+        orders = PortInOrder.objects.filter(project=project, sinch_id__in=said)
+        orders = orders.only("sinch_id", "list_digest", "gone_at")
         known = {
-            order.sinch_id: order
-            for order in PortInOrder.objects.filter(project=project, sinch_id__in=said).only(
-                "sinch_id", "list_digest", "gone_at"
-            )
+            order.sinch_id: order for order in orders.annotate(is_followed=Exists(readings_of))
         }
         differing = [order for order in known.values() if order.list_digest != said[order.sinch_id]]
         wanted = said.keys() if everything else said.keys() - known.keys()
         # One that Sinch lists is not gone, whatever it once answered.
-        wanted |= {order.sinch_id for order in known.values() if order.gone_at}
+        wanted |= {o.sinch_id for o in known.values() if o.gone_at or not o.is_followed}
         wishes = dict.fromkeys({*wanted, *(order.sinch_id for order in differing)}, timezone.now())
         with transaction.atomic():
             wished |= readings.want(project, READER, wishes, "sweep")

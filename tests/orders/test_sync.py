@@ -633,6 +633,23 @@ def test_counters_that_sinch_counts_in_its_own_way_cost_one_reading_not_one_each
     assert sync.discover(project) == {}
 
 
+def test_a_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
+    porting_client: PortingClient,
+    project: SinchProject,
+    sandbox: Sandbox,
+    work_off: Callable[[], None],
+) -> None:
+    """Found by the state machine: what the list does not show, such as notes, never came."""
+    (sinch_id,) = make_orders(sandbox, 1)
+    read = porting_client.get_order_details(sinch_id)
+    sync.store_port_in_order(project, read, fetched_at=timezone.now())
+    sandbox.control.note(sinch_id, "Send a recent bill")
+    assert sync.discover(project).keys() == {sinch_id}
+    work_off()
+    assert PortInOrder.objects.get().notes.get().text == "Send a recent bill"
+    assert sync.discover(project) == {}
+
+
 def test_a_walk_costs_few_statements_whatever_the_number_of_orders(
     porting_client: PortingClient, project: SinchProject, sandbox: Sandbox
 ) -> None:
