@@ -1,5 +1,6 @@
 """How a hosting order is made at Sinch, looked up after a lost answer, and settled."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -55,9 +56,9 @@ class CreateHandler(drafts.CreateHandler):
         "our numbers is ours."
     )
 
+    @abstractmethod
     def create(self, client: HostingClient, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send the request and return what Sinch says of the order."""
-        raise NotImplementedError
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Make the order; when the answer does not say its id, look for it."""

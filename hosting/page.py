@@ -397,8 +397,8 @@ def events_of(project: int, phone: str) -> list[AppliedEvent]:
     )
 
 
-def also_at(project: int, phone: str) -> dict[str, Any]:
-    """Return the other pages of a number: imported, qualified, and its orders."""
+def also_at(project: int, phone: str, *, but: int = 0) -> dict[str, Any]:
+    """Return the other pages of a number: imported, qualified, and its orders `but` the one."""
     return {
         "imported": ImportedNumber.objects.filter(
             project=project, phone_number=phone, gone_at=None
@@ -408,6 +408,7 @@ def also_at(project: int, phone: str) -> dict[str, Any]:
         ).first(),
         "orders": list(
             HostingOrder.objects.filter(project=project, numbers__phone_number=phone)
+            .exclude(pk=but)
             .select_related("item")
             .defer("payload", "item__search")
             .order_by("-pk")[:10]

@@ -52,7 +52,7 @@ def _context(row: Any) -> dict[str, Any]:
         "steps": page.steps_of(row),
         "failures": page_matrix.failures.grouped([known]),
         "events": page.events_of(order.project_id, row.phone_number),
-        "also": page.also_at(order.project_id, row.phone_number),
+        "also": page.also_at(order.project_id, row.phone_number, but=order.pk),
         "beyond": wire.undocumented(row.payload, payloads_hosting.HostingOrderNumber),
         "reading": work_page.reading_of(row.mark, read_at),
         "token": work_page.token_of(row.mark),

@@ -184,7 +184,7 @@ def _tokens() -> list[Check]:
         left = clients.token_seconds_left(project)
         said = "none yet; one is fetched with the next call"
         if left is not None:
-            said = f"good for {words.count_text(max(1, round(left / 60)), 'minute')} yet"
+            said = f"good for {words.count_text(max(1, round(left / 60)), 'more minute')}"
         found.append(Check(f"Access token of {project.name}", said))
     return found or [Check("Sinch projects", "none is connected", WARNING)]
 

@@ -46,7 +46,7 @@ def note(project: int, call: CallRecord) -> None:
             path=_ID.sub("…", call.path)[:120],
             status=call.status,
             milliseconds=min(round(call.seconds * 1000), 2_000_000_000),
-            error=(call.error or "")[:200],
+            error=_in_words(call.error or "")[:200],
         )
     )
     if _writer is None or not _writer.is_alive():
@@ -56,6 +56,13 @@ def note(project: int, call: CallRecord) -> None:
                 _writer.start()
                 atexit.register(flush)
     _wake.set()
+
+
+def _in_words(error: str) -> str:
+    """Return "Not found" for "SinchNotFound", and "Unavailable, no connection" likewise."""
+    kind, _, reason = error.partition(" ")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.removeprefix("Sinch")).capitalize()
+    return ", ".join(filter(None, (words, reason)))
 
 
 def flush() -> int:

@@ -1,6 +1,7 @@
 """Drafts of either kind: what staff are still typing, and how one becomes an order."""
 
 import uuid
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -60,9 +61,9 @@ class CreateHandler(Handler):
 
     drafts: ClassVar[type[Draft]]
 
+    @abstractmethod
     def looked_up_by(self, operation: Operation) -> str:
         """Return what a lost order is looked up by: `reference HVD-1`."""
-        raise NotImplementedError
 
     def failed(self, operation: Operation) -> None:
         """Open the draft again, unless the order may have been made all the same.

@@ -327,6 +327,7 @@ def test_one_number_of_an_order_is_read_by_itself(
     order = read_order(under_way)
     row = order.numbers.get(phone_number=PHONES[3])
     page = agent_client.get(row.get_absolute_url()).content.decode()
+    assert "Nowhere else in this desk" in page
     token = page.split("live/?token=")[1].split('"')[0]
     live = reverse("hosting:number_live", args=[order.pk, PHONES[3][1:]])
     assert agent_client.get(live, {"token": token}).status_code == 204

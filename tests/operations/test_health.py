@@ -179,7 +179,7 @@ def test_calls_are_logged_without_ids_and_told(kept, quiet, mara):
     assert check("Calls that failed at Sinch").found == "4, 67%"
     assert check("Sinch asked us to slow down (429)").found == "1 time"
     page = mara.get(reverse("health")).content.decode()
-    assert "no connection" in page
+    assert "Unavailable, no connection" in page
     assert "12065550142" not in page
 
 
