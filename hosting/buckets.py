@@ -109,9 +109,9 @@ def _failed(case: Case) -> list[Failure]:
     causes: dict[str, failures.Cause] = {}
     waiting: list[Failure] = []
     for number in facts.numbers:
-        if facts.is_settled(number.fact) or number.phone_number in facts.migrated:
-            continue
         found = [f for f in failures.failures_of(number) if f.cause.key != failures.HELD.key]
+        if not found or number.phone_number in facts.migrated or facts.is_settled(number.fact):
+            continue
         open_ones = [f for f in found if not _still_waits(case, number, f)]
         waiting += [f for f in found if f not in open_ones]
         if open_ones:

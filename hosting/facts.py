@@ -23,7 +23,7 @@ FINISHED: Final = frozenset({COMPLETED, REJECTED})
 CONFIRMED: Final = "confirmed"  # a mark: the customer's word about a number held elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Number:
     """What the verdict needs of a number; steps, errors and codes are by our columns.
 
@@ -36,7 +36,7 @@ class Number:
     errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failure_codes: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def verdict(self) -> str:
         """failed, done or pending."""
         return wire.verdict_of(self.steps.values())
@@ -46,12 +46,14 @@ class Number:
         """The columns of the steps that failed."""
         return [step for step, state in self.steps.items() if state == wire.FAILED]
 
-    @property
+    @cached_property
     def is_held(self) -> bool:
         """Whether T-Mobile has it with another provider, in any state but done.
 
         The code says so in any of them, words alone only where the step failed.
         """
+        if not self.errors:
+            return False
         for step in wire.TMO:
             state, (code, said) = self.steps.get(step), self.errors.get(step, ("", ""))
             if state != wire.DONE and wire.is_held(code, said):
@@ -159,7 +161,7 @@ class Facts:
             return True
         return self.needs_signature and self.status in (DRAFT, SUBMITTED)
 
-    @property
+    @cached_property
     def held(self) -> list[Number]:
         """Numbers held at T-Mobile that no finished order has moved over."""
         return [n for n in self.numbers if n.is_held and n.phone_number not in self.migrated]
@@ -169,7 +171,7 @@ class Facts:
         """Those of them that an order still under way moves over."""
         return [n for n in self.held if n.phone_number in self.migrating]
 
-    @property
+    @cached_property
     def pending(self) -> list[Number]:
         """Numbers whose steps are still open."""
         return [n for n in self.numbers if n.verdict == "pending"]

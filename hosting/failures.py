@@ -236,7 +236,9 @@ def cause_of(step: str, code: str, said: str, failure_code: str = "") -> Cause:
 
 def failures_of(number: Number) -> list[Failure]:
     """Return the failed steps of a number with their causes; held ones even before they fail."""
-    found = []
+    found: list[Failure] = []
+    if not number.errors and number.verdict != "failed":
+        return found
     for step in STEP_WORDS:
         code, said = number.errors.get(step, ("", ""))
         told = number.failure_codes.get(step, "")

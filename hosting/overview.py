@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from hosting import facts, sync, sync_numbers, wire
@@ -134,12 +135,12 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
 
 def _want_orders(pair: Combination, listed: dict[str, dict[str, Any]], at: datetime) -> None:
     """Have read what differs from the mirror, and what the mirror has and no list shows."""
-    known = {
-        order.sinch_id: order
-        for order in HostingOrder.objects.filter(project=pair.project, sinch_id__in=listed).only(
-            "sinch_id", "state", "sinch_updated_at", "gone_at"
-        )
-    }
+    readings_of = Reading.objects.filter(
+        project=pair.project, kind=sync.ORDER_READER, resource_id=OuterRef("sinch_id")
+    )
+    orders = HostingOrder.objects.filter(project=pair.project, sinch_id__in=listed)
+    orders = orders.only("sinch_id", "state", "sinch_updated_at", "gone_at")
+    known = {order.sinch_id: order for order in orders.annotate(is_followed=Exists(readings_of))}
     wanted = [
         sinch_id
         for sinch_id, entry in listed.items()
@@ -160,10 +161,12 @@ def _want_orders(pair: Combination, listed: dict[str, dict[str, Any]], at: datet
     _want(pair.project, [*wanted, *missing])
 
 
-def _differs(order: HostingOrder, entry: dict[str, Any]) -> bool:
+def _differs(order: Any, entry: dict[str, Any]) -> bool:
+    """Tell whether a list says something else, or nobody has ever meant to read the order."""
     said = wire.read_order(entry)
     return (
         order.gone_at is not None
+        or not order.is_followed
         or order.state != said.state
         or order.sinch_updated_at != said.sinch_updated_at
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,12 @@ ANCHORS: Final = {
 
 def load(pk: int) -> Any:
     """Return the order with its item, owner, marks and mark in one statement. Raises Http404."""
+    return get_object_or_404(_loaded(), pk=pk)
+
+
+@cache
+def _loaded() -> QuerySet[Any]:
+    """Return what a page asks for; put together once, which takes longer than asking."""
     decided = (
         HostingMark.objects.filter(order=OuterRef("pk"))
         .order_by("pk")
@@ -63,7 +70,7 @@ def load(pk: int) -> Any:
     )
     moved = HostingNumber.objects.filter(order__follows=OuterRef("pk")).order_by()
     later = HostingOrder.objects.filter(follows=OuterRef("pk")).order_by("pk")
-    rows = with_mark(
+    return with_mark(
         HostingOrder.objects.select_related("item__assignee", "project", "follows__item")
         .defer(
             "project__key_secret",
@@ -81,7 +88,6 @@ def load(pk: int) -> Any:
             ),
         )
     )
-    return get_object_or_404(rows, pk=pk)
 
 
 def with_mark(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -101,7 +107,7 @@ def facts_of(order: Any) -> facts.Facts:
     item.project = order.project
     item.moved_rows = order.moved_rows
     item.mark_rows = [row for row in order.decided if row["ended"] is None]
-    return sync.facts_with(item, order, sync.rows_of(order), item.waiting_since)
+    return sync.facts_with(item, order, sync.numbers_of(order), item.waiting_since)
 
 
 # --- What is open, and what was decided ---------------------------------------------------------

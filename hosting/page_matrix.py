@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from hosting import failures
 from hosting.facts import Facts, Number
@@ -87,7 +88,8 @@ class Row:
     """A number with its cells; `failures` are told under it."""
 
     number: Number
-    verdict: str
+    text: str
+    url: str
     cells: SafeString
     failures: tuple[Failure, ...] = ()
     is_moved: bool = False
@@ -159,8 +161,11 @@ def cell(state: str) -> SafeString:
     )
 
 
-def matrix_of(facts: Facts, look: Look) -> Matrix:
-    """Return the numbers of an order as somebody wants to see them; no statement."""
+def matrix_of(facts: Facts, look: Look, order: int) -> Matrix:
+    """Return the numbers of an order as somebody wants to see them; no statement.
+
+    `order` is the key of the order, for the addresses of its numbers.
+    """
     judged = [(number, number.verdict) for number in facts.numbers]
     counts = Counter(verdict for _, verdict in judged)
     found = [(number, verdict) for number, verdict in judged if look.wants(number, verdict)]
@@ -169,12 +174,13 @@ def matrix_of(facts: Facts, look: Look) -> Matrix:
     else:
         found.sort(key=lambda pair: _WORST[pair[1]])
     shown = found if look.every else found[:FIRST_ROWS]
+    address = reverse("hosting:number", args=[order, "0"]).rsplit("0", 1)
     settled = [n for n, _ in judged if n.phone_number not in facts.migrated]
     return Matrix(
         look=look,
         total=len(judged),
         counts=counts,
-        rows=[row_of(number, verdict, facts) for number, verdict in shown],
+        rows=[row_of(number, verdict, facts, address) for number, verdict in shown],
         matching=len(found),
         groups=failures.grouped(settled),
         by_step=[
@@ -188,12 +194,22 @@ def matrix_of(facts: Facts, look: Look) -> Matrix:
     )
 
 
-def row_of(number: Number, verdict: str, facts: Facts) -> Row:
-    """Return the row of one number."""
-    cells = mark_safe("".join(cell(number.steps.get(column, "")) for column in COLUMNS))  # noqa: S308 - made of escaped cells
+def row_of(number: Number, verdict: str, facts: Facts, address: Sequence[str]) -> Row:
+    """Return the row of one number; `address` is what stands around its digits."""
     moved = number.phone_number in facts.migrated
-    found = () if moved or verdict == "done" else tuple(failures.failures_of(number))
-    return Row(number, verdict, cells, found, moved)
+    return Row(
+        number,
+        words.phone_text(number.phone_number),
+        number.phone_number.lstrip("+").join(address),
+        _cells(tuple(number.steps.get(column, "") for column in COLUMNS)),
+        () if moved or verdict == "done" else tuple(failures.failures_of(number)),
+        moved,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _cells(states: tuple[str, ...]) -> SafeString:
+    return format_html_join("", "{}", ((cell(state),) for state in states))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import OuterRef, QuerySet
-from django.db.models.functions import JSONObject
+from django.db.models import Case, JSONField, OuterRef, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, JSONObject, NullIf
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -450,7 +450,7 @@ def _item_of(pk: int) -> Any:
 
 
 def facts_with(
-    item: Any, order: HostingOrder, rows: Mapping[str, Row], progress_at: datetime
+    item: Any, order: HostingOrder, numbers: Iterable[facts.Number], progress_at: datetime
 ) -> facts.Facts:
     """Return the facts of an order from what was loaded; `item` has its writes and marks."""
     moved = getattr(item, "moved_rows", [])
@@ -470,9 +470,7 @@ def facts_with(
         default_zone=item.project.default_port_time_zone,
         days_off=frozenset(item.project.extra_days_off),
         gone_at=order.gone_at,
-        numbers=tuple(
-            number_facts(phone, row.payload, row.since, row.codes) for phone, row in rows.items()
-        ),
+        numbers=tuple(numbers),
         writes=[
             verdicts.Write(
                 kind=row["kind"],
@@ -505,6 +503,33 @@ def number_facts(
     return facts.Number(phone, steps.steps, since, steps.errors, codes)
 
 
+def numbers_of(order: HostingOrder) -> list[facts.Number]:
+    """Return the numbers of an order from their columns; one statement.
+
+    The JSON of a number is read only where it tells of an error.
+    """
+    columns = tuple(STEPS.values())
+    rows = (
+        order.numbers.order_by("position")
+        .alias(said=Cast("payload", TextField()))
+        .annotate(
+            told=Case(When(said__contains='"error', then="payload")),
+            codes=NullIf("failure_codes", Value({}, JSONField())),
+        )
+        .values_list("phone_number", "status_since", "codes", "told", *columns)
+    )
+    return [
+        facts.Number(
+            phone,
+            dict(zip(columns, states, strict=True)),
+            since,
+            wire.read_steps(told).errors if told else {},
+            codes or {},
+        )
+        for phone, since, codes, told, *states in rows
+    ]
+
+
 def _store_item(
     item: Any,
     order: HostingOrder,
@@ -514,7 +539,8 @@ def _store_item(
     is_visible: bool = False,
 ) -> bool:
     """Write what the lists show of an order; `is_visible` when more than that has changed."""
-    known = facts_with(item, order, rows, progress_at or item.waiting_since)
+    numbers = [number_facts(phone, r.payload, r.since, r.codes) for phone, r in rows.items()]
+    known = facts_with(item, order, numbers, progress_at or item.waiting_since)
     verdict = buckets.work_out(known, timezone.now())
     parts = Counter(
         "done" if n.phone_number in known.migrated else _PARTS[n.verdict] for n in known.numbers
@@ -566,7 +592,7 @@ def _words(item: WorkItem, order: HostingOrder, values: Mapping[str, Any]) -> st
 def facts_of(order: HostingOrder) -> facts.Facts:
     """Return what the bucket of an order depends on, as the rows say now."""
     item = _item_of(order.item_id)
-    return facts_with(item, order, rows_of(order), item.waiting_since)
+    return facts_with(item, order, numbers_of(order), item.waiting_since)
 
 
 def recompute(order: HostingOrder) -> bool:

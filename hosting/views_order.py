@@ -36,7 +36,7 @@ def order_context(request: HtmxHttpRequest, order: Any, user: User) -> dict[str,
     every_entry = request.GET.get("timeline") == "all"
     entries, more_entries = work_page.timeline_of(order.item_id, show, every_entry)
     sends = user.has_perm(MAY_SEND)
-    matrix = page_matrix.matrix_of(known, look)
+    matrix = page_matrix.matrix_of(known, look, order.pk)
     held = page.held_of(order, known)
     return {
         "order": order,

@@ -3,6 +3,7 @@
 import datetime
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -80,6 +81,12 @@ def load(pk: int) -> PortInOrder:
 
     Raises Http404. The payload is not loaded; `first_number` is the first entry of it.
     """
+    return get_object_or_404(_loaded(), pk=pk)
+
+
+@cache
+def _loaded() -> QuerySet[Any]:
+    """Return what a page asks for; put together once, which takes longer than asking."""
     notes = (
         OrderNote.objects.filter(order=OuterRef("pk"))
         .order_by("created_at", "pk")
@@ -95,7 +102,7 @@ def load(pk: int) -> PortInOrder:
             )
         )
     )
-    found = with_mark(
+    return with_mark(
         PortInOrder.objects.select_related("item__assignee", "project")
         .defer("payload", "project__key_secret", "item__search")
         .annotate(
@@ -107,7 +114,6 @@ def load(pk: int) -> PortInOrder:
             **page_marks.columns(),
         )
     )
-    return get_object_or_404(found, pk=pk)
 
 
 # --- Parts ----------------------------------------------------------------------------------

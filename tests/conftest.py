@@ -275,3 +275,34 @@ def hosting_client(project: "SinchProject", porting_client: "PortingClient") -> 
     from portal.accounts import clients
 
     return clients.hosting_client(project)
+
+
+@pytest.fixture
+def work_off() -> Callable[[], None]:
+    """Carry out every write, delivery and reading that is due now."""
+    from portal.operations import readings, runner
+    from webhooks import dispatch
+
+    def run() -> None:
+        while runner.run_one() or dispatch.process_some() or readings.run_one():
+            pass
+
+    return run
+
+
+@pytest.fixture
+def settle(work_off: Callable[[], None]) -> Callable[[], None]:
+    """Carry out everything to its end, without waiting for the pauses between two looks."""
+    from django.utils import timezone
+
+    from portal.operations.models import Operation
+
+    def run() -> None:
+        for _ in range(30):
+            work_off()
+            waiting = Operation.objects.filter(next_try_at__isnull=False)
+            if not waiting.update(next_try_at=timezone.now()):
+                return
+        raise AssertionError("an operation does not come to its end")
+
+    return run

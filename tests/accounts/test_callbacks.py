@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from portal.accounts import callbacks
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
-from portal.operations import readings, runner
 from portal.operations.models import Operation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hosting_client")]
@@ -27,23 +26,13 @@ def mara(make_agent) -> Client:
 
 
 @pytest.fixture
-def ours(project, sandbox) -> CallbackSecret:
+def ours(project, sandbox, settle) -> CallbackSecret:
     """A secret that this desk made and Sinch signs with."""
     secret = CallbackSecret.make(project)
     callbacks.set_at_sinch(secret, by=None)
-    work_off()
+    settle()
     assert sandbox.state.hosting.secret == secret.secret
     return secret
-
-
-def work_off() -> None:
-    """Do every write and reading there is, the looks after a lost answer at once."""
-    for _ in range(20):
-        while runner.run_one() or readings.run_one():
-            pass
-        waiting = Operation.objects.filter(next_try_at__isnull=False)
-        if not waiting.update(next_try_at=timezone.now()):
-            return
 
 
 def url(name: str, project: SinchProject, *more: int) -> str:
@@ -59,9 +48,9 @@ def valid(project: SinchProject) -> list[CallbackSecret]:
     return list(callbacks.valid_secrets(project))
 
 
-def test_the_secret_at_sinch_is_read_and_shown_as_dots(mara, project, ours, sandbox):
+def test_the_secret_at_sinch_is_read_and_shown_as_dots(mara, project, ours, sandbox, settle):
     assert mara.post(url("read_callbacks", project)).status_code == 302
-    work_off()
+    settle()
     project.refresh_from_db()
     assert project.callback_secret_hash == ours.secret_hash
     assert sandbox.state.calls["GetCallbackConfiguration"] >= 1
@@ -72,12 +61,12 @@ def test_the_secret_at_sinch_is_read_and_shown_as_dots(mara, project, ours, sand
 
 @pytest.mark.parametrize("fault", ["", "drop_after", "drop_before", "500"])
 def test_a_new_secret_is_set_at_sinch_and_the_old_one_accepted_a_while(
-    fault, mara, project, ours, sandbox
+    fault, mara, project, ours, sandbox, settle
 ):
     if fault:
         sandbox.faults.add(fault, "UpdateCallbackConfiguration")
     assert mara.post(url("make_secret", project)).status_code == 302
-    work_off()
+    settle()
     new, old = valid(project)
     assert sandbox.state.hosting.secret == new.secret != old.secret
     assert old == ours
@@ -89,19 +78,21 @@ def test_a_new_secret_is_set_at_sinch_and_the_old_one_accepted_a_while(
     assert list(sandbox.violations) == []
 
 
-def test_a_refused_secret_is_told_and_the_present_one_stays(mara, project, ours, sandbox):
+def test_a_refused_secret_is_told_and_the_present_one_stays(mara, project, ours, sandbox, settle):
     sandbox.faults.add("status", "UpdateCallbackConfiguration", status=400)
     mara.post(url("make_secret", project))
-    work_off()
+    settle()
     assert sandbox.state.hosting.secret == ours.secret
     assert ours in valid(project)
     assert "refused" in settings(mara, project).lower()
 
 
-def test_a_secret_of_somebody_else_is_told_and_accepted_on_request(mara, project, ours, sandbox):
+def test_a_secret_of_somebody_else_is_told_and_accepted_on_request(
+    mara, project, ours, sandbox, settle
+):
     sandbox.state.hosting.secret = OF_SOMEBODY
     mara.post(url("read_callbacks", project))
-    work_off()
+    settle()
     assert [secret.secret for secret in valid(project)] == [ours.secret]
     assert "Accept the secret at Sinch" in settings(mara, project)
     assert mara.post(url("take_secret", project)).status_code == 302
@@ -116,22 +107,24 @@ def test_a_secret_is_shown_once_and_the_look_is_logged(mara, project, ours):
     assert ours.secret not in settings(mara, project)
 
 
-def test_the_secret_that_sinch_signs_with_cannot_be_ended_an_old_one_can(mara, project, ours):
-    work_off()
+def test_the_secret_that_sinch_signs_with_cannot_be_ended_an_old_one_can(
+    mara, project, ours, settle
+):
+    settle()
     mara.post(url("end_secret", project, ours.pk))
     assert valid(project) == [ours]
     mara.post(url("make_secret", project))
-    work_off()
+    settle()
     mara.post(url("end_secret", project, ours.pk))
     assert ours not in valid(project)
     # A second click changes nothing.
     assert mara.post(url("end_secret", project, ours.pk)).status_code == 302
 
 
-def test_no_more_than_three_secrets_are_valid_at_once(mara, project, ours):
+def test_no_more_than_three_secrets_are_valid_at_once(mara, project, ours, settle):
     for _ in range(3):
         mara.post(url("make_secret", project))
-        work_off()
+        settle()
     assert len(valid(project)) == 3
 
 

@@ -248,15 +248,6 @@ def read(project, porting_client):
     return run
 
 
-@pytest.fixture
-def work_off(porting_client):
-    def run() -> None:
-        while runner.run_one() or readings.run_one():
-            pass
-
-    return run
-
-
 def form_of(html: str, form_id: str) -> dict[str, str]:
     """Return the hidden fields of one of the two forms."""
     part = html[html.index(f'id="{form_id}"') :]

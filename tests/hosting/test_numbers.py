@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from hosting import moves
 from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
@@ -268,3 +269,19 @@ def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agen
     overview.want_walks(project)
     work_off()
     assert HostingOrder.objects.get().state == "COMPLETED"
+
+
+def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
+    project, sandbox, work_off, hosting_client
+):
+    """A row can be there without a reading of it; its numbers would never come."""
+    from hosting import overview, sync
+    from hosting.models import HostingOrder
+
+    made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
+    sync.store_reading(project, hosting_client.get_hosting_order(made.id), timezone.now())
+    order = HostingOrder.objects.get()
+    assert (order.numbers.count(), order.numbers_read_at) == (0, None)
+    overview.want_walks(project)
+    work_off()
+    assert order.numbers.get().phone_number == PHONE

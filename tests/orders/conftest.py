@@ -54,34 +54,3 @@ def order_json() -> Callable[..., dict[str, Any]]:
         }
 
     return make
-
-
-@pytest.fixture
-def work_off() -> Callable[[], None]:
-    """Carry out every operation and reading that is due now."""
-    # Settings are not named yet when pytest reads this file.
-    from portal.operations import readings, runner
-
-    def run() -> None:
-        while runner.run_one() or readings.run_one():
-            pass
-
-    return run
-
-
-@pytest.fixture
-def settle(work_off: Callable[[], None]) -> Callable[[], None]:
-    """Carry out everything to its end, without waiting for the pauses between two looks."""
-    from django.utils import timezone
-
-    from portal.operations.models import Operation
-
-    def run() -> None:
-        for _ in range(20):
-            work_off()
-            waiting = Operation.objects.filter(next_try_at__isnull=False)
-            if not waiting.update(next_try_at=timezone.now()):
-                return
-        raise AssertionError("an operation does not come to its end")
-
-    return run
