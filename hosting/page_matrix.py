@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -85,26 +85,18 @@ class Look:
 
 @dataclass(frozen=True)
 class Row:
-    """A number with its cells; `failures` are told under it."""
+    """A number with its cells; `causes` are told under the last of `alike` neighbours.
+
+    A cause comes with the steps it stopped and Sinch's words.
+    """
 
     number: Number
     text: str
     url: str
     cells: SafeString
-    failures: tuple[Failure, ...] = ()
+    causes: tuple[tuple[Cause, tuple[str, ...], tuple[str, ...]], ...] = ()
     is_moved: bool = False
-
-    @property
-    def causes(self) -> list[tuple[Cause, list[str], list[str]]]:
-        """Each cause with the steps it stopped and Sinch's words."""
-        found: dict[str, tuple[Cause, list[str], list[str]]] = {}
-        for failure in self.failures:
-            _, steps, said = found.setdefault(failure.cause.key, (failure.cause, [], []))
-            steps.append(failure.step_words)
-            text = " ".join(filter(None, (failure.code, failure.said)))
-            if text and text not in said:
-                said.append(text)
-        return list(found.values())
+    alike: int = 1
 
 
 @dataclass
@@ -172,7 +164,7 @@ def matrix_of(facts: Facts, look: Look, order: int) -> Matrix:
     if look.sort == "number":
         found.sort(key=lambda pair: pair[0].phone_number)
     else:
-        found.sort(key=lambda pair: _WORST[pair[1]])
+        found.sort(key=lambda pair: (_WORST[pair[1]], _troubles(pair[0])))
     shown = found if look.every else found[:FIRST_ROWS]
     address = reverse("hosting:number", args=[order, "0"]).rsplit("0", 1)
     settled = [n for n, _ in judged if n.phone_number not in facts.migrated]
@@ -180,7 +172,7 @@ def matrix_of(facts: Facts, look: Look, order: int) -> Matrix:
         look=look,
         total=len(judged),
         counts=counts,
-        rows=[row_of(number, verdict, facts, address) for number, verdict in shown],
+        rows=_told_once([row_of(number, verdict, facts, address) for number, verdict in shown]),
         matching=len(found),
         groups=failures.grouped(settled),
         by_step=[
@@ -202,9 +194,41 @@ def row_of(number: Number, verdict: str, facts: Facts, address: Sequence[str]) -
         words.phone_text(number.phone_number),
         number.phone_number.lstrip("+").join(address),
         _cells(tuple(number.steps.get(column, "") for column in COLUMNS)),
-        () if moved or verdict == "done" else tuple(failures.failures_of(number)),
+        () if moved or verdict == "done" else causes_of(failures.failures_of(number)),
         moved,
     )
+
+
+def causes_of(
+    found: Sequence[Failure],
+) -> tuple[tuple[Cause, tuple[str, ...], tuple[str, ...]], ...]:
+    """Return each cause of a number's failures with the steps it stopped and Sinch's words."""
+    causes: dict[str, tuple[Cause, list[str], list[str]]] = {}
+    for failure in found:
+        _, steps, said = causes.setdefault(failure.cause.key, (failure.cause, [], []))
+        steps.append(failure.step_words)
+        text = " ".join(filter(None, (failure.code, failure.said)))
+        if text and text not in said:
+            said.append(text)
+    return tuple((cause, tuple(steps), tuple(said)) for cause, steps, said in causes.values())
+
+
+def _troubles(number: Number) -> list[tuple[int, str, str]]:
+    """Return what brings numbers together that failed alike, the most serious first."""
+    found = failures.failures_of(number)
+    return sorted((failures.rank_of(f.cause), f.cause.key, f.step) for f in found)
+
+
+def _told_once(rows: list[Row]) -> list[Row]:
+    """Return the rows; what neighbours have in common is told under the last of them."""
+    found: list[Row] = []
+    for row in rows:
+        last = found[-1] if found else None
+        if last and row.causes and row.causes == last.causes and row.is_moved == last.is_moved:
+            found[-1] = replace(last, causes=())
+            row = replace(row, alike=last.alike + 1)
+        found.append(row)
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -119,6 +119,23 @@ def test_a_number_held_at_t_mobile_is_moved_by_an_order_of_its_own(
     assert sandbox.hosting.orders() == [under_way]
 
 
+def test_neighbours_that_failed_alike_are_told_once(under_way, sandbox, read_order, agent_client):
+    broken = {"step": "campaignProvisioning", **FAILED}
+    sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[4:9], **broken})
+    held(sandbox, under_way, PHONES[6])
+    order = read_order(under_way)
+    numbers = reverse("hosting:numbers", args=[order.pk])
+    page = agent_client.get(numbers, headers={"HX-Request": "true"}).content.decode()
+    alike = [PHONES[n] for n in (4, 5, 7, 8)]
+    places = [page.index(f"{phone[2:5]} {phone[5:8]} {phone[8:]}") for phone in alike]
+    told = page.index("the 4 numbers above alike")
+    assert places == sorted(places)
+    assert places[-1] < told
+    # The one with a trouble of its own says both.
+    assert page.count("10DLC campaign link;") == 1
+    assert page.count('<tr class="cause">') == 3
+
+
 def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
     sandbox, read_order, agent_client, django_assert_max_num_queries, project
 ):
@@ -140,7 +157,7 @@ def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
             project, dict(payload), timezone.now(), numbers=numbers, report=report, cause="Again"
         )
     agent_client.get(order.get_absolute_url())
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(8):
         page = agent_client.get(order.get_absolute_url())
     assert page.status_code == 200
     numbers = reverse("hosting:numbers", args=[order.pk])
