@@ -11,7 +11,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from hosting import actions, buckets, facts, sync
+from hosting import actions, buckets, facts, standing, sync
 from hosting.models import HostingDraft, HostingMark, HostingOrder
 from portal import words
 from portal.accounts.models import User
@@ -33,7 +33,7 @@ def _locked(order: HostingOrder) -> HostingOrder:
 
 def _reason(order: HostingOrder, code: str, seen: str) -> Reason:
     """Return the reason that somebody has seen, as it is now. Raises NotPossible."""
-    for reason in buckets.work_out(sync.facts_of(order), timezone.now()).reasons:
+    for reason in buckets.work_out(standing.facts_of(order), timezone.now()).reasons:
         if reason.code == code and reason.facts and marks.digest(reason.facts) == seen:
             return reason
     raise NotPossible(CHANGED)
@@ -54,7 +54,7 @@ def settle(order: HostingOrder, code: str, seen: str, text: str, *, by: User) ->
         reason = _reason(order, code, seen)
         _keep(order, HostingMark.Kind.SETTLED, code, reason.facts, text, by)
         _tell(order, f"{reason.text}: settled, “{text}”", by)
-        sync.recompute(order)
+        standing.recompute(order)
 
 
 def ask(order: HostingOrder, code: str, seen: str, *, by: User) -> None:
@@ -76,7 +76,7 @@ def ask(order: HostingOrder, code: str, seen: str, *, by: User) -> None:
         _keep(order, HostingMark.Kind.ASKED, code, reason.facts, "", by)
         whom = {"H2": "Sinch support", "H7": "Sinch support", "H5": "Signer"}.get(code, "Customer")
         _tell(order, f"{whom} asked about: {reason.text}", by)
-        sync.recompute(order)
+        standing.recompute(order)
 
 
 def take_back(order: HostingOrder, mark_pk: int, *, by: User) -> None:
@@ -91,7 +91,7 @@ def take_back(order: HostingOrder, mark_pk: int, *, by: User) -> None:
         )
         same.update(ended_at=timezone.now())
         _tell(order, f"Open again: “{mark.text}”" if mark.text else "Open again", by)
-        sync.recompute(order)
+        standing.recompute(order)
 
 
 # --- Numbers held at T-Mobile -------------------------------------------------------------------
@@ -111,7 +111,7 @@ def confirm_left(
         raise NotSendable("The day lies ahead; when did they confirm it?")
     with transaction.atomic():
         order = _locked(order)
-        known = sync.facts_of(order)
+        known = standing.facts_of(order)
         keys = [number.held_fact for number in known.held]
         if not keys or marks.digest(keys) != seen:
             raise NotPossible(CHANGED)
@@ -119,7 +119,7 @@ def confirm_left(
         count = words.count_text(len(keys), "number")
         text = f"{said_by} confirmed on {words.day_text(on)} that {count} left the other provider"
         _tell(order, text, by)
-        sync.recompute(order)
+        standing.recompute(order)
 
 
 def migration_draft(order: HostingOrder, seen: str, *, by: User) -> HostingDraft:
@@ -129,7 +129,7 @@ def migration_draft(order: HostingOrder, seen: str, *, by: User) -> HostingDraft
     """
     with transaction.atomic():
         order = _locked(order)
-        known = sync.facts_of(order)
+        known = standing.facts_of(order)
         held = [n for n in known.held if n.phone_number not in known.migrating]
         if not held or marks.digest(number.held_fact for number in known.held) != seen:
             raise NotPossible(CHANGED)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from hosting import sync, wire
+from hosting import standing, sync, wire
 from hosting.models import HostingDraft, HostingOrder, QualifiedNumber
 from portal.accounts import clients
 from portal.operations import readings, runner
@@ -180,7 +180,7 @@ class CreateHandler(drafts.CreateHandler):
     def _judge_followed(self, operation: Operation) -> None:
         followed = self._draft(operation).exclude(follows=None).values_list("follows", flat=True)
         for pk in followed:
-            sync.wake(pk)
+            standing.wake(pk)
 
     @staticmethod
     def _read_qualified(operation: Operation) -> None:

@@ -12,7 +12,7 @@ from django.db.models.functions import JSONObject
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from hosting import buckets, facts, sync, wire
+from hosting import buckets, facts, standing, sync, wire
 from hosting.failures import STEP_WORDS
 from hosting.models import (
     AppliedEvent,
@@ -23,10 +23,11 @@ from hosting.models import (
     QualifiedNumber,
 )
 from portal import words
+from portal.values import stored_moment
 from portal.work import clocks as shown_clocks
 from portal.work import marks
 from portal.work import page as work_page
-from portal.work.page import Fact, moment
+from portal.work.page import Fact
 
 KIND_WORDS: Final = {"IMPORT": "Import", "TYPE_TEXT_ENABLE": "Text-enable"}
 LOA_WORDS: Final = {"direct": "direct LOA", "reseller": "reseller LOA", "blanket": "blanket LOA"}
@@ -107,7 +108,7 @@ def facts_of(order: Any) -> facts.Facts:
     item.project = order.project
     item.moved_rows = order.moved_rows
     item.mark_rows = [row for row in order.decided if row["ended"] is None]
-    return sync.facts_with(item, order, sync.numbers_of(order), item.waiting_since)
+    return standing.facts_with(item, order, standing.numbers_of(order), item.waiting_since)
 
 
 # --- What is open, and what was decided ---------------------------------------------------------
@@ -198,7 +199,7 @@ def care_of(order: Any, known: facts.Facts) -> Care:
             text = f"{what}: “{row['text']}”" if row["text"] else what
             if not any(d.text == text for d in care.decided):
                 by = f"{row['first'] or ''} {row['last'] or ''}".strip() or row["login"] or ""
-                care.decided.append(Decided(row["pk"], text, by, moment(row["at"])))
+                care.decided.append(Decided(row["pk"], text, by, stored_moment(row["at"])))
     return care
 
 

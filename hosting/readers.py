@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from hosting import buckets, facts, sync, sync_numbers, wire
+from hosting import buckets, facts, standing, sync, sync_numbers, wire
 from hosting.models import HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.accounts import clients
 from portal.operations import readings
@@ -87,7 +87,7 @@ class OrderReader(readings.Reader):
             readings.count_missed(reading.pk)
         if stored.is_changed and stored.order.state == facts.COMPLETED:
             _want_numbers(stored.order.project_id, [str(wired["phoneNumber"]) for wired in numbers])
-        pause = buckets.pause_before_reading(sync.facts_of(stored.order), timezone.now())
+        pause = buckets.pause_before_reading(standing.facts_of(stored.order), timezone.now())
         return _spread(pause)
 
 

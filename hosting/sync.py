@@ -6,41 +6,31 @@ the numbers that differ and for nothing else. Imported and qualified numbers are
 `hosting.sync_numbers`.
 """
 
-import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import Case, JSONField, OuterRef, QuerySet, TextField, Value, When
-from django.db.models.functions import Cast, JSONObject, NullIf
+from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
-from hosting import buckets, changes, facts, wire
+from hosting import changes, facts, standing, wire
 from hosting.models import (
     STEPS,
     Combination,
-    HostingMark,
     HostingNumber,
     HostingOrder,
     ImportedNumber,
     QualifiedNumber,
-    Verdict,
 )
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.operations import readings
 from portal.operations.models import Operation
-from portal.work import items, verdicts
+from portal.work import items
 from portal.work.items import Event
-from portal.work.marks import Mark
 from portal.work.models import WorkItem
-
-log = logging.getLogger(__name__)
 
 ORDER_READER, ORDER_NUMBER_READER, IMPORTED_READER, QUALIFIED_READER = (
     "hosting_order",
@@ -66,8 +56,6 @@ STEP_OF_EVENT = {
     "LINK_TO_10DLC_CAMPAIGN": "campaign",
     "UNLINK_TO_10DLC_CAMPAIGN": "campaign",
 }
-MOST_WRITES = 50
-BROKEN_PAUSE = timedelta(hours=1)  # before a bucket that could not be worked out is tried again
 _STEP_COLUMNS = (*STEPS.values(), "verdict", "payload", "status_since")
 
 
@@ -168,37 +156,13 @@ def _wait_for_births(project: SinchProject, sinch_id: str) -> None:
         )
 
 
-@dataclass
-class Row:
-    """One number of an order as it is stored."""
-
-    position: int
-    payload: Mapping[str, Any]
-    since: datetime
-    codes: Mapping[str, str] = field(default_factory=dict)
-    read_at: datetime | None = None  # when it was read by itself
-
-    @property
-    def steps(self) -> wire.StepFacts:
-        """Its steps."""
-        return wire.read_steps(self.payload)
-
-
-def rows_of(order: HostingOrder) -> dict[str, Row]:
-    """Return the numbers of an order as they are stored, in their order; one statement."""
-    rows = order.numbers.order_by("position").values_list(
-        "phone_number", "position", "payload", "status_since", "failure_codes", "read_at"
-    )
-    return {phone: Row(*rest) for phone, *rest in rows}
-
-
 def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder | None) -> Stored:
     is_newer = reading.fetched_at > order.fetched_at
     merged = reading.merged(order.payload, is_newer=is_newer)
     updates: dict[str, Any] = {"fetched_at": reading.fetched_at} if is_newer else {}
     if follows is not None and order.follows_id is None:
         updates["follows"] = follows
-    rows = rows_of(order)
+    rows = standing.rows_of(order)
     entries = reading.entries if is_newer or not rows else None
     if reading.numbers is None and rows:
         entries = None  # what was sent is known long since
@@ -212,7 +176,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
         _update(order, updates)
         return Stored(order)
     old, new = wire.read_order(order.payload), wire.read_order(merged)
-    item = _item_of(order.item_id)
+    item = standing.item_of(order.item_id)
     if report_changed:
         updates |= {"report": report, "report_since": reading.fetched_at}
     if returned:
@@ -236,7 +200,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
     if (old.service_plan_id, old.campaign_id) != (new.service_plan_id, new.campaign_id):
         remember_pair(order.project_id, new.service_plan_id, new.campaign_id)
     moved = old.state != new.state or now is not None or report_changed
-    _store_item(
+    standing.store_item(
         item,
         order,
         rows if now is None else now,
@@ -244,7 +208,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
         is_visible=True,
     )
     if order.follows_id:
-        wake(order.follows_id)
+        standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events))
 
 
@@ -274,7 +238,7 @@ def _store_new(reading: _Reading, follows: HostingOrder | None, cause: str) -> S
         follows=follows,
         **{name: getattr(new, name) for name in wire.ORDER_COLUMNS},
     )
-    _store_item(item, order, rows, progress_at=item.waiting_since)
+    standing.store_item(item, order, rows, progress_at=item.waiting_since)
     order.item = item
     order.save(force_insert=True)
     _store_numbers(order, {}, rows)
@@ -283,7 +247,7 @@ def _store_new(reading: _Reading, follows: HostingOrder | None, cause: str) -> S
     if reading.sent is None and not _is_being_made_here(reading.project, new):
         events.append(changes.found_elsewhere(new, len(rows), cause))
     if follows is not None:
-        wake(follows.pk)
+        standing.wake(follows.pk)
     return Stored(order, is_new=True, is_changed=True, told=items.tell(item, events))
 
 
@@ -308,19 +272,19 @@ def _update(order: HostingOrder, values: dict[str, Any]) -> None:
 
 
 def _next_rows(
-    rows: Mapping[str, Row], entries: Sequence[Mapping[str, Any]] | None, read_at: datetime
-) -> dict[str, Row] | None:
+    rows: Mapping[str, standing.Row], entries: Sequence[Mapping[str, Any]] | None, read_at: datetime
+) -> dict[str, standing.Row] | None:
     """Return the numbers as they are to be stored; None when nothing differs."""
     if entries is None:
         return None
-    found: dict[str, Row] = {}
+    found: dict[str, standing.Row] = {}
     top = max((row.position for row in rows.values()), default=-1)
     for entry in entries:
         phone = wire.phone_of(entry)
         was = rows.get(phone)
         if was is None:
             top += 1
-            found[phone] = Row(top, dict(entry), read_at)
+            found[phone] = standing.Row(top, dict(entry), read_at)
         elif was.payload == entry or (was.read_at and was.read_at >= read_at):
             found[phone] = was
         else:
@@ -329,7 +293,7 @@ def _next_rows(
     return None if is_same else found
 
 
-def _read_again(was: Row, entry: Mapping[str, Any], at: datetime) -> Row:
+def _read_again(was: standing.Row, entry: Mapping[str, Any], at: datetime) -> standing.Row:
     """Return a number as it is now; as long as the same steps have failed, `since` stands."""
     new = replace(was, payload=dict(entry), since=at)
     return replace(new, since=was.since) if was.steps.standing == new.steps.standing else new
@@ -345,7 +309,7 @@ def store_number(
     """
     with transaction.atomic(savepoint=False):
         order = HostingOrder.objects.select_for_update().order_by().get(pk=order_pk)
-        rows = rows_of(order)
+        rows = standing.rows_of(order)
         phone = wire.phone_of(payload)
         was = rows.get(phone)
         if was is None:
@@ -367,13 +331,15 @@ def store_number(
             read_at=fetched_at,
             cause=cause,
         )
-        item = _item_of(order.item_id)
-        _store_item(item, order, now, progress_at=timezone.now(), is_visible=True)
+        item = standing.item_of(order.item_id)
+        standing.store_item(item, order, now, progress_at=timezone.now(), is_visible=True)
         items.tell(item, events)
     return True
 
 
-def _store_numbers(order: HostingOrder, rows: Mapping[str, Row], now: Mapping[str, Row]) -> None:
+def _store_numbers(
+    order: HostingOrder, rows: Mapping[str, standing.Row], now: Mapping[str, standing.Row]
+) -> None:
     """Write the numbers that differ, delete the ones that are gone."""
     changed = []
     for phone, row in now.items():
@@ -404,224 +370,7 @@ def _store_numbers(order: HostingOrder, rows: Mapping[str, Row], now: Mapping[st
         HostingNumber.objects.filter(order=order, phone_number__in=gone).delete()
 
 
-# --- Facts, bucket and work item ----------------------------------------------------------------
-
-
-def _moment(value: str | None) -> datetime | None:
-    return parse_datetime(value) if value else None
-
-
-def _items() -> QuerySet[WorkItem]:
-    """Return work items with everything beside the numbers that a bucket depends on."""
-    order = OuterRef("target_pk")
-    writes = Operation.objects.filter(hosting_drafts__follows=order).order_by("-pk")
-    decided = HostingMark.objects.filter(order=order, ended_at=None).order_by("pk")
-    moved = HostingNumber.objects.filter(order__follows=order).order_by()
-    return (
-        WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING)
-        .select_related("project")
-        .defer("search", "project__key_secret")
-        .annotate(
-            write_rows=ArraySubquery(
-                writes.values(
-                    json=JSONObject(
-                        kind="kind",
-                        state="state",
-                        created="created_at",
-                        finished="finished_at",
-                        uncertain="uncertain_since",
-                        seen="seen_at",
-                        message="staff_message",
-                    )
-                )[:MOST_WRITES]
-            ),
-            mark_rows=ArraySubquery(
-                decided.values(json=JSONObject(kind="kind", reason="reason", fact="fact", at="at"))
-            ),
-            moved_rows=ArraySubquery(
-                moved.values(json=JSONObject(n="phone_number", v="verdict", s="order__state"))
-            ),
-        )
-    )
-
-
-def _item_of(pk: int) -> Any:
-    return _items().get(pk=pk)
-
-
-def facts_with(
-    item: Any, order: HostingOrder, numbers: Iterable[facts.Number], progress_at: datetime
-) -> facts.Facts:
-    """Return the facts of an order from what was loaded; `item` has its writes and marks."""
-    moved = getattr(item, "moved_rows", [])
-    return facts.Facts(
-        status=order.state,
-        progress_at=progress_at,
-        state_since=order.state_since,
-        order_type=order.order_type,
-        is_toll_free=order.is_toll_free,
-        signer=order.signer_name,
-        signer_email=order.signer_email,
-        scheduled_at=order.scheduled_at,
-        needs_signature=order.loa in (HostingOrder.Loa.DIRECT, HostingOrder.Loa.RESELLER),
-        manual=int(order.report.get("ongoingManualAction") or 0),
-        report_since=order.report_since,
-        is_read=order.numbers_read_at is not None,
-        default_zone=item.project.default_port_time_zone,
-        days_off=frozenset(item.project.extra_days_off),
-        gone_at=order.gone_at,
-        numbers=tuple(numbers),
-        writes=[
-            verdicts.Write(
-                kind=row["kind"],
-                state=row["state"],
-                created_at=_moment(row["created"]) or timezone.now(),
-                finished_at=_moment(row["finished"]),
-                uncertain_since=_moment(row["uncertain"]),
-                is_seen=row["seen"] is not None,
-                message=row["message"],
-            )
-            for row in getattr(item, "write_rows", [])
-        ],
-        marks=tuple(
-            Mark(row["kind"], row["reason"], row["fact"], at)
-            for row in getattr(item, "mark_rows", [])
-            if (at := _moment(row["at"]))
-        ),
-        migrated=frozenset(
-            row["n"] for row in moved if row["s"] == facts.COMPLETED and row["v"] == Verdict.DONE
-        ),
-        migrating=frozenset(row["n"] for row in moved if row["s"] not in facts.FINISHED),
-    )
-
-
-def number_facts(
-    phone: str, payload: Mapping[str, Any], since: datetime, codes: Mapping[str, str]
-) -> facts.Number:
-    """Return what the verdict needs of a number, from its JSON and the codes of callbacks."""
-    steps = wire.read_steps(payload)
-    return facts.Number(phone, steps.steps, since, steps.errors, codes)
-
-
-def numbers_of(order: HostingOrder) -> list[facts.Number]:
-    """Return the numbers of an order from their columns; one statement.
-
-    The JSON of a number is read only where it tells of an error.
-    """
-    columns = tuple(STEPS.values())
-    rows = (
-        order.numbers.order_by("position")
-        .alias(said=Cast("payload", TextField()))
-        .annotate(
-            told=Case(When(said__contains='"error', then="payload")),
-            codes=NullIf("failure_codes", Value({}, JSONField())),
-        )
-        .values_list("phone_number", "status_since", "codes", "told", *columns)
-    )
-    return [
-        facts.Number(
-            phone,
-            dict(zip(columns, states, strict=True)),
-            since,
-            wire.read_steps(told).errors if told else {},
-            codes or {},
-        )
-        for phone, since, codes, told, *states in rows
-    ]
-
-
-def _store_item(
-    item: Any,
-    order: HostingOrder,
-    rows: Mapping[str, Row],
-    *,
-    progress_at: datetime | None = None,
-    is_visible: bool = False,
-) -> bool:
-    """Write what the lists show of an order; `is_visible` when more than that has changed."""
-    numbers = [number_facts(phone, r.payload, r.since, r.codes) for phone, r in rows.items()]
-    known = facts_with(item, order, numbers, progress_at or item.waiting_since)
-    verdict = buckets.work_out(known, timezone.now())
-    parts = Counter(
-        "done" if n.phone_number in known.migrated else _PARTS[n.verdict] for n in known.numbers
-    )
-    day = None
-    if order.scheduled_at is not None:
-        day = order.scheduled_at.astimezone(known.time_zone).date()
-    values = {
-        "sinch_id": order.sinch_id,
-        "reference": order.display_name[:100],
-        "end_user": order.business_name,
-        "carriers": order.voice_carrier,
-        "status": order.state,
-        "live_count": parts["done"],
-        "counted": len(known.numbers),
-        "parts": [[tone, parts[tone]] for tone in ("done", "bad", "wait") if parts[tone]],
-        "requested_date": day,
-        "foc_date": day,
-        "waiting_since": known.progress_at,
-    }
-    is_saved = items.save_item(item, values | verdict.as_values(), _words(item, order, values))
-    if not is_saved and is_visible:
-        items.touch(item.pk)
-    return is_saved
-
-
-_PARTS = {"done": "done", "failed": "bad", "pending": "wait"}
-
-
-def _words(item: WorkItem, order: HostingOrder, values: Mapping[str, Any]) -> str | None:
-    """Return the text that search looks in; None when it is the same as before."""
-    same = all(
-        getattr(item, name) == values[name] for name in ("reference", "end_user", "carriers")
-    )
-    if item.pk is not None and same:
-        return None
-    found = (
-        order.sinch_id,
-        order.display_name,
-        order.business_name,
-        order.signer_name,
-        order.voice_carrier,
-        order.service_plan_id,
-        order.campaign_id,
-    )
-    return " ".join(filter(None, found))
-
-
-def facts_of(order: HostingOrder) -> facts.Facts:
-    """Return what the bucket of an order depends on, as the rows say now."""
-    item = _item_of(order.item_id)
-    return facts_with(item, order, numbers_of(order), item.waiting_since)
-
-
-def recompute(order: HostingOrder) -> bool:
-    """Work out the bucket again, as time has passed or something was decided; True if it moved."""
-    with transaction.atomic(savepoint=False):
-        locked = HostingOrder.objects.select_for_update().order_by().get(pk=order.pk)
-        return _store_item(_item_of(locked.item_id), locked, rows_of(locked))
-
-
-def wake(order_pk: int) -> None:
-    """Have the bucket of an order worked out at the next beat; its row is not touched here."""
-    WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING, target_pk=order_pk).update(
-        next_change_at=timezone.now()
-    )
-
-
-def recompute_due(now: datetime, limit: int = 200) -> int:
-    """Work out the buckets that time has moved; return how many were looked at."""
-    due = WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING, next_change_at__lte=now)
-    pks = list(due.order_by("next_change_at").values_list("target_pk", flat=True)[:limit])
-    for pk in pks:
-        try:
-            if order := HostingOrder.objects.filter(pk=pk).only("pk").first():
-                recompute(order)
-        except Exception:
-            # One that cannot be judged must not stop the clocks of all the others.
-            log.exception("The bucket of hosting order %s could not be worked out", pk)
-            due.filter(target_pk=pk).update(next_change_at=now + BROKEN_PAUSE)
-    return len(pks)
+# --- What else becomes of an order ---------------------------------------------------------------
 
 
 def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> None:
@@ -631,8 +380,8 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         if order is None or order.gone_at or order.fetched_at >= at:
             return
         _update(order, {"gone_at": at})
-        item = _item_of(order.item_id)
-        _store_item(item, order, rows_of(order), is_visible=True)
+        item = standing.item_of(order.item_id)
+        standing.store_item(item, order, standing.rows_of(order), is_visible=True)
         text = "Sinch does not know this order any more"
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
 
@@ -762,7 +511,12 @@ def _of_order_number(
             locked = HostingOrder.objects.select_for_update().order_by().get(pk=order.pk)
             rows = HostingNumber.objects.filter(order=locked)
             if _keep_code(rows, phone, step, code):
-                _store_item(_item_of(locked.item_id), locked, rows_of(locked), is_visible=True)
+                standing.store_item(
+                    standing.item_of(locked.item_id),
+                    locked,
+                    standing.rows_of(locked),
+                    is_visible=True,
+                )
     known = QualifiedNumber.objects.filter(project=project, phone_number=phone, gone_at=None)
     if event_type in ("OSR_UPDATE", "HOSTING_PROCESS") and known.exists():
         wishes[QUALIFIED_READER] = frozenset({phone})

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from hosting import overview, sync
+from hosting import overview, standing, sync
 from portal.accounts.models import SinchProject
 
 LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
@@ -32,7 +32,7 @@ def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
     looked_at, until = 0, time.monotonic() + LONGEST_RUN
     while time.monotonic() < until:
-        found = sync.recompute_due(timezone.now())
+        found = standing.recompute_due(timezone.now())
         looked_at += found
         if not found:
             break

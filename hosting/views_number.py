@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from hosting import page, page_matrix, sync, wire
+from hosting import page, page_matrix, standing, sync, wire
 from hosting.models import HostingNumber
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, wants_fragment
@@ -43,7 +43,9 @@ def _row(pk: int, digits: str) -> Any:
 
 def _context(row: Any) -> dict[str, Any]:
     order = row.order
-    known = sync.number_facts(row.phone_number, row.payload, row.status_since, row.failure_codes)
+    known = standing.number_facts(
+        row.phone_number, row.payload, row.status_since, row.failure_codes
+    )
     read_at = max(filter(None, (row.read_at, order.numbers_read_at)), default=None)
     return {
         "order": order,

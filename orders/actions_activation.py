@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orders import sync, wire
+from orders import standing, wire
 from orders.actions_order import NotPossible, NotSendable, locked, new_key, why_gone
 from orders.buckets import zone_named
 from orders.models import PortInNumber, PortInOrder
@@ -172,7 +172,7 @@ def _submit(
     )
     items.tell_staff_action(order.item, operation, f"Activation of {told} asked for", glyph="ready")
     # What is under way is not offered once more.
-    sync.recompute(order)
+    standing.recompute(order)
     return operation
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orders import letters, loa, papers, sync
+from orders import letters, loa, papers, standing, sync
 from orders.actions_activation import today_there
 from orders.actions_order import (
     NotPossible,
@@ -207,7 +207,7 @@ def save_checks(
         )
         items.touch(order.item_id)
         if kind != was_kind:
-            sync.recompute(order)
+            standing.recompute(order)
 
 
 def _tick(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from orders import buckets, marks, sync, wire
+from orders import buckets, marks, standing, sync, wire
 from orders.actions_edit import secrets_to_ask, unknown_secret_words, why_no_edit
 from orders.actions_order import NotPossible, NotSendable, refuse_secrets
 from orders.causes import causes_of
@@ -129,10 +129,10 @@ def unsettle_notice(order: PortInOrder, code: str, fact: str, *, by: User) -> No
         focs = sorted({n.foc_date for n in said.numbers if n.status == "CONFIRMED" and n.foc_date})
         if code == "P5":
             text = f"FOC date moved to {words.day_text(focs[0])}" if focs else "Date open again"
-            sync.recompute(order, moved=buckets.Notice(at, text))
+            standing.recompute(order, moved=buckets.Notice(at, text))
         else:
             text = "Sinch does not know this order any more" if order.gone_at else "Order canceled"
-            sync.recompute(order, ended=buckets.Notice(at, f"{text}, and not by us"))
+            standing.recompute(order, ended=buckets.Notice(at, f"{text}, and not by us"))
         _tell(order, f"{text}: open again", by)
 
 
@@ -234,7 +234,7 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
     """
     with transaction.atomic():
         order = locked(order)
-        numbers = chosen_numbers(sync.facts_of(order), "P3", phones, seen)
+        numbers = chosen_numbers(standing.facts_of(order), "P3", phones, seen)
         last = (
             Operation.objects.filter(target=order.target, kind="port_in.update")
             .order_by("-pk")
@@ -289,7 +289,7 @@ def _mark(
 ) -> None:
     with transaction.atomic():
         order = locked(order)
-        (facts, told), now = decide(sync.facts_of(order)), timezone.now()
+        (facts, told), now = decide(standing.facts_of(order)), timezone.now()
         known = set(
             OrderMark.objects.filter(order=order, kind=kind, fact__in=facts, ended_at=None)
             .filter(**({} if kind != marks.ASKED else {"at__gt": now - JUST_NOW}))
@@ -305,16 +305,16 @@ def _mark(
             OrderMark(order=order, kind=kind, reason=reason, fact=fact, text=text, by=by, at=now)
             for fact in fresh
         )
-        sync.recompute(order)
+        standing.recompute(order)
         _tell(order, told, by)
 
 
 def _take_back(order: PortInOrder, kind: str, decide: Decide, *, by: User) -> None:
     with transaction.atomic():
         order = locked(order)
-        facts, told = decide(sync.facts_of(order))
+        facts, told = decide(standing.facts_of(order))
         if _end(order, kind, facts):
-            sync.recompute(order)
+            standing.recompute(order)
             _tell(order, told, by)
 
 

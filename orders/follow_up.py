@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from orders import edits, facts, sync, wire
+from orders import edits, facts, standing, sync, wire
 from orders.actions import default_fields
 from orders.actions_marks import CHANGED, locked
 from orders.actions_order import NotPossible, NotSendable
@@ -76,7 +76,7 @@ def choices_of(order: PortInOrder, cause: str = "") -> list[Choice]:
     `cause` is the key of one whose numbers are chosen; without one all are that some order can
     help.
     """
-    known, wanted = sync.facts_of(order), cause_named(cause)
+    known, wanted = standing.facts_of(order), cause_named(cause)
     groups: dict[tuple[str, str], list[str]] = {}
     for number in known.numbers:
         if _can_go_on(order, known, number):
@@ -110,7 +110,7 @@ def make_draft(order: PortInOrder, phones: Iterable[str], *, by: User) -> PortIn
         order = locked(order)
         if why := why_none(order):
             raise NotPossible(why)
-        known = sync.facts_of(order)
+        known = standing.facts_of(order)
         able = {n.phone_number for n in known.numbers if _can_go_on(order, known, n)}
         if not able.issuperset(wanted):
             raise NotPossible(CHANGED)

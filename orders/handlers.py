@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from orders import buckets, parts, portability, sync, wire
+from orders import buckets, parts, portability, standing, sync, wire
 from orders.models import (
     OrderDocument,
     PortInDraft,
@@ -71,7 +71,7 @@ class OrderReader(readings.Reader):
         )
         if cause == readings.SWEEP and stored.told and not stored.is_new:
             readings.count_missed(reading.pk)
-        facts = sync.facts_of(stored.order)
+        facts = standing.facts_of(stored.order)
         pause = buckets.pause_before_reading(facts, timezone.now())
         if buckets.wants_offers(facts, timezone.now()):
             pause = self._read_offers(client, stored.order) or pause
@@ -138,7 +138,7 @@ class OrderHandler(Handler):
         order = self._lock(self.order(operation))
         self.store(operation, order, answer, recall(operation))
         self._tell(operation, order, self.accepted(operation), "done", "done")
-        sync.recompute(order)
+        standing.recompute(order)
         readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
 
     def store(
@@ -169,7 +169,7 @@ class OrderHandler(Handler):
             self._tell(
                 operation, order, f"{name} not sent: {operation.staff_message}", "bad", "bad"
             )
-        sync.recompute(order)
+        standing.recompute(order)
         readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
 
     def uncertain(self, operation: Operation) -> None:
@@ -179,17 +179,17 @@ class OrderHandler(Handler):
             order = self._lock(order)
             text = f"{self.name(operation)}: Sinch did not answer; looking it up"
             self._tell(operation, order, text, "us", "unknown")
-            sync.recompute(order)
+            standing.recompute(order)
 
     def taken_up(self, operation: Operation) -> None:
         """Work out the bucket anew: the stopped write is on its way again."""
         if order := self._order_or_none(operation):
-            sync.recompute(order)
+            standing.recompute(order)
 
     def seen(self, operation: Operation) -> None:
         """Work out the bucket anew: an outcome that somebody has looked at asks nothing more."""
         if order := self._order_or_none(operation):
-            sync.recompute(order)
+            standing.recompute(order)
 
     @staticmethod
     def _order_or_none(operation: Operation) -> PortInOrder | None:
@@ -397,7 +397,7 @@ class CreateHandler(drafts.CreateHandler):
                 )
             ],
         )
-        sync.recompute(before)
+        standing.recompute(before)
 
     def looked_up_by(self, operation: Operation) -> str:
         """Return our reference."""

@@ -29,8 +29,9 @@ from orders.models import OrderNote, PortInOrder
 from orders.page_numbers import Numbers, Step, fix_url, zone_of
 from portal import words
 from portal.accounts.models import User
+from portal.values import stored_moment
 from portal.work import page as work_page
-from portal.work.page import Fact, Freshness, moment
+from portal.work.page import Fact, Freshness
 
 VOICE = {"RTC": ("App", "appId"), "EST": ("SIP trunk", "trunkId"), "FAX": ("Fax", "serviceId")}
 
@@ -140,10 +141,10 @@ def notes_of(order: Any) -> list[Note]:
     return [
         Note(
             text=row["text"],
-            at=moment(row["at"]),
+            at=stored_moment(row["at"]),
             ours=row["ours"] is not None,
             by=(_name(row) or "The desk") if row["ours"] else wire.author_of(row["created_by"]),
-            arrived=moment(row["arrived"]),
+            arrived=stored_moment(row["arrived"]),
         )
         for row in order.note_rows
     ]

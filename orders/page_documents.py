@@ -16,7 +16,7 @@ from django.db.models import (
 )
 from django.db.models.functions import JSONObject
 from django.urls import reverse
-from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.dateparse import parse_date
 
 from orders import letters, papers
 from orders.actions_activation import today_there
@@ -24,6 +24,7 @@ from orders.loa import Letter
 from orders.models import OrderDocument, PortInOrder
 from portal import words
 from portal.operations.models import Operation
+from portal.values import stored_moment
 
 _PICTURES = ("image/jpeg", "image/png", "image/tiff")
 
@@ -84,10 +85,6 @@ class Document:
         return " · ".join(part for part in parts if part)
 
 
-def _moment(value: Any) -> datetime | None:
-    return parse_datetime(value) if isinstance(value, str) else None
-
-
 _WHERE = {
     "refused": "Sinch refused it; our copy is kept",
     "dead": "Not sent; our copy is kept",
@@ -104,7 +101,7 @@ def documents_of(order: Any) -> list[Document]:
     found = []
     for row in order.document_rows:
         state = "" if row["sinch_id"] else row["state"] or ""
-        at = _moment(row["arrived"]) or _moment(row["at"])
+        at = stored_moment(row["arrived"]) or stored_moment(row["at"])
         paper = _paper(row, state)
         where = _WHERE.get(state, f"At Sinch since {words.day_text(at)}")
         if papers.MADE in row["ticks"]:
@@ -215,7 +212,7 @@ def choices_of(paper: papers.Paper, found: list[Letter]) -> list[Choice]:
                 said.get(name, ()),
                 bool(tick) and not old,
                 str(tick.get("by") or ""),
-                _moment(tick.get("at")),
+                stored_moment(tick.get("at")),
                 old,
             )
         )

@@ -9,14 +9,14 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q
 from django.db.models.functions import JSONObject
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 
-from orders import facts, marks, sync, wire
+from orders import facts, marks, standing, wire
 from orders.causes import Cause
 from orders.models import OrderMark, PortInDraft, PortInNumber, PortInOrder
 from orders.page_numbers import runs_text
 from portal import words
 from portal.numbers import numbers_of, read_numbers
+from portal.values import stored_moment
 from portal.work.clocks import Clock, clock_of, worst_of
 
 TROUBLE: Final = (facts.REJECTED, facts.EXCLUDED, facts.CANCELED)
@@ -71,7 +71,7 @@ def columns() -> dict[str, Any]:
             later.values(json=JSONObject(pk="pk", sinch_id="sinch_id", status="status"))
         ),
         "taken_up": ArraySubquery(
-            sync.taken_up(order).values(json=JSONObject(n="phone_number", order="order_id"))
+            standing.taken_up(order).values(json=JSONObject(n="phone_number", order="order_id"))
         ),
         "draft_keys": ArraySubquery(drafts.order_by("pk").values("pk")),
         "earlier_id": F("follows__sinch_id"),
@@ -151,7 +151,7 @@ class Care:
         self.numbers = {row["n"]: _number(row) for row in order.in_trouble}
         self._marks: dict[tuple[str, str], list[Said]] = {}
         for row in order.decided:
-            if at := _moment(row["at"]):
+            if at := stored_moment(row["at"]):
                 said = Said(_name(row), at, row["text"], row["reason"])
                 self._marks.setdefault((row["kind"], row["fact"]), []).append(said)
         self._taken: dict[str, int] = {row["n"]: row["order"] for row in order.taken_up}
@@ -245,7 +245,7 @@ class Care:
     @property
     def awaits_since(self) -> datetime | None:
         """Since when Sinch waits for our answer."""
-        return _moment((self.awaits_answer or {}).get("since"))
+        return stored_moment((self.awaits_answer or {}).get("since"))
 
     @property
     def answer_clock(self) -> Clock | None:
@@ -306,7 +306,7 @@ NOTICES: Final = {"P5": "The customer knows the new date", "P6": "Nothing more t
 
 
 def _line(care: Care, reason: dict[str, Any]) -> Line:
-    code, since = reason.get("code", ""), _moment(reason.get("since"))
+    code, since = reason.get("code", ""), stored_moment(reason.get("since"))
     verbs = []
     if code in NOTICES and since:
         verbs.append(Verb(f"settle:{code}:{marks.notice_fact(code, since)}", NOTICES[code]))
@@ -337,15 +337,11 @@ def _number(row: dict[str, Any]) -> facts.Number:
     return facts.Number(
         phone_number=row["n"],
         status=row["status"],
-        since=_moment(row["since"]) or datetime.min.replace(tzinfo=UTC),
+        since=stored_moment(row["since"]) or datetime.min.replace(tzinfo=UTC),
         reject_reason=row["rejected"],
         exclusion_reason=row["excluded"],
         features=wire.features_text(row["features"]),
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    return parse_datetime(value) if isinstance(value, str) else None
 
 
 def _name(row: dict[str, Any]) -> str:

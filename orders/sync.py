@@ -5,50 +5,37 @@ An older reading never replaces a newer one. What is diffed is Sinch's JSON: row
 the numbers that differ and for nothing else.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Cast, Concat, JSONObject
+from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
-from orders import buckets, changes, marks, wire
+from orders import buckets, changes, standing, wire
 from orders.models import (
     OrderDocument,
-    OrderMark,
     OrderNote,
     PortabilityResult,
     PortInNumber,
     PortInOrder,
 )
 from portal import words
-from portal.accounts import clients
-from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject
-from portal.operations import readings
-from portal.operations.models import Operation, Reading
-from portal.sinch.porting import PAGE_SIZE, ActivationGroup
+from portal.operations.models import Operation
+from portal.sinch.porting import ActivationGroup
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import WorkItem
-
-log = logging.getLogger(__name__)
 
 READER = "port_in_order"
 CREATE, CANCEL = "port_in.create", "port_in.cancel"
 NOTE, ACTIVATE = "port_in.note", "port_in.activate"
 # A note of ours is recognised by its text within this time of our sending it.
 NOTE_WINDOW = timedelta(minutes=10)
-MOST_WRITES = 100  # the newest operations of an order that its bucket looks at
-CONFIGURATION_AGE = timedelta(hours=1)
-BROKEN_PAUSE = timedelta(hours=1)  # before a bucket that could not be worked out is tried again
 _NUMBER_COLUMNS = (
     "status",
     "country_code",
@@ -198,8 +185,8 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         _update(order, updates)
         return Stored(order)
     old, new = wire.read_order(order.payload), wire.read_order(merged)
-    item = _item_of(order.item_id)
-    rows = _Rows.of(item)
+    item = standing.item_of(order.item_id)
+    rows = standing.Rows.of(item)
     numbers = _store_numbers(order, old, new, rows, reading.fetched_at)
     events = changes.changes_between(
         old, new, rows.carriers, read_at=reading.fetched_at, cause=reading.cause
@@ -229,7 +216,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     updates["payload"] = merged
     _update(order, updates)
     at = reading.fetched_at
-    _store_item(
+    standing.store_item(
         item,
         order,
         new,
@@ -237,11 +224,11 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         progress_at=timezone.now() if changes.has_progress(old, new) else None,
         moved=buckets.Notice(at, moved) if moved else None,
         ended=buckets.Notice(at, ended) if ended else None,
-        old_words=_words(old, rows.carriers_before),
+        old_words=standing.words_of(old, rows.carriers_before),
         is_visible=True,
     )
     if order.follows_id and old.status != new.status:
-        wake(order.follows_id)
+        standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events))
 
 
@@ -273,11 +260,11 @@ def _store_new(reading: _Reading) -> Stored:
         fetched_at=reading.fetched_at,
         **{name: getattr(new, name) for name in _ORDER_COLUMNS},
     )
-    rows = _Rows()
+    rows = standing.Rows()
     rows.since = dict.fromkeys((n.phone_number for n in new.numbers), reading.fetched_at)
     _ask_carriers(reading.project, new, rows)
     _name_carriers(new, rows)
-    _store_item(item, order, new, rows, progress_at=item.waiting_since)
+    standing.store_item(item, order, new, rows, progress_at=item.waiting_since)
     order.item = item
     order.save(force_insert=True)
     _store_numbers(order, None, new, rows, reading.fetched_at)
@@ -288,11 +275,11 @@ def _store_new(reading: _Reading) -> Stored:
     had_notes = bool(_store_notes(order, new, rows, reading.cause))
     _store_documents(order, new, rows, reading.cause)
     if had_notes or new.documents:
-        _store_item(item, order, new, rows)
+        standing.store_item(item, order, new, rows)
     return Stored(order, is_new=True, is_changed=True, told=items.tell(item, events))
 
 
-def _ask_carriers(project: SinchProject, facts: wire.OrderFacts, rows: "_Rows") -> None:
+def _ask_carriers(project: SinchProject, facts: wire.OrderFacts, rows: standing.Rows) -> None:
     """Take losing carriers from our portability checks; Sinch's order does not name them."""
     phones = [number.phone_number for number in facts.numbers]
     rows.carriers.update(
@@ -302,7 +289,7 @@ def _ask_carriers(project: SinchProject, facts: wire.OrderFacts, rows: "_Rows") 
     )
 
 
-def _name_carriers(facts: wire.OrderFacts, rows: "_Rows") -> None:
+def _name_carriers(facts: wire.OrderFacts, rows: standing.Rows) -> None:
     """Take the losing carriers not known yet from the names of the groups."""
     for number in facts.numbers:
         if not rows.carriers.get(number.phone_number):
@@ -329,7 +316,7 @@ def _store_numbers(
     order: PortInOrder,
     old: wire.OrderFacts | None,
     new: wire.OrderFacts,
-    rows: "_Rows",
+    rows: standing.Rows,
     read_at: datetime,
 ) -> int:
     """Write the numbers that differ, delete the ones that are gone; return how many."""
@@ -375,7 +362,7 @@ def _store_numbers(
 
 
 def _store_notes(
-    order: PortInOrder, new: wire.OrderFacts, rows: "_Rows", cause: str
+    order: PortInOrder, new: wire.OrderFacts, rows: standing.Rows, cause: str
 ) -> list[Event]:
     """Store the notes not seen before, ours with the operation that sent them; tell the others."""
     known = {row["fact"] for row in rows.notes}
@@ -422,7 +409,7 @@ def _store_notes(
     return events
 
 
-def _our_notes(order: PortInOrder, rows: "_Rows") -> list[Operation]:
+def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Operation]:
     """Return our note operations that no note has been found for yet, oldest first."""
     taken = {row["operation"] for row in rows.notes if row["operation"]}
     # One that is still being sent counts: Sinch's webhook may be faster than its own answer.
@@ -452,7 +439,7 @@ def _take_ours(ours: list[Operation], note: wire.NoteFacts) -> Operation | None:
 
 
 def _store_documents(
-    order: PortInOrder, new: wire.OrderFacts, rows: "_Rows", cause: str
+    order: PortInOrder, new: wire.OrderFacts, rows: standing.Rows, cause: str
 ) -> list[Event]:
     """Store the documents not seen before; one we sent gets Sinch's id instead of a second row."""
     known = Counter(_document_key(row["sinch_id"], row["name"]) for row in rows.documents)
@@ -511,374 +498,6 @@ def kind_of_document(name: str) -> str:
     return OrderDocument.Kind.BILL if is_bill else OrderDocument.Kind.OTHER
 
 
-# --- Facts, bucket and work item ----------------------------------------------------------------
-
-
-class _Rows:
-    """What hangs on an order beside Sinch's JSON, as far as its bucket and diff need it."""
-
-    def __init__(self) -> None:
-        self.since: dict[str, datetime] = {}
-        self.carriers: dict[str, str] = {}
-        self.carriers_before: dict[str, str] = {}
-        self.notes: list[dict[str, Any]] = []
-        self.documents: list[dict[str, Any]] = []
-        self.writes: list[dict[str, Any]] = []
-        self.marks: list[marks.Mark] = []
-        self.taken_up: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, item: Any) -> "_Rows":
-        """Return the rows that `_items` has put on a work item."""
-        rows = cls()
-        for row in item.number_rows:
-            rows.since[row["n"]] = _moment(row["s"]) or datetime.min.replace(tzinfo=UTC)
-            rows.carriers[row["n"]] = row["c"]
-        rows.carriers_before = dict(rows.carriers)
-        rows.notes = [
-            row | {"at": _moment(row["at"]), "seen": _moment(row["seen"])} for row in item.note_rows
-        ]
-        rows.documents = list(item.document_rows)
-        rows.writes = list(item.write_rows)
-        rows.marks = [
-            marks.Mark(row["kind"], row["reason"], row["fact"], at)
-            for row in item.mark_rows
-            if (at := _moment(row["at"]))
-        ]
-        rows.taken_up = frozenset(item.taken_up)
-        return rows
-
-    @property
-    def is_cancel_ours(self) -> bool:
-        """Whether somebody here asked for the cancelation."""
-        failed = (Operation.State.REFUSED, Operation.State.DEAD)
-        return any(row["kind"] == CANCEL and row["state"] not in failed for row in self.writes)
-
-    @property
-    def has_activations(self) -> bool:
-        """Whether there are activations, the payload of which has to be looked at."""
-        return any(row["kind"] == ACTIVATE for row in self.writes)
-
-
-def _moment(value: str | None) -> datetime | None:
-    return parse_datetime(value) if value else None
-
-
-def _items() -> QuerySet[WorkItem]:
-    """Return work items with everything that a bucket depends on, in one statement."""
-    order = OuterRef("target_pk")
-    numbers = PortInNumber.objects.filter(order=order).order_by("position")
-    notes = OrderNote.objects.filter(order=order).order_by("pk")
-    documents = OrderDocument.objects.filter(order=order).order_by("pk")
-    target = Concat(Value("port_in:"), Cast(OuterRef("target_pk"), CharField()))
-    writes = Operation.objects.filter(target=target).order_by("-pk")
-    decided = OrderMark.objects.filter(order=order, ended_at=None).order_by("pk")
-    return (
-        WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN)
-        .select_related("project")
-        .defer("search")
-        .annotate(
-            number_rows=ArraySubquery(
-                numbers.values(
-                    json=JSONObject(n="phone_number", s="status_since", c="losing_carrier")
-                )
-            ),
-            note_rows=ArraySubquery(
-                notes.values(
-                    json=JSONObject(
-                        fact="fact",
-                        text="text",
-                        at="created_at",
-                        seen="seen_at",
-                        by="created_by",
-                        operation="operation_id",
-                    )
-                )
-            ),
-            document_rows=ArraySubquery(
-                documents.values(
-                    json=JSONObject(
-                        pk="pk",
-                        sinch_id="sinch_id",
-                        name="name",
-                        kind="kind",
-                        operation="operation_id",
-                    )
-                )
-            ),
-            write_rows=ArraySubquery(
-                writes.values(
-                    json=JSONObject(
-                        pk="pk",
-                        kind="kind",
-                        state="state",
-                        created="created_at",
-                        finished="finished_at",
-                        uncertain="uncertain_since",
-                        seen="seen_at",
-                        message="staff_message",
-                        answer="answer",
-                    )
-                )[:MOST_WRITES]
-            ),
-            mark_rows=ArraySubquery(
-                decided.values(json=JSONObject(kind="kind", reason="reason", fact="fact", at="at"))
-            ),
-            taken_up=ArraySubquery(taken_up(order).values("phone_number")),
-        )
-        .order_by()
-    )
-
-
-def taken_up(order: Any) -> QuerySet[PortInNumber]:
-    """Return the numbers that later orders have taken up from this one, unless they ended."""
-    return (
-        PortInNumber.objects.filter(order__follows=order, order__gone_at=None)
-        .exclude(order__status=buckets.CANCELED)
-        .order_by("position")
-    )
-
-
-def _item_of(item_pk: int) -> WorkItem:
-    return _items().get(pk=item_pk)
-
-
-def _activation_payloads(order: PortInOrder, rows: _Rows) -> dict[int, dict[str, Any]]:
-    """Return what activations are about; only of an on-demand order that waits for them."""
-    if not (rows.has_activations and order.on_demand_activation):
-        return {}
-    pks = [row["pk"] for row in rows.writes if row["kind"] == ACTIVATE]
-    return {op.pk: op.payload for op in Operation.objects.filter(pk__in=pks).only("payload")}
-
-
-def _facts(
-    item: WorkItem,
-    order: PortInOrder,
-    said: wire.OrderFacts,
-    rows: _Rows,
-    *,
-    progress_at: datetime,
-    moved: buckets.Notice | None = None,
-    ended: buckets.Notice | None = None,
-) -> buckets.Facts:
-    payloads = _activation_payloads(order, rows)
-    project = item.project
-    return buckets.Facts(
-        status=said.status,
-        progress_at=progress_at,
-        on_demand=said.on_demand_activation,
-        desired_date=said.desired_port_date,
-        desired_time=said.desired_port_time,
-        zone=said.desired_port_time_zone,
-        default_time=project.default_port_time,
-        default_zone=project.default_port_time_zone,
-        days_off=frozenset(project.extra_days_off),
-        expects_loa=project.expects_loa,
-        loa_attachment_date=said.loa_attachment_date,
-        gone_at=order.gone_at,
-        numbers=tuple(
-            buckets.Number(
-                phone_number=number.phone_number,
-                status=number.status,
-                since=rows.since.get(number.phone_number, progress_at),
-                group=number.group,
-                carrier=rows.carriers.get(number.phone_number, ""),
-                foc_date=number.foc_date,
-                reject_reason=number.reject_reason,
-                exclusion_reason=number.exclusion_reason,
-                features=wire.features_text(number.excluded_features),
-            )
-            for number in said.numbers
-        ),
-        notes=tuple(
-            buckets.Note(
-                at=row["at"] or row["seen"],
-                text=row["text"],
-                is_ours=row["operation"] is not None,
-                author=wire.author_of(row["by"]),
-                fact=row["fact"],
-            )
-            for row in rows.notes
-        ),
-        documents=tuple((row["name"], row["kind"]) for row in rows.documents),
-        writes=tuple(_write(row, payloads.get(row["pk"], {})) for row in rows.writes),
-        offers=tuple(
-            buckets.Offer(
-                key=str(group.get("key") or ""),
-                numbers=tuple(group.get("numbers") or ()),
-                foc_date=wire.read_date(group.get("focDate")),
-                since=_moment(group.get("since")),
-            )
-            for group in order.offered_groups
-        ),
-        offered_at=order.offered_at,
-        moved=moved or _kept_notice(item, "P5"),
-        ended=ended or _kept_notice(item, "P6"),
-        marks=tuple(rows.marks),
-        taken_up=rows.taken_up,
-    )
-
-
-def _write(row: dict[str, Any], payload: dict[str, Any]) -> buckets.Write:
-    violations = (row["answer"] or {}).get("violations") or [{}]
-    groups = payload.get("groups") or []
-    return buckets.Write(
-        kind=row["kind"],
-        state=row["state"],
-        created_at=_moment(row["created"]) or timezone.now(),
-        finished_at=_moment(row["finished"]),
-        uncertain_since=_moment(row["uncertain"]),
-        is_seen=row["seen"] is not None,
-        message=row["message"],
-        field=wire.text(violations[0].get("field")),
-        groups=tuple(str(group.get("key")) for group in groups),
-        numbers=frozenset(number for group in groups for number in group.get("numbers") or ()),
-    )
-
-
-def _kept_notice(item: WorkItem, code: str) -> buckets.Notice | None:
-    """Return what is still being told; a notice lives in the item's reasons while it holds."""
-    for reason in item.reasons or []:
-        if reason.get("code") == code and (at := _moment(reason.get("since"))):
-            return buckets.Notice(at, reason.get("text", ""))
-    return None
-
-
-def _store_item(
-    item: WorkItem,
-    order: PortInOrder,
-    said: wire.OrderFacts,
-    rows: _Rows,
-    *,
-    progress_at: datetime | None = None,
-    moved: buckets.Notice | None = None,
-    ended: buckets.Notice | None = None,
-    old_words: str | None = None,
-    is_visible: bool = False,
-) -> bool:
-    """Write what the lists show of an order; `is_visible` when more than that has changed."""
-    facts = _facts(
-        item,
-        order,
-        said,
-        rows,
-        progress_at=progress_at or item.waiting_since,
-        moved=moved,
-        ended=ended,
-    )
-    verdict = buckets.work_out(facts, timezone.now())
-    new_words = _words(said, rows.carriers)
-    is_saved = items.save_item(
-        item,
-        _item_values(said, rows.carriers) | verdict.as_values() | _progress(facts),
-        new_words
-        if item.pk is None or (old_words is not None and old_words != new_words)
-        else None,
-    )
-    if not is_saved and is_visible:
-        items.touch(item.pk)
-    return is_saved
-
-
-def _progress(facts: buckets.Facts) -> dict[str, Any]:
-    return {"waiting_since": facts.progress_at}
-
-
-# The parts of the progress bar by what a number's status means.
-_PARTS = {"ACTIVATED": "done", "CONFIRMED": "date", "REJECTED": "bad"}
-
-
-def _item_values(said: wire.OrderFacts, carriers: Mapping[str, str]) -> dict[str, Any]:
-    counted = [n for n in said.numbers if n.status not in (buckets.EXCLUDED, buckets.CANCELED)]
-    parts = Counter(_PARTS.get(number.status, "wait") for number in counted)
-    confirmed = [n.foc_date for n in counted if n.status == buckets.CONFIRMED and n.foc_date]
-    focs = confirmed or [n.foc_date for n in counted if n.foc_date]
-    named = Counter(
-        carrier for number in said.numbers if (carrier := carriers.get(number.phone_number))
-    )
-    return {
-        "sinch_id": said.sinch_id,
-        "reference": said.reference,
-        "end_user": said.end_user,
-        "carriers": ", ".join(name for name, _ in named.most_common())[:300],
-        "status": said.status,
-        "live_count": parts["done"],
-        "counted": len(counted),
-        "parts": [[tone, parts[tone]] for tone in ("done", "date", "bad", "wait") if parts[tone]],
-        "requested_date": said.desired_port_date,
-        "foc_date": min(focs, default=None),
-    }
-
-
-def _words(said: wire.OrderFacts, carriers: Mapping[str, str]) -> str:
-    """Return the text that free-text search looks in."""
-    found = [
-        said.sinch_id,
-        said.reference,
-        *said.end_users,
-        said.reseller_name,
-        *sorted({carriers.get(n.phone_number, "") for n in said.numbers}),
-        *sorted({n.city for n in said.numbers}),
-    ]
-    return " ".join(word for word in found if word)
-
-
-def facts_of(order: PortInOrder) -> buckets.Facts:
-    """Return what the bucket of an order depends on, as the rows say now."""
-    item = _item_of(order.item_id)
-    said, rows = wire.read_order(order.payload), _Rows.of(item)
-    return _facts(item, order, said, rows, progress_at=item.waiting_since)
-
-
-def recompute(
-    order: PortInOrder,
-    moved: buckets.Notice | None = None,
-    ended: buckets.Notice | None = None,
-) -> bool:
-    """Work out the bucket again, as time has passed or an operation has ended; True if it moved.
-
-    `moved` and `ended` are told anew. Inside a transaction it belongs to that one.
-    """
-    with transaction.atomic(savepoint=False):
-        locked = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
-        return _recompute_locked(locked, moved, ended)
-
-
-def wake(order_pk: int) -> None:
-    """Have the bucket of an order worked out at the next beat; its row is not touched here.
-
-    For what happens to another order that this one is linked with: two rows are never locked.
-    """
-    WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, target_pk=order_pk).update(
-        next_change_at=timezone.now()
-    )
-
-
-def _recompute_locked(
-    order: PortInOrder,
-    moved: buckets.Notice | None = None,
-    ended: buckets.Notice | None = None,
-) -> bool:
-    item = _item_of(order.item_id)
-    said, rows = wire.read_order(order.payload), _Rows.of(item)
-    return _store_item(item, order, said, rows, moved=moved, ended=ended)
-
-
-def recompute_due(now: datetime, limit: int = 200) -> int:
-    """Work out the buckets that time has moved; return how many were looked at."""
-    due = WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, next_change_at__lte=now)
-    pks = list(due.order_by("next_change_at").values_list("target_pk", flat=True)[:limit])
-    for pk in pks:
-        try:
-            if order := PortInOrder.objects.filter(pk=pk).only("pk").first():
-                recompute(order)
-        except Exception:
-            # One whose key was lost, for instance, must not stop the clocks of all the others.
-            log.exception("The bucket of order %s could not be worked out", pk)
-            due.filter(target_pk=pk).update(next_change_at=now + BROKEN_PAUSE)
-    return len(pks)
-
-
 # --- What else can be read of an order ----------------------------------------------------------
 
 
@@ -907,8 +526,8 @@ def store_offers(
             known = before.get((group["key"], group["focDate"]))
             group["since"] = known or asked_at.isoformat()
         _update(order, {"offered_groups": offered, "offered_at": asked_at})
-        item = _item_of(order.item_id)
-        said, rows = wire.read_order(order.payload), _Rows.of(item)
+        item = standing.item_of(order.item_id)
+        said, rows = wire.read_order(order.payload), standing.Rows.of(item)
         events = [
             Event(
                 f"Sinch offers {_offer_in_words(group, rows)} for activation",
@@ -919,12 +538,12 @@ def store_offers(
             for group in groups
             if (group.key, group.foc_date) not in before
         ]
-        _store_item(item, order, said, rows, is_visible=bool(events))
+        standing.store_item(item, order, said, rows, is_visible=bool(events))
         items.tell(item, events)
     return order
 
 
-def _offer_in_words(group: ActivationGroup, rows: _Rows) -> str:
+def _offer_in_words(group: ActivationGroup, rows: standing.Rows) -> str:
     if not group.numbers:
         return f"the group {group.key}"
     carriers = {rows.carriers.get(number, "") for number in group.numbers}
@@ -941,12 +560,12 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
             return
         _update(order, {"gone_at": at, "offered_groups": []})
         text = "Sinch does not know this order any more"
-        item = _item_of(order.item_id)
-        rows = _Rows.of(item)
+        item = standing.item_of(order.item_id)
+        rows = standing.Rows.of(item)
         said = wire.read_order(order.payload)
         was_living = said.status not in buckets.FINISHED
         is_news = was_living and not rows.is_cancel_ours
-        _store_item(
+        standing.store_item(
             item,
             order,
             said,
@@ -956,70 +575,13 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         )
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
         if order.follows_id:
-            wake(order.follows_id)
+            standing.wake(order.follows_id)
 
 
 def tell(order: PortInOrder, events: Iterable[Event]) -> None:
     """Add entries to the timeline of an order and let open pages know."""
     items.tell(WorkItem(pk=order.item_id), events)
     items.touch(order.item_id)
-
-
-# --- Discovering --------------------------------------------------------------------------------
-
-
-def discover(project: SinchProject, *, everything: bool = False) -> dict[str, int]:
-    """Walk the list at Sinch and ask for a reading of each order that is new, differs, or was gone.
-
-    So is one that nobody has ever meant to read, however it came into the mirror: what the list
-    does not show, such as notes, would never come. Returns the keys of the readings by order id.
-    One request and at most three statements for a thousand orders; `everything` asks for every
-    order. Raises SinchError.
-    """
-    client = clients.porting_client(project)
-    wished: dict[str, int] = {}
-    for page in client.get_port_in_orders(page_size=PAGE_SIZE):
-        said = {item["id"]: wire.list_digest(item) for item in page}
-        readings_of = Reading.objects.filter(
-            project=project, kind=READER, resource_id=OuterRef("sinch_id")
-        )
-        orders = PortInOrder.objects.filter(project=project, sinch_id__in=said)
-        orders = orders.only("sinch_id", "list_digest", "gone_at")
-        known = {
-            order.sinch_id: order for order in orders.annotate(is_followed=Exists(readings_of))
-        }
-        differing = [order for order in known.values() if order.list_digest != said[order.sinch_id]]
-        wanted = said.keys() if everything else said.keys() - known.keys()
-        # One that Sinch lists is not gone, whatever it once answered.
-        wanted |= {o.sinch_id for o in known.values() if o.gone_at or not o.is_followed}
-        wishes = dict.fromkeys({*wanted, *(order.sinch_id for order in differing)}, timezone.now())
-        with transaction.atomic():
-            wished |= readings.want(project, READER, wishes, "sweep")
-            for order in differing:
-                # Sinch may count in a way of its own: what it said is what the next walk expects.
-                order.list_digest = said[order.sinch_id]
-            PortInOrder.objects.bulk_update(differing, ["list_digest"])
-    SinchProject.objects.filter(pk=project.pk).update(discovered_at=timezone.now())
-    return wished
-
-
-def read_configuration(project: SinchProject, *, older_than: timedelta = timedelta(0)) -> None:
-    """Read the project's porting defaults, unless they were read recently. Raises SinchError.
-
-    Source: Porting API, "Get configuration".
-    """
-    now, read_at = timezone.now(), project.porting_configuration_read_at
-    if read_at and now - read_at < older_than:
-        return
-    store_configuration(project, clients.porting_client(project).get_configuration(), now)
-
-
-def store_configuration(
-    project: SinchProject, configuration: Mapping[str, Any] | None, read_at: datetime
-) -> None:
-    """Store the porting defaults of a project; None when there are none at Sinch."""
-    # The accounts room keeps our own token out of what is stored.
-    project_configuration.store(project, configuration, read_at)
 
 
 # --- Search -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from orders import list_work, portability, sync
+from orders import discovery, list_work, portability, standing
 from portal.accounts.models import SinchProject
 from portal.operations.tasks import work_through
 from portal.sinch.errors import SinchError
@@ -25,8 +25,8 @@ def discover() -> int:
     wished = 0
     for project in SinchProject.objects.filter(is_active=True):
         try:
-            sync.read_configuration(project, older_than=sync.CONFIGURATION_AGE)
-            wished += len(sync.discover(project))
+            discovery.read_configuration(project, older_than=discovery.CONFIGURATION_AGE)
+            wished += len(discovery.discover(project))
         except SinchError as error:
             log.warning("The orders of %s could not be listed: %s", project.name, error)
     return wished
@@ -37,7 +37,7 @@ def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
     looked_at, until = 0, time.monotonic() + LONGEST_RUN
     while time.monotonic() < until:
-        found = sync.recompute_due(timezone.now())
+        found = standing.recompute_due(timezone.now())
         looked_at += found
         if not found:
             break

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from django.utils.dateparse import parse_datetime
+
 # Whatever lies outside stands for "none", and breaks whoever reckons with it.
 _YEARS: Final = range(1900, 9000)
 
@@ -85,3 +87,8 @@ def _label(key: str) -> str:
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", key).split()
     spoken = " ".join(part if part.isupper() else part.lower() for part in parts)
     return spoken[:1].upper() + spoken[1:]
+
+
+def stored_moment(value: object) -> datetime | None:
+    """Return a moment that the database gave back inside JSON; None for nothing."""
+    return parse_datetime(value) if isinstance(value, str) else None

@@ -21,9 +21,9 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Cast, Concat, JSONObject
-from django.utils.dateparse import parse_datetime
 
 from portal.operations.models import Operation, Reading
+from portal.values import stored_moment
 from portal.work.models import TeamNote, TimelineEntry, WorkItem
 
 FIRST_ENTRIES = 40
@@ -80,11 +80,6 @@ def token_of(mark: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def moment(value: Any) -> datetime.datetime | None:
-    """Return a moment that came as JSON."""
-    return parse_datetime(value) if isinstance(value, str) else None
-
-
 def team_notes_of(item: WorkItem) -> list[TeamNote]:
     """Return what colleagues wrote for each other, oldest first."""
     return list(item.team_notes.select_related("by"))
@@ -102,7 +97,7 @@ class Freshness:
 def reading_of(mark: dict[str, Any], fetched_at: datetime.datetime | None) -> Freshness:
     """Return the state of an order's reading, from its mark."""
     reading = mark.get("reading") or {}
-    newest = max(filter(None, (fetched_at, moment(reading.get("read_at")))), default=None)
+    newest = max(filter(None, (fetched_at, stored_moment(reading.get("read_at")))), default=None)
     return Freshness(newest, bool(reading.get("waits")), reading.get("trouble") or "")
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from orders import actions_order, sync
+from orders import actions_order, discovery, sync
 from orders.models import OrderNote, PortInOrder
 from portal.accounts import clients
 from portal.accounts.models import WebhookToken
@@ -210,7 +210,7 @@ class Mirror(RuleBasedStateMachine):
     @rule()
     def the_list_is_walked(self) -> None:
         with suppress(SinchError):
-            sync.discover(self.its_project)
+            discovery.discover(self.its_project)
 
     @precondition(lambda self: self.made)
     @rule(data=st.data())
@@ -278,7 +278,7 @@ class Mirror(RuleBasedStateMachine):
         self.sandbox.faults.clear()
         clients.forget_clients()  # the moment passes for which a silent Sinch is left alone
         self.leases_end()
-        sync.discover(self.its_project)
+        discovery.discover(self.its_project)
         # The sweep of open orders comes by in the end, for what the list does not show.
         Reading.objects.filter(is_gone=False).update(
             requested_at=timezone.now(), next_try_at=timezone.now(), lease_id=None

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from orders import follow_up, sync
+from orders import follow_up, standing
 from orders.models import PortInDraft, PortInOrder
 from portal.operations import readings, runner
 from portal.operations.models import Operation
@@ -125,8 +125,8 @@ def test_the_new_order_settles_the_numbers_it_took_up_and_both_are_linked(
     }
     assert sent == {SECOND: PIN, THIRD: "7712"}
     PortInOrder.objects.filter(pk=later.pk).update(follows=locked)
-    sync.wake(locked.pk)
-    sync.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
+    standing.wake(locked.pk)
+    standing.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
     assert "P3" not in codes(locked)
     html = page_of(agent_client, locked)
     assert f'<a href="{later.get_absolute_url()}">Order {later.sinch_id}</a>' in html
@@ -138,7 +138,7 @@ def test_the_new_order_settles_the_numbers_it_took_up_and_both_are_linked(
     readings.want_one(later.project, "port_in_order", later.sinch_id, "staff")
     work_off()
     assert WorkItem.objects.get(pk=locked.item_id).next_change_at is not None
-    sync.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
+    standing.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
     assert codes(locked)[0] == "P3"
     assert "was canceled" in page_of(agent_client, locked)
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import sync
+from orders import standing, sync
 from orders.models import OrderMark, PortInOrder
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation
@@ -209,7 +209,7 @@ def test_asked_orders_sink_in_the_list_and_come_back(agent_client, project, orde
     assert listed() == ["40118274", "40118273"]
     OrderMark.objects.update(at=timezone.now() - timedelta(days=6))
     WorkItem.objects.update(next_change_at=timezone.now())
-    sync.recompute_due(timezone.now())
+    standing.recompute_due(timezone.now())
     assert listed()[0] == "40118273", "its clock has run out"
     assert second.pk != first.pk
 
@@ -232,7 +232,7 @@ def test_the_list_shows_how_much_of_a_clock_is_over(agent_client, store):
 def test_a_clock_that_runs_writes_nothing(agent_client, store):
     order = store({FIRST: {}})
     before = item_of(order)
-    sync.recompute(order)
+    standing.recompute(order)
     after = item_of(order)
     assert (after.version, after.changed_at) == (before.version, before.changed_at)
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import sync
+from orders import standing
 from orders.models import PortInOrder
 from portal.accounts import configuration
 from portal.accounts.models import SinchProject
@@ -86,7 +86,7 @@ def test_the_buckets_of_waiting_orders_are_worked_out_anew_when_a_day_off_is_add
     )
     typed = {"day": day.isoformat(), "day_name": "Stocktaking"}
     client.post(reverse("accounts:add_day_off", args=[project.pk]), typed)
-    assert sync.recompute_due(timezone.now()) == 1
+    assert standing.recompute_due(timezone.now()) == 1
 
 
 def test_an_order_follows_whether_an_loa_is_expected(
@@ -105,5 +105,5 @@ def test_an_order_follows_whether_an_loa_is_expected(
     address = reverse("accounts:expect_loa", args=[project.pk])
     for typed, expected in (({}, False), ({"expects_loa": "yes"}, True)):
         client.post(address, typed)
-        assert sync.recompute_due(timezone.now()) == 1
+        assert standing.recompute_due(timezone.now()) == 1
         assert ("P9" in reasons()) is expected

@@ -13,7 +13,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orders import sync, wire
+from orders import discovery, standing, sync, wire
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -296,7 +296,7 @@ def test_a_moved_foc_date_is_told_and_is_a_reason_to_tell_the_customer(
         order = sync.store_port_in_order(project, payload, now + minutes * MINUTE)
     assert "FOC date of 2 numbers at Lumen moved from" in told(order)[-1]
     assert [reason["code"] for reason in item_of(order).reasons] == ["P5"]
-    sync.recompute(order)
+    standing.recompute(order)
     assert [reason["code"] for reason in item_of(order).reasons] == ["P5"]
 
 
@@ -500,10 +500,10 @@ def test_a_bucket_moves_when_its_time_has_come(
     WorkItem.objects.filter(pk=order.item_id).update(
         bucket="date", reasons=[], next_change_at=now, rank=300
     )
-    assert sync.recompute_due(timezone.now()) == 1
+    assert standing.recompute_due(timezone.now()) == 1
     item = item_of(order)
     assert (item.bucket, item.reasons[0]["code"]) == ("us", "P2")
-    assert sync.recompute_due(timezone.now()) == 0
+    assert standing.recompute_due(timezone.now()) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -516,9 +516,9 @@ def test_an_order_that_cannot_be_recomputed_does_not_stop_the_clocks_of_the_othe
         cursor.execute("UPDATE orders_portinorder SET secrets = 'x' WHERE id = %s", [broken.pk])
     WorkItem.objects.filter(pk=broken.item_id).update(next_change_at=now - MINUTE)
     WorkItem.objects.filter(pk=sound.item_id).update(next_change_at=now, bucket="done")
-    assert sync.recompute_due(timezone.now()) == 2
+    assert standing.recompute_due(timezone.now()) == 2
     assert item_of(sound).bucket != "done"
-    assert sync.recompute_due(timezone.now()) == 0, "the broken one is not tried without end"
+    assert standing.recompute_due(timezone.now()) == 0, "the broken one is not tried without end"
 
 
 def test_recomputing_what_has_not_moved_writes_nothing(
@@ -526,7 +526,7 @@ def test_recomputing_what_has_not_moved_writes_nothing(
 ) -> None:
     order = sync.store_port_in_order(project, order_json(), now)
     before = item_of(order)
-    assert not sync.recompute(order)
+    assert not standing.recompute(order)
     assert item_of(order).version == before.version
 
 
@@ -602,20 +602,20 @@ def test_a_walk_reads_what_is_new_or_differs_and_nothing_else(
     work_off: Callable[[], None],
 ) -> None:
     ids = make_orders(sandbox, 3)
-    assert sync.discover(project).keys() == set(ids)
+    assert discovery.discover(project).keys() == set(ids)
     work_off()
     assert PortInOrder.objects.count() == 3
     project.refresh_from_db()
     assert project.discovered_at is not None
-    assert sync.discover(project) == {}
+    assert discovery.discover(project) == {}
     sandbox.control.confirm(ids[1])
-    assert sync.discover(project).keys() == {ids[1]}
+    assert discovery.discover(project).keys() == {ids[1]}
     before = sandbox.control.calls()["getOrderDetails"]
     work_off()
     assert sandbox.control.calls()["getOrderDetails"] == before + 1
-    assert sync.discover(project) == {}
+    assert discovery.discover(project) == {}
     assert PortInOrder.objects.get(sinch_id=ids[1]).status == "CONFIRMED"
-    assert sync.discover(project, everything=True).keys() == set(ids)
+    assert discovery.discover(project, everything=True).keys() == set(ids)
 
 
 def test_counters_that_sinch_counts_in_its_own_way_cost_one_reading_not_one_each_time(
@@ -625,12 +625,12 @@ def test_counters_that_sinch_counts_in_its_own_way_cost_one_reading_not_one_each
     work_off: Callable[[], None],
 ) -> None:
     (sinch_id,) = make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     work_off()
     PortInOrder.objects.update(list_digest="counted otherwise")
-    assert sync.discover(project).keys() == {sinch_id}
+    assert discovery.discover(project).keys() == {sinch_id}
     work_off()
-    assert sync.discover(project) == {}
+    assert discovery.discover(project) == {}
 
 
 def test_a_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
@@ -644,23 +644,23 @@ def test_a_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
     read = porting_client.get_order_details(sinch_id)
     sync.store_port_in_order(project, read, fetched_at=timezone.now())
     sandbox.control.note(sinch_id, "Send a recent bill")
-    assert sync.discover(project).keys() == {sinch_id}
+    assert discovery.discover(project).keys() == {sinch_id}
     work_off()
     assert PortInOrder.objects.get().notes.get().text == "Send a recent bill"
-    assert sync.discover(project) == {}
+    assert discovery.discover(project) == {}
 
 
 def test_a_walk_costs_few_statements_whatever_the_number_of_orders(
     porting_client: PortingClient, project: SinchProject, sandbox: Sandbox
 ) -> None:
     make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     with CaptureQueriesContext(connection) as few:
-        sync.discover(project, everything=True)
+        discovery.discover(project, everything=True)
     for n in range(200, 230):
         sandbox.control.create_order([f"+1206555{n:04d}"])
     with CaptureQueriesContext(connection) as many:
-        sync.discover(project, everything=True)
+        discovery.discover(project, everything=True)
     assert len(many) == len(few)
     assert Reading.objects.count() == 31
 
@@ -672,7 +672,7 @@ def test_a_change_that_only_a_sweep_found_is_counted_as_a_webhook_that_never_cam
     work_off: Callable[[], None],
 ) -> None:
     (sinch_id,) = make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     work_off()
     reading = Reading.objects.get(resource_id=sinch_id)
     assert reading.missed_webhooks == 0
@@ -741,7 +741,7 @@ def test_short_readings_never_take_away_what_was_known(
     work_off: Callable[[], None],
 ) -> None:
     (sinch_id,) = make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     work_off()
     sandbox.control.personality(numbers_on_read="short", blanks="absent")
     sandbox.control.confirm(sinch_id)
@@ -762,7 +762,7 @@ def test_an_order_sinch_forgot_is_marked_gone_and_read_no_more(
     agent: User,
 ) -> None:
     (sinch_id,) = make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     work_off()
     sandbox.state.clear()
     readings.want_one(project, "port_in_order", sinch_id, "staff")
@@ -780,11 +780,11 @@ def test_an_order_that_was_gone_is_read_again_when_the_list_still_names_it(
 ) -> None:
     """A 404 may have been a passing fault at Sinch; nothing else would ever ask again."""
     (sinch_id,) = make_orders(sandbox, 1)
-    sync.discover(project)
+    discovery.discover(project)
     work_off()
     sync.mark_gone(project, sinch_id, timezone.now())
     Reading.objects.update(is_gone=True, next_try_at=None)
-    assert sync.discover(project).keys() == {sinch_id}
+    assert discovery.discover(project).keys() == {sinch_id}
     work_off()
     assert PortInOrder.objects.get().gone_at is None
-    assert sync.discover(project) == {}
+    assert discovery.discover(project) == {}

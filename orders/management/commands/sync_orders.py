@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.db.models import F
 from django.utils import timezone
 
-from orders import sync
+from orders import discovery
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
 from portal.operations import leases, readings
@@ -43,8 +43,8 @@ class Command(BaseCommand):
         for project in projects:
             started = time.monotonic()
             try:
-                sync.read_configuration(project)
-                wished = sync.discover(project, everything=options["all"])
+                discovery.read_configuration(project)
+                wished = discovery.discover(project, everything=options["all"])
                 failed += self._read(project, list(wished.values()))
             except SinchError as error:
                 self._stop(f"{project.name}: {error.staff_message}")
