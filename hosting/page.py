@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 from django.utils import timezone
 
 from hosting import buckets, facts, standing, sync, wire
@@ -23,6 +22,7 @@ from hosting.models import (
     QualifiedNumber,
 )
 from portal import words
+from portal.prepared import Prepared
 from portal.values import stored_moment
 from portal.work import clocks as shown_clocks
 from portal.work import marks
@@ -45,12 +45,13 @@ ANCHORS: Final = {
 
 def load(pk: int) -> Any:
     """Return the order with its item, owner, marks and mark in one statement. Raises Http404."""
-    return get_object_or_404(_loaded(), pk=pk)
+    try:
+        return _page.get(pk)
+    except HostingOrder.DoesNotExist:
+        raise Http404 from None
 
 
-@cache
-def _loaded() -> QuerySet[Any]:
-    """Return what a page asks for; put together once, which takes longer than asking."""
+def _loaded(pk: int) -> QuerySet[Any]:
     decided = (
         HostingMark.objects.filter(order=OuterRef("pk"))
         .order_by("pk")
@@ -88,7 +89,10 @@ def _loaded() -> QuerySet[Any]:
                 later.values(json=JSONObject(pk="pk", name="display_name", state="state"))
             ),
         )
-    )
+    ).filter(pk=pk)
+
+
+_page = Prepared(_loaded)
 
 
 def with_mark(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from hosting import buckets, facts, wire
 from hosting.models import STEPS, HostingMark, HostingNumber, HostingOrder, Verdict
 from portal.operations.models import Operation
+from portal.prepared import Prepared
 from portal.values import stored_moment
 from portal.work import items, verdicts
 from portal.work.marks import Mark
@@ -88,8 +89,12 @@ def items_of_orders() -> QuerySet[WorkItem]:
     )
 
 
+_item = Prepared(lambda pk: items_of_orders().filter(pk=pk))
+
+
 def item_of(pk: int) -> Any:
-    return items_of_orders().get(pk=pk)
+    """Return the work item of an order with what `items_of_orders` says; DoesNotExist."""
+    return _item.get(pk)
 
 
 def facts_with(

@@ -3,8 +3,7 @@
 import datetime
 import json
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -16,7 +15,7 @@ from django.db.models import (
 )
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import JSONObject
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,6 +28,7 @@ from orders.models import OrderNote, PortInOrder
 from orders.page_numbers import Numbers, Step, fix_url, zone_of
 from portal import words
 from portal.accounts.models import User
+from portal.prepared import Prepared
 from portal.values import stored_moment
 from portal.work import page as work_page
 from portal.work.page import Fact, Freshness
@@ -82,12 +82,13 @@ def load(pk: int) -> PortInOrder:
 
     Raises Http404. The payload is not loaded; `first_number` is the first entry of it.
     """
-    return get_object_or_404(_loaded(), pk=pk)
+    try:
+        return cast(PortInOrder, _page.get(pk))
+    except PortInOrder.DoesNotExist:
+        raise Http404 from None
 
 
-@cache
-def _loaded() -> QuerySet[Any]:
-    """Return what a page asks for; put together once, which takes longer than asking."""
+def _loaded(pk: int) -> QuerySet[Any]:
     notes = (
         OrderNote.objects.filter(order=OuterRef("pk"))
         .order_by("created_at", "pk")
@@ -114,7 +115,10 @@ def _loaded() -> QuerySet[Any]:
             around=RawSQL(_AROUND, ()),  # noqa: S611 - the same
             **page_marks.columns(),
         )
-    )
+    ).filter(pk=pk)
+
+
+_page = Prepared(_loaded)
 
 
 # --- Parts ----------------------------------------------------------------------------------

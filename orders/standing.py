@@ -24,6 +24,7 @@ from orders.models import (
     PortInOrder,
 )
 from portal.operations.models import Operation
+from portal.prepared import Prepared
 from portal.values import stored_moment
 from portal.work import items
 from portal.work.models import WorkItem
@@ -157,8 +158,12 @@ def taken_up(order: Any) -> QuerySet[PortInNumber]:
     )
 
 
-def item_of(item_pk: int) -> WorkItem:
-    return items_of_orders().get(pk=item_pk)
+_item = Prepared(lambda pk: items_of_orders().filter(pk=pk))
+
+
+def item_of(item_pk: int) -> Any:
+    """Return the work item of an order with what `items_of_orders` says; DoesNotExist."""
+    return _item.get(item_pk)
 
 
 def _activation_payloads(order: PortInOrder, rows: Rows) -> dict[int, dict[str, Any]]:

@@ -52,6 +52,21 @@ ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
 RETURNING id, resource_id, next_try_at
 """
 
+# A wish that came while the thing was being read makes it due again.
+_ENDED = ("read_at", "requested_at", "cause", "next_try_at", "is_gone")
+_END = """
+UPDATE operations_reading SET
+    read_at = GREATEST(read_at, started.at),
+    next_try_at = CASE
+        WHEN requested_at <= GREATEST(read_at, started.at) THEN later.at
+        WHEN cause = %s THEN %s + %s * interval '1 second'
+        ELSE %s END,
+    attempts = 0, last_error = '', lease_id = NULL, lease_until = NULL
+FROM (VALUES (%s::timestamptz)) AS started(at), (VALUES (%s::timestamptz)) AS later(at)
+WHERE id = %s
+RETURNING read_at, requested_at, cause, next_try_at, is_gone
+"""
+
 _IS_WAITED_FOR = ~Q(cause=SWEEP) & (Q(read_at=None) | Q(read_at__lt=F("requested_at")))
 
 
@@ -154,29 +169,22 @@ def _read(reading: Reading) -> None:
 
 def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> None:
     """End a reading that left at `started_at`; due again at once if a wish came meanwhile."""
-    later = None if again is None else timezone.now() + again
+    now = timezone.now()
+    later = None if again is None else now + again
     with transaction.atomic():
-        row = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
-        if row.read_at is None or row.read_at < started_at:
-            row.read_at = started_at
-        unfulfilled = row.requested_at > row.read_at
-        pause = CALM if row.cause == WEBHOOK else 0.0
-        row.next_try_at = timezone.now() + timedelta(seconds=pause) if unfulfilled else later
-        row.attempts, row.last_error = 0, ""
-        row.lease_id = row.lease_until = None
-        row.save(
-            update_fields=[
-                "read_at",
-                "next_try_at",
-                "attempts",
-                "last_error",
-                "lease_id",
-                "lease_until",
-            ]
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(_END, [WEBHOOK, now, CALM, now, started_at, later, reading.pk])
+            row = cursor.fetchone()
+        if row is None:
+            return  # its project was removed meanwhile
+        for name, value in zip(_ENDED, row, strict=True):
+            setattr(reading, name, value)
+        reading.attempts, reading.last_error = 0, ""
+        reading.lease_id = reading.lease_until = None
         for call in _after:
-            call(row, row.read_at)
-        if unfulfilled:
+            call(reading, reading.read_at)
+        if not reading.fulfils(reading.requested_at):
+            pause = CALM if reading.cause == WEBHOOK else 0.0
             doorbell.ring_on_commit(doorbell.READINGS, after=pause)
 
 

@@ -1,0 +1,77 @@
+"""Query sets whose SQL is put together once give what the query set itself gives."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connections
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject
+
+from portal.accounts.models import SinchProject, WebhookToken
+from portal.prepared import Prepared
+
+
+def with_tokens(pk):
+    """Projects of a key with their webhook tokens beside them."""
+    tokens = WebhookToken.objects.filter(project=OuterRef("pk")).order_by("pk")
+    told = ArraySubquery(tokens.values(json=JSONObject(kind="kind", pk="pk")))
+    return SinchProject.objects.annotate(told=told).defer("key_secret").filter(pk=pk)
+
+
+@pytest.fixture
+def two(db):
+    """Two projects, one of which has tokens."""
+    made = [
+        SinchProject.objects.create(name=name, project_id=name, key_id="key", key_secret="s")
+        for name in ("one", "other")
+    ]
+    for _ in range(2):
+        WebhookToken.make(made[0])
+    return made
+
+
+def test_each_key_gives_its_own_row_as_the_query_set_would(two, django_assert_num_queries):
+    prepared = Prepared(with_tokens)
+    for project in (*two, *two):
+        expected = with_tokens(project.pk).get()
+        with django_assert_num_queries(1):
+            found = prepared.get(project.pk)
+        assert (found.pk, found.name, found.told) == (expected.pk, expected.name, expected.told)
+        assert len(found.told) == (2 if project == two[0] else 0)
+        assert found.get_deferred_fields() == {"key_secret"}
+
+
+def test_what_changed_meanwhile_is_seen(two):
+    prepared = Prepared(with_tokens)
+    assert prepared.get(two[0].pk).name == "one"
+    SinchProject.objects.filter(pk=two[0].pk).update(name="renamed")
+    assert prepared.get(two[0].pk).name == "renamed"
+
+
+@pytest.mark.parametrize("key", [0, -1, 2**40, 2**70, -(2**70)])
+def test_a_key_that_is_not_there_is_told_so_however_odd(key, two):
+    prepared = Prepared(with_tokens)
+    assert prepared.all(key) == []
+    with pytest.raises(SinchProject.DoesNotExist):
+        prepared.get(key)
+
+
+def test_a_query_set_that_does_not_ask_for_its_key_is_a_mistake(two):
+    with pytest.raises(ValueError, match="does not ask for the key"):
+        Prepared(lambda pk: SinchProject.objects.all()).get(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_ask_at_the_same_time_each_on_a_connection_of_its_own(two):
+    prepared = Prepared(with_tokens)
+
+    def ask(number):
+        try:
+            return prepared.get(two[number % 2].pk).name
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(64)))
+    assert found == ["one", "other"] * 32
