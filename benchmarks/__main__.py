@@ -36,7 +36,21 @@ def main() -> int:
             from django.db import connection
 
             call_command("migrate", run_syncdb=True, verbosity=0)
-            from benchmarks import counted, ingest, live, pages, readings, redis_away, scale, work
+            from benchmarks import (
+                beside_djstripe,
+                counted,
+                full_sync,
+                ingest,
+                live,
+                memory,
+                pages,
+                readings,
+                redis_away,
+                rest,
+                scale,
+                waiting,
+                work,
+            )
 
             takers: list[tuple[set[int], Callable[[bool], list[Figure]]]] = [
                 ({4}, counted.receiving),
@@ -45,8 +59,12 @@ def main() -> int:
                 ({11}, pages.large),
                 ({1, 2}, ingest.throughput),
                 ({8}, work.sessions),
+                ({7}, waiting.tasks_per_second),
                 ({6}, live.seen),
                 ({5}, readings.coalesced),
+                ({13}, full_sync.whole),
+                ({14}, memory.grown),
+                ({15}, beside_djstripe.receiving),
                 ({3}, lambda quick: redis_away.without(quick, redis)),
                 ({9}, lambda quick: scale.lists(quick, options.orders)),
             ]
@@ -54,6 +72,7 @@ def main() -> int:
                 if wanted and not numbers & wanted:
                     continue
                 print(f"… figure {', '.join(map(str, sorted(numbers)))}", file=sys.stderr)
+                rest.nothing_due()
                 figures += take(options.quick)
             connection.close_pool()
     figures.sort(key=lambda figure: figure.number)

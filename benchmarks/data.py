@@ -4,6 +4,7 @@ import json
 from datetime import date, timedelta
 from typing import Any
 
+FIRST_ID = 40_000_000
 CARRIERS = ("Lumen", "Comcast Business", "T-Mobile")
 
 
@@ -18,7 +19,7 @@ def order(number: int, quantity: int, *, status: str = "PENDING") -> dict[str, A
     """Return a port-in order with as many numbers, in Sinch's JSON."""
     wanted = (date.today() + timedelta(days=10)).isoformat()
     return {
-        "id": 40_000_000 + number,
+        "id": FIRST_ID + number,
         "status": status,
         "customerOrderReference": f"BENCH-{number:07d}",
         "createdDate": date.today().isoformat(),

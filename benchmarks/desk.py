@@ -1,20 +1,24 @@
 """What the measurements run on: embedded servers of their own, and processes of the desk."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography.fernet import Fernet
 
 from portal.local.servers import EmbeddedPostgres, EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parent.parent
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def free_port() -> int:
@@ -48,11 +52,14 @@ def servers(folder: Path) -> Iterator[EmbeddedRedis]:
 
 
 @contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Python module beside us until the block ends."""
+def process(
+    *arguments: str, python: str = sys.executable, settings: Mapping[str, str] = NONE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python module beside us until the block ends, with further environment settings."""
     child = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [python, "-m", *arguments],
         cwd=ROOT,
+        env={**os.environ, **settings},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -68,24 +75,56 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def web(workers: int = 1, threads: int = 4) -> Iterator[int]:
-    """Serve the desk as in earnest and yield the port once it answers."""
+def worker(
+    threads: int = 16, settings: Mapping[str, str] = NONE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker as the one-machine desk does, for all queues; yield once it answers."""
+    from portal.celery import app
+
+    name = f"bench-{free_port()}@here"
+    with process(
+        *f"celery -q -A portal worker -P threads -c {threads} -n {name}".split(),
+        *("-Q", "people,events,sync", "-l", "WARNING"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        settings={"DATABASE_POOL": str(threads + 4), **settings},
+    ) as child:
+        until = time.monotonic() + 60
+        while not app.control.ping(destination=[name], timeout=0.5):
+            if time.monotonic() > until:
+                raise TimeoutError("The worker does not answer")
+        yield child
+
+
+@dataclass(frozen=True)
+class Served:
+    """A site that is being served: its port, and the process that looks after its workers."""
+
+    port: int
+    parent: int
+
+    def kill_workers(self) -> None:
+        """End the processes that answer, without a word; the parent starts new ones."""
+        for child in Path(f"/proc/{self.parent}/task/{self.parent}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+@contextmanager
+def served(
+    application: str,
+    workers: int = 1,
+    threads: int = 4,
+    python: str = sys.executable,
+    settings: Mapping[str, str] = NONE,
+) -> Iterator[Served]:
+    """Serve a WSGI application as in earnest until the block ends; yield once it answers."""
     port = free_port()
     with process(
-        "granian",
-        "--interface",
-        "wsgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        str(workers),
-        "--blocking-threads",
-        str(threads),
-        "--no-access-log",
-        "portal.wsgi:application",
-    ):
+        *f"granian --interface wsgi --host 127.0.0.1 --port {port} --workers {workers}".split(),
+        *f"--blocking-threads {threads} --no-access-log --respawn-failed-workers".split(),
+        application,
+        python=python,
+        settings=settings,
+    ) as parent:
         until = time.monotonic() + 30
         while True:
             try:
@@ -95,4 +134,11 @@ def web(workers: int = 1, threads: int = 4) -> Iterator[int]:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.1)
-        yield port
+        yield Served(port, parent.pid)
+
+
+@contextmanager
+def web(workers: int = 1, threads: int = 4) -> Iterator[int]:
+    """Serve the desk as in earnest and yield the port once it answers."""
+    with served("portal.wsgi:application", workers, threads) as site:
+        yield site.port

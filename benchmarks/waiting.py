@@ -1,0 +1,98 @@
+"""Figure 7: tasks a second of a worker whose Sinch takes 50 ms for each answer.
+
+The worker is a process of its own, with the threads, the pool and the queues of the one-machine
+desk; Sinch is another. Our own pace, ten requests a second for each project, is set aside.
+"""
+
+import os
+import time
+from datetime import timedelta
+
+from django.utils import timezone
+
+from benchmarks import data, slow_sinch, tasks
+from benchmarks.desk import worker
+from benchmarks.result import Figure
+from orders import sync
+from portal.accounts.models import SinchProject
+from portal.operations import readings
+from portal.operations.models import Reading
+from portal.operations.tasks import MOST_READERS
+
+THREADS = 16
+PAUSE = 0.05  # seconds
+FIRST = 2_000_000  # of the orders of data.py, away from those of other figures
+
+
+def tasks_per_second(quick: bool) -> list[Figure]:
+    """Tasks that only ask, and whole readings of orders, both ÷ what waiting alone would allow."""
+    asks, reads = (500, 80) if quick else (1_500, 240)
+    project = SinchProject.objects.create(
+        name="Waiting", project_id="waiting", key_id="k", key_secret="s"
+    )
+    for number in range(FIRST, FIRST + reads):
+        sync.store_port_in_order(project, data.order(number, 1), fetched_at=timezone.now())
+    with slow_sinch.running(PAUSE) as sinch, worker(THREADS, sinch) as beside:
+        begun = _cpu_seconds(beside.pid)
+        asked = _asked(project, asks)
+        between = _cpu_seconds(beside.pid)
+        read = _read(project, reads)
+        ended = _cpu_seconds(beside.pid)
+    ask_costs, read_costs = (between - begun) / asks * 1000, (ended - between) / reads * 1000
+    ideal, ideal_read = THREADS / PAUSE, MOST_READERS / PAUSE
+    return [
+        Figure(
+            7,
+            f"tasks/s with a 50 ms API ÷ ({THREADS} threads / 0.05 s)",
+            f"{asked / ideal:.2f} ({asked:.0f} ÷ {ideal:.0f}); {ask_costs:.1f} ms of processor "
+            "each",
+            "≥ 0.80",
+            asked / ideal >= 0.80,
+        ),
+        Figure(
+            7,
+            f"same with whole readings of small orders ÷ ({MOST_READERS} readers / 0.05 s)",
+            f"{read / ideal_read:.2f} ({read:.0f} ÷ {ideal_read:.0f}); "
+            f"{read_costs:.1f} ms of processor each",
+            "≥ 0.80",
+            read / ideal_read >= 0.80,
+        ),
+    ]
+
+
+def _asked(project: SinchProject, count: int) -> float:
+    """Return how many tasks a second the worker does that only ask Sinch."""
+    rows = Reading.objects.bulk_create(
+        Reading(project=project, kind="asked", resource_id=str(data.FIRST_ID + n), next_try_at=None)
+        for n in range(count)
+    )
+    for row in rows:
+        tasks.ask.apply_async([row.pk], queue="sync", ignore_result=True)
+    return _rate("asked", count)
+
+
+def _read(project: SinchProject, count: int) -> float:
+    """Return how many due readings a second the worker does, each of another order."""
+    now = timezone.now()
+    wishes = {str(data.FIRST_ID + FIRST + n): now for n in range(count)}
+    readings.want(project, sync.READER, wishes, readings.SWEEP)
+    return _rate(sync.READER, count)
+
+
+def _rate(kind: str, count: int) -> float:
+    """Wait for all of them; return the pace of those from the first tenth to the last."""
+    rows = Reading.objects.filter(kind=kind, project__name="Waiting", read_at__isnull=False)
+    until = time.monotonic() + 120
+    while rows.count() < count and time.monotonic() < until:
+        time.sleep(0.5)
+    times = rows.order_by("read_at").values_list("read_at", flat=True)
+    done = [moment for moment in times if moment]
+    first, last = len(done) // 10, len(done) * 9 // 10
+    return (last - first) / max((done[last] - done[first]) / timedelta(seconds=1), 1e-9)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used so far."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
