@@ -24,12 +24,14 @@ manage: $(STAMP) ## Run a management command on that portal (ARGS="webhook_urls"
 test: $(STAMP) ## Run all tests, those in a real browser included (or ARGS="tests/work")
 	$(PY) -m portal.local chromium
 	if [ -n "$(ARGS)" ]; then exec $(PY) -m pytest $(ARGS); fi; \
-	said=$$(mktemp); \
-	$(PY) -m pytest tests/orders > "$$said" 2>&1 & orders=$$!; \
-	trap 'kill $$orders; rm -f "$$said"; exit 130' INT TERM; \
-	$(PY) -m pytest tests --ignore=tests/orders --ignore=tests/e2e; rest=$$?; \
-	wait $$orders; half=$$?; cat "$$said"; rm -f "$$said"; \
-	[ $$rest -eq 0 ] && [ $$half -eq 0 ] && $(PY) -m pytest tests/e2e
+	said=$$(mktemp -d); \
+	$(PY) -m pytest tests/orders > "$$said/orders" 2>&1 & orders=$$!; \
+	$(PY) -m pytest tests/e2e > "$$said/e2e" 2>&1 & browser=$$!; \
+	trap 'kill $$orders $$browser; rm -rf "$$said"; exit 130' INT TERM; \
+	$(PY) -m pytest tests --ignore=tests/orders --ignore=tests/e2e; failed=$$?; \
+	wait $$orders || failed=1; cat "$$said/orders"; \
+	wait $$browser || failed=1; cat "$$said/e2e"; \
+	rm -rf "$$said"; exit $$failed
 
 lint: $(STAMP) ## Check format, code, types, migrations and the lock file
 	$(PY) -m ruff format --check --quiet . || { echo "Run \`make format\`."; exit 1; }

@@ -26,6 +26,7 @@ from orders.models import (
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.operations.models import Operation
+from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.sinch.porting import ActivationGroup
 from portal.work import items
 from portal.work.items import Event
@@ -154,13 +155,20 @@ class _Reading:
 
 
 def _locked(project: SinchProject, sinch_id: str) -> PortInOrder | None:
-    # Nothing is joined: what is joined to a row that had to be waited for may be out of date.
-    return (
+    found: PortInOrder | None = _to_lock.first(project.pk, sinch_id)
+    return found
+
+
+# Nothing is joined: what is joined to a row that had to be waited for may be out of date.
+_to_lock = Prepared(
+    lambda project, sinch_id: (
         PortInOrder.objects.filter(project=project, sinch_id=sinch_id)
         .select_for_update()
         .order_by()
-        .first()
-    )
+    ),
+    A_KEY,
+    A_WORD,
+)
 
 
 def _wait_for_births(project: SinchProject, sinch_id: str) -> None:

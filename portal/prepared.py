@@ -6,50 +6,66 @@ columns that takes longer than PostgreSQL's answer: 7 ms of 21 that a reading to
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from django.db import connections
 from django.db.models import QuerySet
 
-# A key that no row has; where it stands in the statement the key asked for is put.
-_PLACE = -(2**31) + 4711
+# What no row has; where it stands in the statement what is asked for is put.
+A_KEY = -(2**31) + 4711
+A_WORD = "\ue000"
+A_MOMENT = datetime(1, 1, 3, 4, 5, 6, 789, tzinfo=UTC)
 _LARGEST = 2**63 - 1
 
 
 class Prepared:
-    """A query set for one key. The rows are ordinary ones, each time asked for anew."""
+    """A query set that differs by a few values. The rows are ordinary ones, asked for anew."""
 
-    def __init__(self, build: Callable[[int], QuerySet[Any]]) -> None:
-        """`build` returns the query set for a key; nothing else in it may change."""
-        self._build = build
+    def __init__(self, build: Callable[..., QuerySet[Any]], *places: Any) -> None:
+        """`build` returns the query set for some values; nothing else in it may change.
+
+        `places` stand for them: A_KEY (when nothing is said), A_WORD or A_MOMENT.
+        """
+        self._build, self._places = build, places or (A_KEY,)
 
     @cached_property
     def _made(self) -> tuple[QuerySet[Any], Any, str, tuple[Any, ...]]:
-        queryset = self._build(_PLACE)
+        queryset = self._build(*self._places)
         compiler = queryset.query.get_compiler(using=queryset.db)
         text, params = compiler.as_sql()
-        if _PLACE not in params:
-            raise ValueError("the query set does not ask for the key")
+        if any(place not in params for place in self._places):
+            raise ValueError("the query set does not ask for what it is given")
         return queryset, compiler, text, tuple(params)
 
-    def all(self, key: int) -> list[Any]:
-        """Return the rows for a key; none for one that no column could hold."""
-        if abs(key) > _LARGEST:
+    def all(self, *values: Any) -> list[Any]:
+        """Return the rows for the values; none for a number that no column could hold."""
+        if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
         queryset, made, text, params = self._made
-        given = tuple(key if param == _PLACE else param for param in params)
+        given = dict(zip(self._places, values, strict=True))
+        put = tuple(given.get(param, param) if _is_place(param) else param for param in params)
         asked = queryset.all()
         compiler = copy.copy(made)
         # A thread has a connection of its own; everything else has been worked out.
         compiler.connection = connections[queryset.db]
-        compiler.as_sql = lambda *args, **kwargs: (text, given)
+        compiler.as_sql = lambda *args, **kwargs: (text, put)
         asked.query.get_compiler = lambda *args, **kwargs: compiler  # type: ignore[method-assign]
         return list(asked)
 
-    def get(self, key: int) -> Any:
-        """Return the one row for a key. Raises the model's DoesNotExist."""
-        found = self.all(key)
-        if not found:
+    def first(self, *values: Any) -> Any:
+        """Return the first row for the values, None when there is none."""
+        found = self.all(*values)
+        return found[0] if found else None
+
+    def get(self, *values: Any) -> Any:
+        """Return the first row for the values. Raises the model's DoesNotExist."""
+        found = self.first(*values)
+        if found is None:
             raise self._made[0].model.DoesNotExist
-        return found[0]
+        return found
+
+
+def _is_place(param: object) -> bool:
+    return isinstance(param, int | str | datetime)

@@ -1,15 +1,17 @@
 """Query sets whose SQL is put together once give what the query set itself gives."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
 from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
+from django.utils import timezone
 
 from portal.accounts.models import SinchProject, WebhookToken
-from portal.prepared import Prepared
+from portal.prepared import A_MOMENT, A_WORD, Prepared
 
 
 def with_tokens(pk):
@@ -58,8 +60,20 @@ def test_a_key_that_is_not_there_is_told_so_however_odd(key, two):
 
 
 def test_a_query_set_that_does_not_ask_for_its_key_is_a_mistake(two):
-    with pytest.raises(ValueError, match="does not ask for the key"):
+    with pytest.raises(ValueError, match="does not ask for what it is given"):
         Prepared(lambda pk: SinchProject.objects.all()).get(1)
+
+
+def test_words_and_moments_are_asked_for_as_well(two):
+    def named(name, since):
+        rows = SinchProject.objects.filter(name=name, tokens__created_at__gte=since)
+        return rows.order_by("pk").distinct()
+
+    prepared = Prepared(named, A_WORD, A_MOMENT)
+    now = timezone.now()
+    assert prepared.first("one", now - timedelta(hours=1)) == two[0]
+    assert prepared.first("one", now + timedelta(hours=1)) is None
+    assert prepared.first("other", now - timedelta(hours=1)) is None
 
 
 @pytest.mark.django_db(transaction=True)

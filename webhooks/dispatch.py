@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -25,6 +26,7 @@ from orders.sync import READER
 from portal.operations import doorbell, readings, retention
 from portal.operations.leases import LEASE_SECONDS, held
 from portal.operations.models import Reading
+from portal.prepared import A_KEY, A_MOMENT, Prepared
 from webhooks import dispatch_hosting
 from webhooks.fates import MOST_TRIES, Fate, age_text, want_readings, write
 from webhooks.models import Delivery
@@ -74,10 +76,14 @@ def _dealt_with(moment: datetime) -> models.QuerySet[Delivery]:
     return done.filter(received_at__lt=moment).order_by("received_at")
 
 
+@cache
+def _queue() -> models.QuerySet[Delivery]:
+    return Delivery.objects.select_related("reading").defer("body")
+
+
 def process_some() -> bool:
     """Claim the oldest due deliveries and take each a step further; False when none was due."""
-    rows = Delivery.objects.select_related("reading").defer("body")
-    claimed = Delivery.claim(rows, limit=BATCH, seconds=LEASE_SECONDS)
+    claimed = Delivery.claim(_queue(), limit=BATCH, seconds=LEASE_SECONDS)
     if claimed:
         with held(claimed):
             _process(claimed)
@@ -121,16 +127,31 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
     return len(rows)
 
 
+def _served(reading: int, read_at: datetime) -> models.QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        reading=reading, state__in=(State.WAITING, State.DEAD), received_at__lte=read_at
+    )
+
+
+_newest = Prepared(
+    lambda reading, read_at: (
+        _served(reading, read_at)
+        .order_by("-received_at", "-pk")
+        .values_list("pk", "received_at")[:1]
+    ),
+    A_KEY,
+    A_MOMENT,
+)
+
+
 def finish_waiting(reading: Reading, read_at: datetime) -> None:
     """Mark as done the deliveries a reading has served; called in the transaction that ends it."""
     if reading.kind not in READERS:
         return
-    served = Delivery.objects.filter(
-        reading=reading, state__in=(State.WAITING, State.DEAD), received_at__lte=read_at
-    )
-    newest = served.order_by("-received_at", "-pk").values_list("pk", "received_at").first()
+    newest = _newest.first(reading.pk, read_at)
     if newest is None:
         return
+    served = _served(reading.pk, read_at)
     pk, received_at = newest
     if reading.is_gone:
         what = "number" if reading.kind in sync.NUMBER_READERS else "order"

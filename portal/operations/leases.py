@@ -15,11 +15,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, connection, models, transaction
-from django.db.models import F
-from django.db.models.functions import Least
 from django.utils import timezone
+
+from portal.prepared import A_MOMENT, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,30 @@ FIRST_PAUSE = 2.0  # seconds
 LONGEST_PAUSE = 300.0  # seconds
 # What the column holds. A row that fails for months must not stop the queue by growing beyond.
 MOST_ATTEMPTS = 32767
+
+
+_CLAIM = """
+UPDATE {} SET lease_id = %s, lease_until = %s, next_try_at = %s,
+    attempts = LEAST(attempts, %s) + 1
+WHERE id = ANY(%s)
+"""
+_statements: "WeakKeyDictionary[models.QuerySet[Any], dict[int, Prepared]]" = WeakKeyDictionary()
+
+
+def _due(rows: "models.QuerySet[Any]", limit: int) -> Prepared:
+    """Return the statement that locks the oldest due rows of a query set, kept as long as that."""
+    kept = _statements.setdefault(rows, {})
+    if limit not in kept:
+        bare = rows.all()  # the statement must not keep its own key alive
+        kept[limit] = Prepared(
+            lambda moment: (
+                bare.filter(next_try_at__lte=moment)
+                .order_by("next_try_at")
+                .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
+            ),
+            A_MOMENT,
+        )
+    return kept[limit]
 
 
 def pause_after(attempts: int) -> float:
@@ -57,27 +82,24 @@ class LeasedRow(models.Model):
     def claim(cls, rows: models.QuerySet[Self], *, limit: int, seconds: float) -> list[Self]:
         """Claim up to `limit` due rows of the query set for `seconds`; nobody else gets them.
 
-        Returns them oldest first, each with its new `lease_id` and `attempts`.
+        Returns them oldest first, each with its new `lease_id` and `attempts`. Who claims again
+        and again passes the same query set: its SQL is put together once.
         """
         now = timezone.now()
         lease, until = uuid.uuid4(), now + timedelta(seconds=seconds)
         with transaction.atomic():
-            due: Sequence[Self] = list(
-                rows.filter(next_try_at__lte=now)
-                .order_by("next_try_at")
-                .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
-            )
+            due: list[Self] = _due(rows, limit).all(now)
             if due:
-                cls._base_manager.filter(pk__in=[row.pk for row in due]).update(
-                    lease_id=lease,
-                    lease_until=until,
-                    next_try_at=until,
-                    attempts=Least(F("attempts"), MOST_ATTEMPTS - 1) + 1,
-                )
+                keys = [row.pk for row in due]
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        _CLAIM.format(cls._meta.db_table),
+                        [lease, until, until, MOST_ATTEMPTS - 1, keys],
+                    )
         for row in due:
             row.lease_id, row.lease_until, row.next_try_at = lease, until, until
             row.attempts = min(row.attempts + 1, MOST_ATTEMPTS)
-        return list(due)
+        return due
 
     def let_go(self, *, next_try_at: Any = None, **values: Any) -> bool:
         """End the lease and set further columns; False when the lease has passed to another.

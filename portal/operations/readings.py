@@ -4,10 +4,11 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject
@@ -136,15 +137,21 @@ def want_one(project: SinchProject | int, kind: str, resource_id: str, cause: st
     return want(project, kind, {resource_id: timezone.now()}, cause)[resource_id]
 
 
+@cache
+def _queues() -> tuple[QuerySet[Reading], QuerySet[Reading]]:
+    rows = Reading.objects.select_related("project").defer("project__key_secret")
+    return rows.filter(_IS_WAITED_FOR), rows
+
+
 def run_one() -> bool:
     """Claim one due reading and do it; False when none was due.
 
     What a webhook or a person waits for goes before what a sweep has found, however much that is.
     """
-    rows = Reading.objects.select_related("project").defer("project__key_secret")
-    claimed = Reading.claim(
-        rows.filter(_IS_WAITED_FOR), limit=1, seconds=LEASE_SECONDS
-    ) or Reading.claim(rows, limit=1, seconds=LEASE_SECONDS)
+    waited_for, rest = _queues()
+    claimed = Reading.claim(waited_for, limit=1, seconds=LEASE_SECONDS) or Reading.claim(
+        rest, limit=1, seconds=LEASE_SECONDS
+    )
     with held(claimed):
         for reading in claimed:
             _read(reading)
@@ -182,7 +189,7 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
         reading.attempts, reading.last_error = 0, ""
         reading.lease_id = reading.lease_until = None
         for call in _after:
-            call(reading, reading.read_at)
+            call(reading, reading.read_at or started_at)
         if not reading.fulfils(reading.requested_at):
             pause = CALM if reading.cause == WEBHOOK else 0.0
             doorbell.ring_on_commit(doorbell.READINGS, after=pause)

@@ -9,9 +9,11 @@ import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal.operations import doorbell
@@ -103,11 +105,16 @@ def handlers() -> dict[str, Handler]:
     return dict(_handlers)
 
 
+@cache
+def _queue() -> QuerySet[Operation]:
+    # What is encrypted is read later, row by row: one that no key decrypts must not stop the queue.
+    rows = Operation.objects.select_related("project", "by")
+    return rows.defer("payload", "project__key_secret")
+
+
 def run_one() -> bool:
     """Claim one due operation and take it a step further; False when none was due."""
-    # What is encrypted is read later, row by row: one that no key decrypts must not stop the queue.
-    rows = Operation.objects.select_related("project", "by").defer("payload", "project__key_secret")
-    claimed = Operation.claim(rows, limit=1, seconds=LEASE_SECONDS)
+    claimed = Operation.claim(_queue(), limit=1, seconds=LEASE_SECONDS)
     with held(claimed):
         for operation in claimed:
             _step(operation)
