@@ -26,8 +26,10 @@ from hosting.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
+from portal.mirror import key_after_births
 from portal.operations import readings
 from portal.operations.models import Operation
+from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import WorkItem
@@ -96,13 +98,12 @@ def store_reading(
         raise ValueError("an order that was read has an id")
     reading = _Reading(project, sinch_id, payload, fetched_at, numbers, report, cause, sent)
     with transaction.atomic(savepoint=False):
-        order = _locked(project, sinch_id)
-        if order is None:
-            _wait_for_births(project, sinch_id)
-            order = _locked(project, sinch_id)
-        if order is not None:
+        if (order := _locked(project, sinch_id)) is not None:
             return _store_again(reading, order, follows)
-        return _store_new(reading, follows, cause if first_cause is None else first_cause)
+        pk = key_after_births(HostingOrder, project.pk, sinch_id)
+        if (order := _locked(project, sinch_id)) is not None:
+            return _store_again(reading, order, follows)
+        return _store_new(reading, pk, follows, cause if first_cause is None else first_cause)
 
 
 @dataclass(frozen=True)
@@ -138,22 +139,20 @@ class _Reading:
 
 
 def _locked(project: SinchProject, sinch_id: str) -> HostingOrder | None:
-    # Nothing is joined: what is joined to a row that had to be waited for may be out of date.
-    return (
+    found: HostingOrder | None = _to_lock.first(project.pk, sinch_id)
+    return found
+
+
+# Nothing is joined: what is joined to a row that had to be waited for may be out of date.
+_to_lock = Prepared(
+    lambda project, sinch_id: (
         HostingOrder.objects.filter(project=project, sinch_id=sinch_id)
         .select_for_update()
         .order_by()
-        .first()
-    )
-
-
-def _wait_for_births(project: SinchProject, sinch_id: str) -> None:
-    """Let only one at a time make the row of an order; there is no row to lock yet."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            [f"hosting_order:{project.pk}:{sinch_id}"],
-        )
+    ),
+    A_KEY,
+    A_WORD,
+)
 
 
 def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder | None) -> Stored:
@@ -212,13 +211,9 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
     return Stored(order, is_changed=True, told=items.tell(item, events))
 
 
-def _store_new(reading: _Reading, follows: HostingOrder | None, cause: str) -> Stored:
+def _store_new(reading: _Reading, pk: int, follows: HostingOrder | None, cause: str) -> Stored:
     payload = reading.merged({}, is_newer=True)
     new = wire.read_order(payload)
-    with connection.cursor() as cursor:
-        table = HostingOrder._meta.db_table
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
-        pk = cursor.fetchone()[0]
     created = new.sinch_created_at or reading.fetched_at
     item = WorkItem(kind=WorkItem.Kind.HOSTING, project=reading.project, target_pk=pk)
     item.waiting_since = min(created, reading.fetched_at)

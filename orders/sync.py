@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from orders.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
+from portal.mirror import key_after_births
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.sinch.porting import ActivationGroup
@@ -114,13 +115,13 @@ def store_reading(
     reading = _Reading(project, sinch_id, payload, fetched_at, cause, secrets, sent, replaces)
     # No savepoint: a failure here is a failure of whatever this is part of.
     with transaction.atomic(savepoint=False):
-        order = _locked(project, sinch_id)
-        if order is None:
-            _wait_for_births(project, sinch_id)
-            order = _locked(project, sinch_id)
-        if order is not None:
+        if (order := _locked(project, sinch_id)) is not None:
             return _store_again(reading, order)
-        return _store_new(reading if first_cause is None else replace(reading, cause=first_cause))
+        pk = key_after_births(PortInOrder, project.pk, sinch_id)
+        if (order := _locked(project, sinch_id)) is not None:
+            return _store_again(reading, order)
+        first = reading if first_cause is None else replace(reading, cause=first_cause)
+        return _store_new(first, pk)
 
 
 @dataclass(frozen=True)
@@ -169,15 +170,6 @@ _to_lock = Prepared(
     A_KEY,
     A_WORD,
 )
-
-
-def _wait_for_births(project: SinchProject, sinch_id: str) -> None:
-    """Let only one at a time make the row of an order; there is no row to lock yet."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            [f"port_in_order:{project.pk}:{sinch_id}"],
-        )
 
 
 def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
@@ -247,13 +239,9 @@ def _update(order: PortInOrder, values: dict[str, Any]) -> None:
             setattr(order, name, value)
 
 
-def _store_new(reading: _Reading) -> Stored:
+def _store_new(reading: _Reading, pk: int) -> Stored:
     payload = reading.merged({"id": reading.sinch_id}, is_newer=True)
     new = wire.read_order(payload)
-    with connection.cursor() as cursor:
-        table = PortInOrder._meta.db_table
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
-        pk = cursor.fetchone()[0]
     # An order that was not made here a moment ago has waited since it was made.
     created = wire.read_instant(new.sinch_created_at) or reading.fetched_at
     item = WorkItem(kind=WorkItem.Kind.PORT_IN, project=reading.project, target_pk=pk)
@@ -308,13 +296,17 @@ def _is_being_made_here(project: SinchProject, facts: wire.OrderFacts) -> bool:
     """Tell whether one of our creates is about to hear of this order: its webhook was faster."""
     if not facts.reference:
         return False
-    creates = Operation.objects.filter(
-        project=project, kind=CREATE, state__in=Operation.UNDER_WAY, sent_at__isnull=False
-    )
     return any(
         operation.payload.get("body", {}).get("customerOrderReference") == facts.reference
-        for operation in creates
+        for operation in _creates.all(project.pk)
     )
+
+
+_creates = Prepared(
+    lambda project: Operation.objects.filter(
+        project=project, kind=CREATE, state__in=Operation.UNDER_WAY, sent_at__isnull=False
+    )
+)
 
 
 # --- Numbers ------------------------------------------------------------------------------------

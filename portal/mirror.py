@@ -1,6 +1,6 @@
 """What every mirror row has: Sinch's JSON as last read, and when."""
 
-from django.db import models
+from django.db import connection, models
 
 
 class MirroredRecord(models.Model):
@@ -16,3 +16,19 @@ class MirroredRecord(models.Model):
 
     class Meta:
         abstract = True
+
+
+def key_after_births(model: type[models.Model], project: int, sinch_id: str) -> int:
+    """Let only one at a time make the row of a thing; return the key that it may take.
+
+    There is no row to lock yet, so the caller looks again before it makes one. Holds until the
+    transaction ends. A key that is not taken is lost, which does no harm.
+    """
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)),"
+            " nextval(pg_get_serial_sequence(%s, 'id'))",
+            [f"{table}:{project}:{sinch_id}", table],
+        )
+        return int(cursor.fetchone()[1])

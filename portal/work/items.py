@@ -98,15 +98,16 @@ def save_item(item: WorkItem, values: dict[str, Any], words: str | None = None) 
     for name, value in changed.items():
         setattr(item, name, value)
     item.changed_at = timezone.now()
-    updates: dict[str, Any] = {}
+    vector: dict[str, Any] = {}
+    if words is not None:
+        vector["search"] = SearchVector(Value(search.plain_words(words)), config="simple")
     if item._state.adding:
         item.version = 1
+        for name, value in vector.items():
+            setattr(item, name, value)
         item.save()
     else:
         updates = changed | {"version": F("version") + 1, "changed_at": item.changed_at}
         item.version += 1
-    if words is not None:
-        updates["search"] = SearchVector(Value(search.plain_words(words)), config="simple")
-    if updates:
-        WorkItem.objects.filter(pk=item.pk).update(**updates)
+        WorkItem.objects.filter(pk=item.pk).update(**updates, **vector)
     return True
