@@ -3,11 +3,10 @@
 A part of `hosting.sync`: it writes work items, and nothing of the mirror.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -20,15 +19,8 @@ from hosting import buckets, facts, wire
 from hosting.models import STEPS, HostingMark, HostingNumber, HostingOrder, Verdict
 from portal.operations.models import Operation
 from portal.prepared import Prepared
-from portal.values import stored_moment
-from portal.work import items, verdicts
-from portal.work.marks import Mark
+from portal.work import items, standing, verdicts
 from portal.work.models import WorkItem
-
-log = logging.getLogger(__name__)
-
-MOST_WRITES = 50
-BROKEN_PAUSE = timedelta(hours=1)  # before a bucket that could not be worked out is tried again
 
 
 @dataclass
@@ -58,30 +50,16 @@ def rows_of(order: HostingOrder) -> dict[str, Row]:
 def items_of_orders() -> QuerySet[WorkItem]:
     """Return work items with everything beside the numbers that a bucket depends on."""
     order = OuterRef("target_pk")
-    writes = Operation.objects.filter(hosting_drafts__follows=order).order_by("-pk")
-    decided = HostingMark.objects.filter(order=order, ended_at=None).order_by("pk")
+    writes = Operation.objects.filter(hosting_drafts__follows=order)
+    decided = HostingMark.objects.filter(order=order)
     moved = HostingNumber.objects.filter(order__follows=order).order_by()
     return (
         WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING)
         .select_related("project")
         .defer("search", "project__key_secret")
         .annotate(
-            write_rows=ArraySubquery(
-                writes.values(
-                    json=JSONObject(
-                        kind="kind",
-                        state="state",
-                        created="created_at",
-                        finished="finished_at",
-                        uncertain="uncertain_since",
-                        seen="seen_at",
-                        message="staff_message",
-                    )
-                )[:MOST_WRITES]
-            ),
-            mark_rows=ArraySubquery(
-                decided.values(json=JSONObject(kind="kind", reason="reason", fact="fact", at="at"))
-            ),
+            write_rows=standing.write_rows(writes),
+            mark_rows=standing.mark_rows(decided),
             moved_rows=ArraySubquery(
                 moved.values(json=JSONObject(n="phone_number", v="verdict", s="order__state"))
             ),
@@ -120,22 +98,9 @@ def facts_with(
         gone_at=order.gone_at,
         numbers=tuple(numbers),
         writes=[
-            verdicts.Write(
-                kind=row["kind"],
-                state=row["state"],
-                created_at=stored_moment(row["created"]) or timezone.now(),
-                finished_at=stored_moment(row["finished"]),
-                uncertain_since=stored_moment(row["uncertain"]),
-                is_seen=row["seen"] is not None,
-                message=row["message"],
-            )
-            for row in getattr(item, "write_rows", [])
+            verdicts.Write(**standing.write_values(row)) for row in getattr(item, "write_rows", [])
         ],
-        marks=tuple(
-            Mark(row["kind"], row["reason"], row["fact"], at)
-            for row in getattr(item, "mark_rows", [])
-            if (at := stored_moment(row["at"]))
-        ),
+        marks=standing.marks_of(getattr(item, "mark_rows", [])),
         migrated=frozenset(
             row["n"] for row in moved if row["s"] == facts.COMPLETED and row["v"] == Verdict.DONE
         ),
@@ -252,21 +217,9 @@ def recompute(order: HostingOrder) -> bool:
 
 def wake(order_pk: int) -> None:
     """Have the bucket of an order worked out at the next beat; its row is not touched here."""
-    WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING, target_pk=order_pk).update(
-        next_change_at=timezone.now()
-    )
+    standing.wake(WorkItem.Kind.HOSTING, order_pk)
 
 
 def recompute_due(now: datetime, limit: int = 200) -> int:
     """Work out the buckets that time has moved; return how many were looked at."""
-    due = WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING, next_change_at__lte=now)
-    pks = list(due.order_by("next_change_at").values_list("target_pk", flat=True)[:limit])
-    for pk in pks:
-        try:
-            if order := HostingOrder.objects.filter(pk=pk).only("pk").first():
-                recompute(order)
-        except Exception:
-            # One that cannot be judged must not stop the clocks of all the others.
-            log.exception("The bucket of hosting order %s could not be worked out", pk)
-            due.filter(target_pk=pk).update(next_change_at=now + BROKEN_PAUSE)
-    return len(pks)
+    return standing.recompute_due(WorkItem.Kind.HOSTING, HostingOrder, recompute, now, limit)

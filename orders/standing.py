@@ -3,10 +3,9 @@
 A part of `orders.sync`: it writes work items, and nothing of the mirror.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -26,14 +25,10 @@ from orders.models import (
 from portal.operations.models import Operation
 from portal.prepared import Prepared
 from portal.values import stored_moment
-from portal.work import items
+from portal.work import items, standing
 from portal.work.models import WorkItem
 
-log = logging.getLogger(__name__)
-
 CANCEL, ACTIVATE = "port_in.cancel", "port_in.activate"
-MOST_WRITES = 100  # the newest operations of an order that its bucket looks at
-BROKEN_PAUSE = timedelta(hours=1)  # before a bucket that could not be worked out is tried again
 
 
 class Rows:
@@ -63,11 +58,7 @@ class Rows:
         ]
         rows.documents = list(item.document_rows)
         rows.writes = list(item.write_rows)
-        rows.marks = [
-            marks.Mark(row["kind"], row["reason"], row["fact"], at)
-            for row in item.mark_rows
-            if (at := stored_moment(row["at"]))
-        ]
+        rows.marks = list(standing.marks_of(item.mark_rows))
         rows.taken_up = frozenset(item.taken_up)
         return rows
 
@@ -90,8 +81,8 @@ def items_of_orders() -> QuerySet[WorkItem]:
     notes = OrderNote.objects.filter(order=order).order_by("pk")
     documents = OrderDocument.objects.filter(order=order).order_by("pk")
     target = Concat(Value("port_in:"), Cast(OuterRef("target_pk"), CharField()))
-    writes = Operation.objects.filter(target=target).order_by("-pk")
-    decided = OrderMark.objects.filter(order=order, ended_at=None).order_by("pk")
+    writes = Operation.objects.filter(target=target)
+    decided = OrderMark.objects.filter(order=order)
     return (
         WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN)
         .select_related("project")
@@ -125,24 +116,8 @@ def items_of_orders() -> QuerySet[WorkItem]:
                     )
                 )
             ),
-            write_rows=ArraySubquery(
-                writes.values(
-                    json=JSONObject(
-                        pk="pk",
-                        kind="kind",
-                        state="state",
-                        created="created_at",
-                        finished="finished_at",
-                        uncertain="uncertain_since",
-                        seen="seen_at",
-                        message="staff_message",
-                        answer="answer",
-                    )
-                )[:MOST_WRITES]
-            ),
-            mark_rows=ArraySubquery(
-                decided.values(json=JSONObject(kind="kind", reason="reason", fact="fact", at="at"))
-            ),
+            write_rows=standing.write_rows(writes),
+            mark_rows=standing.mark_rows(decided),
             taken_up=ArraySubquery(taken_up(order).values("phone_number")),
         )
         .order_by()
@@ -246,13 +221,7 @@ def _write(row: dict[str, Any], payload: dict[str, Any]) -> buckets.Write:
     violations = (row["answer"] or {}).get("violations") or [{}]
     groups = payload.get("groups") or []
     return buckets.Write(
-        kind=row["kind"],
-        state=row["state"],
-        created_at=stored_moment(row["created"]) or timezone.now(),
-        finished_at=stored_moment(row["finished"]),
-        uncertain_since=stored_moment(row["uncertain"]),
-        is_seen=row["seen"] is not None,
-        message=row["message"],
+        **standing.write_values(row),
         field=wire.text(violations[0].get("field")),
         groups=tuple(str(group.get("key")) for group in groups),
         numbers=frozenset(number for group in groups for number in group.get("numbers") or ()),
@@ -368,13 +337,8 @@ def recompute(
 
 
 def wake(order_pk: int) -> None:
-    """Have the bucket of an order worked out at the next beat; its row is not touched here.
-
-    For what happens to another order that this one is linked with: two rows are never locked.
-    """
-    WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, target_pk=order_pk).update(
-        next_change_at=timezone.now()
-    )
+    """Have the bucket of an order worked out at the next beat; its row is not touched here."""
+    standing.wake(WorkItem.Kind.PORT_IN, order_pk)
 
 
 def recompute_locked(
@@ -389,14 +353,4 @@ def recompute_locked(
 
 def recompute_due(now: datetime, limit: int = 200) -> int:
     """Work out the buckets that time has moved; return how many were looked at."""
-    due = WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN, next_change_at__lte=now)
-    pks = list(due.order_by("next_change_at").values_list("target_pk", flat=True)[:limit])
-    for pk in pks:
-        try:
-            if order := PortInOrder.objects.filter(pk=pk).only("pk").first():
-                recompute(order)
-        except Exception:
-            # One whose key was lost, for instance, must not stop the clocks of all the others.
-            log.exception("The bucket of order %s could not be worked out", pk)
-            due.filter(target_pk=pk).update(next_change_at=now + BROKEN_PAUSE)
-    return len(pks)
+    return standing.recompute_due(WorkItem.Kind.PORT_IN, PortInOrder, recompute, now, limit)
