@@ -77,7 +77,9 @@ def understand(q: str) -> Wanted:
         return Wanted(text, words=words)
     # No area code begins with 0 or 1: a leading 1 is the country's, a leading 0 is no beginning.
     first = digits if digits[0] == "1" else "" if digits[0] == "0" else f"1{digits}"
-    last = digits if FEWEST_LAST_DIGITS <= len(digits) < 10 else ""
+    # Nobody writes a plus before the end of a number.
+    is_end = FEWEST_LAST_DIGITS <= len(digits) < 10 and not bare.lstrip().startswith("+")
+    last = digits if is_end else ""
     return Wanted(
         text, first_digits=first if len(first) < 11 else "", last_digits=last, words=words
     )

@@ -357,6 +357,15 @@ def test_a_search_with_several_hits_lists_them(agent_client, numbered):
 
 
 @pytest.mark.parametrize(
+    ("typed", "begins", "ends"),
+    [("206 555", "1206555", "206555"), ("0142", "", "0142"), ("+1 206 5", "12065", "")],
+)
+def test_what_a_part_of_a_number_may_be(typed, begins, ends):
+    wanted = search.understand(typed)
+    assert (wanted.first_digits, wanted.last_digits) == (begins, ends)
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         "'",
