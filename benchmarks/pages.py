@@ -1,9 +1,5 @@
 """Figure 11: the page of an order with 500 numbers, beside a plain template of the same columns."""
 
-import time
-from collections.abc import Callable
-from statistics import median
-
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from benchmarks import data
-from benchmarks.result import Figure
+from benchmarks.result import Figure, medians
 from hosting import sync as hosting_sync
 from hosting.models import HostingNumber
 from orders import sync
@@ -85,7 +81,7 @@ def _compared(
     every = f"{path}?rows=all" + ("&view=rows" if kind == "port_in" else "")
     first = f"{path}?view=rows" if kind == "port_in" else path
     pages = {"whole": every, "first": first, "plain": reverse("bench-plain", args=[kind, pk])}
-    taken = _medians({key: lambda url=url: client.get(url) for key, url in pages.items()}, rounds)
+    taken = medians({key: lambda url=url: client.get(url) for key, url in pages.items()}, rounds)
     with CaptureQueriesContext(connection) as queries:
         whole = len(client.get(every).content)
         statements = len(queries)
@@ -102,15 +98,3 @@ def _compared(
             ratio <= 1.3 and share <= 0.35,
         )
     ]
-
-
-def _medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each call; rounds alternate: all meet the same machine."""
-    taken: dict[str, list[float]] = {key: [] for key in calls}
-    for place in range(rounds + 2):
-        for key, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if place >= 2:  # the first ones fill caches
-                taken[key].append(time.perf_counter() - begun)
-    return {key: median(times) for key, times in taken.items()}

@@ -1,6 +1,9 @@
 """A figure beside its goal."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,15 @@ def table(figures: list[Figure]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each call; rounds alternate: all meet the same machine."""
+    taken: dict[str, list[float]] = {key: [] for key in calls}
+    for place in range(rounds + 2):
+        for key, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if place >= 2:  # the first ones fill caches
+                taken[key].append(time.perf_counter() - begun)
+    return {key: median(times) for key, times in taken.items()}

@@ -3,8 +3,9 @@
 The rows are made by PostgreSQL itself from one real order, which is faster than copying them in.
 """
 
+import os
 import time
-from statistics import median
+from functools import partial
 
 from django.db import connection
 from django.test import Client
@@ -12,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from benchmarks import data
-from benchmarks.result import Figure
+from benchmarks.result import Figure, medians
 from orders import sync
 from orders.models import PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject, User
@@ -95,6 +96,7 @@ def grow(template: PortInOrder, begin: int, end: int) -> float:
         # What PostgreSQL does by itself after a bulk load, done before anything is measured.
         for statement in ("CHECKPOINT", *(f"VACUUM ANALYZE {t}" for t in (items, orders, numbers))):
             cursor.execute(statement)
+    os.sync()
     return took
 
 
@@ -119,16 +121,15 @@ def _measured(client: Client, count: int, rounds: int) -> dict[str, float]:
         "last 4": "?q=0142",
         "free text": "?q=harborview",
     }
-    path, taken = reverse("work:list"), {}
-    for name, query in ways.items():
-        times = []
-        for _ in range(rounds + 1):
-            begun = time.perf_counter()
-            answer = client.get(path + query)  # a single hit leads to its page
-            assert answer.status_code in (200, 302), (name, answer)
-            times.append(time.perf_counter() - begun)
-        taken[name] = median(times[1:])
-    return taken
+    path = reverse("work:list")
+    calls = {name: partial(_look, client, path + query) for name, query in ways.items()}
+    return medians(calls, rounds)
+
+
+def _look(client: Client, address: str) -> None:
+    """Ask for the list; a single hit leads to its page."""
+    answer = client.get(address)
+    assert answer.status_code in (200, 302), (address, answer)
 
 
 def lists(quick: bool, orders: int) -> list[Figure]:
