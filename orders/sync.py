@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -19,7 +19,6 @@ from orders import buckets, changes, standing, wire
 from orders.models import (
     OrderDocument,
     OrderNote,
-    PortabilityResult,
     PortInNumber,
     PortInOrder,
 )
@@ -275,14 +274,18 @@ def _store_new(reading: _Reading, pk: int) -> Stored:
     return Stored(order, is_new=True, is_changed=True, told=items.tell(item, events))
 
 
+_CARRIERS = """
+SELECT phone_number, carrier FROM orders_portabilityresult
+WHERE project_id = %s AND phone_number = ANY(%s) AND carrier <> ''
+"""
+
+
 def _ask_carriers(project: SinchProject, facts: wire.OrderFacts, rows: standing.Rows) -> None:
     """Take losing carriers from our portability checks; Sinch's order does not name them."""
     phones = [number.phone_number for number in facts.numbers]
-    rows.carriers.update(
-        PortabilityResult.objects.filter(project=project, phone_number__in=phones)
-        .exclude(carrier="")
-        .values_list("phone_number", "carrier")
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_CARRIERS, [project.pk, phones])
+        rows.carriers.update(cursor.fetchall())
 
 
 def _name_carriers(facts: wire.OrderFacts, rows: standing.Rows) -> None:

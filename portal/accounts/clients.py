@@ -23,9 +23,12 @@ log = logging.getLogger(__name__)
 # Calls in a row without an answer after which Sinch is left alone for some seconds: more than one
 # read with all its retries.
 PATIENCE = 6
+SECRET_SECONDS = 5.0  # after which a worker notices that a key's secret was changed
 _lock = threading.Lock()
 _clients: dict[tuple[str, ...], PortingClient | HostingClient] = {}
 _transports: dict[tuple[str, ...], Transport] = {}
+# By project: the id of its key, the secret, and until when that is believed.
+_secrets: dict[int, tuple[str, str, float]] = {}
 
 # Tests mount the sandbox here; None means the network.
 mount: Callable[[Transport], None] | None = None
@@ -104,14 +107,20 @@ def _client(
 
 
 def _identity(project: SinchProject, base_url: str, api: str) -> tuple[str, ...]:
-    return (
-        api,
-        base_url,
-        settings.SINCH_AUTH_URL,
-        project.project_id,
-        project.key_id,
-        project.key_secret,
-    )
+    key = (project.project_id, project.key_id, _secret_of(project))
+    return (api, base_url, settings.SINCH_AUTH_URL, *key)
+
+
+def _secret_of(project: SinchProject) -> str:
+    """Return the key's secret; who works through many readings does not decrypt it for each."""
+    known = _secrets.get(project.pk)
+    if "key_secret" in project.get_deferred_fields() and known is not None:
+        key_id, secret, until = known
+        if key_id == project.key_id and time.monotonic() < until:
+            return secret
+    secret = str(project.key_secret)
+    _secrets[project.pk] = (project.key_id, secret, time.monotonic() + SECRET_SECONDS)
+    return secret
 
 
 def token_seconds_left(project: SinchProject) -> float | None:
@@ -127,3 +136,4 @@ def forget_clients() -> None:
     with _lock:
         _clients.clear()
         _transports.clear()
+        _secrets.clear()

@@ -106,6 +106,8 @@ class ConfigurationReader(readings.Reader):
 
     def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
         """Read and store it; look again in some hours. Raises SinchError."""
+        # Whoever has just typed a key tests that one, not the one that was in use a moment ago.
+        reading.project.refresh_from_db(fields=["key_secret"])
         store(reading.project, porting_client(reading.project).get_configuration(), started_at)
         return READ_AGAIN
 
