@@ -46,8 +46,8 @@ format: $(STAMP) ## Put the code into shape
 	$(PY) -m ruff check --fix --quiet .
 	$(PY) -m ruff format --quiet .
 
-bench: $(STAMP) ## Print the figures of speed with goal and verdict
-	$(PY) -m benchmarks
+bench: $(STAMP) ## Print the figures of speed and keep them in benchmarks/results.md
+	$(PY) -m benchmarks --write $(ARGS)
 
 faults: $(STAMP) ## Run the long tests that kill processes and drop answers
 	FAULTS=long $(PY) -m pytest -s tests/faults tests/machine $(ARGS)

