@@ -7,8 +7,10 @@ lease keeps two workers off one row.
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
 from portal.operations import doorbell, readings, retention, runner
 
@@ -17,6 +19,13 @@ LONGEST_RUN = 20.0  # seconds; then another message goes on, so that no task run
 # threads for webhooks, and no long line of readings before our own speed limit.
 MOST_READERS = 8
 _readers = threading.BoundedSemaphore(MOST_READERS)
+_stopping = threading.Event()
+
+
+@worker_shutting_down.connect
+def stop_soon(**_: Any) -> None:
+    """Finish the row in hand and begin no other: who is told to stop leaves the rest to others."""
+    _stopping.set()
 
 
 def work_through(run_one: Callable[[], bool], task: str) -> int:
@@ -26,7 +35,7 @@ def work_through(run_one: Callable[[], bool], task: str) -> int:
     threads as there are and a single row wakes one too many.
     """
     done, until = 0, time.monotonic() + LONGEST_RUN
-    while run_one():
+    while not _stopping.is_set() and run_one():
         done += 1
         if done == 1:
             doorbell.ring(task)

@@ -1,6 +1,8 @@
 """Whatever breaks while an order is made: one order at Sinch, the right state, nothing stuck."""
 
 import json
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -76,6 +78,26 @@ def test_a_worker_killed_while_it_sends_makes_one_order(desk: RunningDesk, staff
     assert "Harborview Dental LLC" in staff.get(page).text
     assert len(orders_at_sinch(desk, "KILLED-1")) == 1
     wait_for(lambda: not any(unfinished(desk).values()), 60, "everything finished", pause=1)
+
+
+def test_workers_that_are_told_to_stop_hear_what_they_have_sent(desk: RunningDesk, staff: Staff):
+    path = staff.draft("STOPPED-1", numbers_of(312))
+    desk.ask_sandbox("faults", {"kind": "slow", "operation": "orderPortIn", "seconds": 4})
+    send(staff, path)
+    wait_for(lambda: orders_at_sinch(desk, "STOPPED-1"), 20, "the order at Sinch")
+    for name in ("people", "worker"):
+        number = desk.pid(name)
+        assert number
+        os.kill(number, signal.SIGTERM)
+    arrived(staff, path)
+    assert len(orders_at_sinch(desk, "STOPPED-1")) == 1
+    code = (
+        "from portal.operations.models import Operation\n"
+        "made = Operation.objects.filter(kind='port_in.create').latest('pk')\n"
+        "print(made.state, made.attempts, made.uncertain_since)"
+    )
+    told = desk.manage("shell", "-v", "0", "-c", code).splitlines()[-1]
+    assert told == "succeeded 1 None", "nobody had to look for it"
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "garbage"])
