@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,13 +15,17 @@ from portal.operations.models import Reading
 ROOT = Path(__file__).parents[2]
 ROWS = 40_000 if os.environ.get("FAULTS") == "long" else 4_000
 CLAIMERS = 4
+# Each takes some rows, then waits until all of them have, and then they go on side by side.
 CLAIM = """
 import django, sys
 django.setup()
 from portal.operations.models import Reading
-while rows := Reading.claim(Reading.objects.all(), limit=100, seconds=600):
-    for row in rows:
-        print(row.pk)
+def claim():
+    return [row.pk for row in Reading.claim(Reading.objects.all(), limit=100, seconds=600)]
+print(*claim(), flush=True)
+sys.stdin.readline()
+while rows := claim():
+    print(*rows)
 """
 
 
@@ -38,12 +43,20 @@ def test_four_processes_get_each_row_once(project, servers):
     url = urlunsplit(place._replace(path=f"/{connection.settings_dict['NAME']}"))
     env = os.environ | {"DATABASE_URL": url}
     claimers = [
-        subprocess.Popen([sys.executable, "-c", CLAIM], cwd=ROOT, env=env, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(CLAIMERS)
     ]
-    said = [claimer.communicate(timeout=300)[0] for claimer in claimers]
-    taken = [[int(line) for line in lines.split()] for lines in said]
-    everything = [pk for mine in taken for pk in mine]
+    first = [claimer.stdout.readline() for claimer in claimers]
+    with ThreadPoolExecutor(CLAIMERS) as together:
+        said = list(together.map(lambda one: one.communicate("go\n", timeout=300)[0], claimers))
     assert all(claimer.returncode == 0 for claimer in claimers)
-    assert len(everything) == len(set(everything)) == ROWS
-    assert sum(bool(mine) for mine in taken) > 1  # they were at it side by side
+    assert all(first)
+    taken = [int(pk) for lines in (*first, *said) for pk in lines.split()]
+    assert len(taken) == len(set(taken)) == ROWS
