@@ -182,8 +182,15 @@ def test_three_numbers_are_qualified_each_its_own_way(desk: RunningDesk, page: P
 
 def open_number(page: Page, phone: str) -> None:
     """Open the page of a qualified number and have it read anew."""
-    page.goto(f"/hosting/qualified/?q={phone[-4:]}")
-    page.locator('a.phone[href*="/hosting/qualified/"]', has_text=phone[-4:]).first.click()
+    link = page.locator('a.phone[href*="/hosting/qualified/"]', has_text=phone[-4:])
+
+    def is_listed() -> bool:
+        page.goto(f"/hosting/qualified/?q={phone[-4:]}")
+        return link.count() > 0
+
+    # Sinch has it a moment before the desk has heard so.
+    wait_for(is_listed, 30, f"{phone} in the list")
+    link.first.click()
     page.get_by_role("button", name="Check with Sinch now").click()
     expect(page.locator(".page-head")).not_to_contain_text("Checking")
 
