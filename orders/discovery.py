@@ -1,8 +1,6 @@
 """Orders made elsewhere, drift, and the porting defaults of a project: found by asking Sinch."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -64,12 +62,6 @@ def read_configuration(project: SinchProject, *, older_than: timedelta = timedel
     now, read_at = timezone.now(), project.porting_configuration_read_at
     if read_at and now - read_at < older_than:
         return
-    store_configuration(project, clients.porting_client(project).get_configuration(), now)
-
-
-def store_configuration(
-    project: SinchProject, configuration: Mapping[str, Any] | None, read_at: datetime
-) -> None:
-    """Store the porting defaults of a project; None when there are none at Sinch."""
+    said = clients.porting_client(project).get_configuration()
     # The accounts room keeps our own token out of what is stored.
-    project_configuration.store(project, configuration, read_at)
+    project_configuration.store(project, said, now)

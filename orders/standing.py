@@ -86,7 +86,7 @@ def items_of_orders() -> QuerySet[WorkItem]:
     return (
         WorkItem.objects.filter(kind=WorkItem.Kind.PORT_IN)
         .select_related("project")
-        .defer("search")
+        .defer("search", "project__key_secret")
         .annotate(
             number_rows=ArraySubquery(
                 numbers.values(

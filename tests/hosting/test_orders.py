@@ -128,7 +128,7 @@ def test_neighbours_that_failed_alike_are_told_once(under_way, sandbox, read_ord
     page = agent_client.get(numbers, headers={"HX-Request": "true"}).content.decode()
     alike = [PHONES[n] for n in (4, 5, 7, 8)]
     places = [page.index(f"{phone[2:5]} {phone[5:8]} {phone[8:]}") for phone in alike]
-    told = page.index("the 4 numbers above alike")
+    told = page.index("the same for the 4 numbers above")
     assert places == sorted(places)
     assert places[-1] < told
     # The one with a trouble of its own says both.

@@ -1,10 +1,12 @@
 """The doorbell: many rings, few messages, and no waiting for a broker that is away."""
 
 import json
+import threading
 import time
 
 import pytest
 import redis
+from celery.signals import worker_shutting_down
 from django.db import transaction
 
 from portal.operations import doorbell, tasks
@@ -89,6 +91,18 @@ def test_a_task_works_until_nothing_is_due_and_wakes_one_more(rung):
     assert rung == ["some.task"]
     assert tasks.work_through(lambda: False, "some.task") == 0
     assert rung == ["some.task"]
+
+
+def test_who_is_told_to_stop_begins_nothing_more(rung, monkeypatch):
+    monkeypatch.setattr(tasks, "_stopping", threading.Event())
+    done = []
+
+    def work() -> bool:
+        done.append(1)
+        worker_shutting_down.send(sender=None)
+        return True
+
+    assert tasks.work_through(work, doorbell.READINGS) == len(done) == 1
 
 
 @pytest.mark.django_db
