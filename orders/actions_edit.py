@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orders import edit_words, sync, wire
+from orders import bodies, comparing, edit_words, sync, wire
 from orders.actions import NotEditable, NotSendable
 from orders.actions_order import SECRETS, why_no_change
 from orders.conflicts import Merge, Unit, merge, units_of
@@ -138,9 +138,9 @@ class Judged:
     def with_dropped(self) -> Json:
         """The same with the numbers that are to be dropped, as they would be if they stayed."""
         base = self.work.base
-        body: Json = dict(wire.write_body(base, wire.order_secrets(base), self.edit.changes))
+        body: Json = dict(bodies.write_body(base, wire.order_secrets(base), self.edit.changes))
         if self.added:
-            new = wire.create_body(
+            new = bodies.create_body(
                 numbers=self.added,
                 shared=self.form.shared(),
                 overrides=self.form.override_details(),
@@ -233,7 +233,7 @@ def secrets_to_ask(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
     staying = wire.numbers_of(body)
     return [
         number
-        for number, keys in wire.unknown_secrets(order, order.secrets).items()
+        for number, keys in bodies.unknown_secrets(order, order.secrets).items()
         if number in staying and any(not sent.get(number, {}).get(key) for key in keys)
     ]
 
@@ -360,7 +360,7 @@ def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: Us
             raise NotSendable([Reason(text, anchor) for text, anchor in points])
         if judged.problems:
             raise NotSendable([Reason(text, "s1", is_open=False) for text in judged.problems])
-        if wire.digest(order) != seen:
+        if comparing.digest(order) != seen:
             raise ChangedAtSinch
         merged = judged.merged
         if merged.open:

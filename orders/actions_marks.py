@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from orders import buckets, marks, standing, sync, wire
+from orders import bodies, buckets, comparing, marks, standing, sync, wire
 from orders.actions_edit import secrets_to_ask, unknown_secret_words, why_no_edit
 from orders.actions_order import NotPossible, NotSendable, refuse_secrets
 from orders.causes import causes_of
@@ -247,14 +247,14 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
             raise NotPossible(why)
         if not any(c.remedy == "first outside" for n in numbers for c in causes_of(n.said)):
             raise NotPossible("Something has to be corrected first: these would be refused again.")
-        body = wire.write_body(order, order.secrets)
+        body = bodies.write_body(order, order.secrets)
         if unknown := secrets_to_ask(order, body):
             raise NotPossible(unknown_secret_words(unknown))
         operation, _ = submit(
             order.project,
             "port_in.update",
             target=order.target,
-            payload={"body": body, "base": wire.digest(order), "form": {}},
+            payload={"body": body, "base": comparing.digest(order), "form": {}},
             by=by,
             subject=f"{_count(numbers)} to be tried again",
             marker=f"{marker}{last.pk if last else 0}",

@@ -6,7 +6,8 @@ from datetime import date, datetime
 from typing import Any
 
 from orders.buckets import ACTIVATED, CANCELED, CONFIRMED, EXCLUDED, PENDING, REJECTED
-from orders.wire import NumberFacts, OrderFacts, comparable, same_order
+from orders.comparing import comparable, same_order
+from orders.wire import NumberFacts, OrderFacts
 from portal import words
 from portal.work.items import Event
 from portal.work.models import TimelineEntry

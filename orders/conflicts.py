@@ -2,7 +2,7 @@
 
 An edit begins with Sinch's copy (the base), somebody types over it (mine), and meanwhile Sinch's
 copy may have become another one (now). What I did not touch stays as it is now; what both sides
-changed is a conflict and is chosen by a person. Each copy is a body as `wire.write_body` makes
+changed is a conflict and is chosen by a person. Each copy is a body as `bodies.write_body` makes
 it, PINs of our own store included.
 """
 

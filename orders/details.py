@@ -436,7 +436,7 @@ def port_out_body(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def sections_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is filled in by the names `orders.wire.create_body` has for Sinch's sections."""
+    """Return what is filled in by the names `bodies.create_body` has for Sinch's sections."""
     found: dict[str, Any] = {
         "end_user": end_user_body(values),
         "port_out": port_out_body(values),
@@ -452,7 +452,7 @@ def sections_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def details_body(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sections of one number's own cleaned details, for `wire.create_body`.
+    """Return the sections of one number's own cleaned details, for `bodies.create_body`.
 
     They go over the shared ones key by key, so an address of its own also empties the parts it
     does not have: a house must not inherit the suite of the order's.

@@ -16,7 +16,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from orders import actions, edits, wire
+from orders import actions, bodies, edits, wire
 from orders.details import SECRET_FIELDS
 from orders.models import PortInOrder
 from portal.accounts.models import User
@@ -51,7 +51,7 @@ def fields_of_body(body: Mapping[str, Any]) -> Json:
 
 def copy_of(order: PortInOrder) -> Json:
     """Return Sinch's copy of an order as it would be sent back unchanged, with our PINs."""
-    return dict(wire.write_body(order, order.secrets))
+    return dict(bodies.write_body(order, order.secrets))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from orders import wire
+from orders import bodies, wire
 from orders.details import (
     ADDRESS_FIELDS,
     E911_FIELDS,
@@ -43,12 +43,12 @@ _VALIDATED: Final = {
 }
 
 
-def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) -> Json:
+def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]]) -> Json:
     """Return the fields that an order has now, as a draft would hold them.
 
     What most numbers have is in the shared fields; numbers that differ have an override.
     """
-    facts = wire.read_order(wire.in_shape(order.payload))
+    facts = wire.read_order(bodies.in_shape(order.payload))
     per_number = fields_by_number(order, secrets)
     shared: Json = {}
     for unit in UNITS:
@@ -77,27 +77,27 @@ def fields_of(order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]) 
 
 
 def fields_by_number(
-    order: wire.HasPayload, secrets: Mapping[str, Mapping[str, str]]
+    order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Json]:
     """Return the details each number has at Sinch, by the names of a draft's fields."""
     return {
         number: _fields_of_number(entry, secrets.get(number, {}))
-        for entry in wire.in_shape(order.payload)["phoneNumbers"]
+        for entry in bodies.in_shape(order.payload)["phoneNumbers"]
         if (number := wire.phone_of(entry))
     }
 
 
 def validated_of(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, value) of the emergency address of a number as Sinch has validated it."""
-    e911 = wire.in_shape({"phoneNumbers": [entry]})["phoneNumbers"][0]["features"]["e911"]
+    e911 = bodies.in_shape({"phoneNumbers": [entry]})["phoneNumbers"][0]["features"]["e911"]
     return [(label, said) for key, label in _VALIDATED.items() if (said := plain(e911.get(key)))]
 
 
-def validated_by_number(order: wire.HasPayload) -> dict[str, list[tuple[str, str]]]:
+def validated_by_number(order: bodies.HasPayload) -> dict[str, list[tuple[str, str]]]:
     """Return `validated_of` each number that has an emergency address Sinch has validated."""
     return {
         wire.phone_of(entry): seen
-        for entry in wire.in_shape(order.payload)["phoneNumbers"]
+        for entry in bodies.in_shape(order.payload)["phoneNumbers"]
         if (seen := validated_of(entry))
     }
 
@@ -191,7 +191,7 @@ class Edit:
 
     @property
     def changes(self) -> Json:
-        """The changes in the shape `wire.write_body` takes; empty when nothing changes."""
+        """The changes in the shape `bodies.write_body` takes; empty when nothing changes."""
         found = self._order_changes()
         numbers = {n: change for n in self.numbers if (change := self._number_changes(n))}
         return found | ({"phoneNumbers": numbers} if numbers else {})
@@ -248,7 +248,7 @@ class Edit:
             after = self._cleaned(number, unit)
             if unit == E911_FIELDS and self._is_like_service_address(number):
                 service = self._cleaned(number, ("name",)) | self._cleaned(number, ADDRESS_FIELDS)
-                like = wire.e911_like(end_user_body(service))
+                like = bodies.e911_like(end_user_body(service))
                 after = {name: like[key] for name, key in E911_KEYS.items()}
             for name in unit:
                 old = plain(self.actual[number].get(name))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from orders import edits, facts, standing, sync, wire
+from orders import bodies, edits, facts, standing, sync, wire
 from orders.actions import default_fields
 from orders.actions_marks import CHANGED, locked
 from orders.actions_order import NotPossible, NotSendable
@@ -140,7 +140,7 @@ def make_draft(order: PortInOrder, phones: Iterable[str], *, by: User) -> PortIn
 
 def draft_fields(order: PortInOrder, numbers: Sequence[str]) -> dict[str, Any]:
     """Return what a draft of these numbers begins with: all the order has of them."""
-    payload = wire.in_shape(order.payload)
+    payload = bodies.in_shape(order.payload)
     wanted = set(numbers)
     entries = [e for e in payload["phoneNumbers"] if wire.phone_of(e) in wanted]
     part = _Part({**payload, "phoneNumbers": entries})

@@ -187,7 +187,7 @@ class Overrides(list[OverrideForm]):
         return self._values.get(number, {})
 
     def details(self) -> dict[str, dict[str, Any]]:
-        """Return what single numbers get instead of the shared, as `wire.create_body` takes it."""
+        """Return what single numbers get of their own, as `bodies.create_body` takes it."""
         return {number: details_body(values) for number, values in self._values.items()}
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from orders import conflicts, sync, wire
+from orders import bodies, comparing, conflicts, sync, wire
 from orders.edit_words import in_sentence, label_of, whose
 from orders.edit_work import unpacked
 from orders.forms import listed
@@ -68,13 +68,13 @@ class UpdateHandler(OrderHandler):
     ) -> None:
         """Raise Refused when Sinch's copy has a change in it that the body would overwrite."""
         base, body = operation.payload.get("base"), operation.payload["body"]
-        if not base or wire.digest(now) == base:
+        if not base or comparing.digest(now) == base:
             return
         against = unpacked(operation.payload.get("against", ""))
         if against is None:
-            lost = [conflicts.Unit("", "", "")] if wire.differences(body, now) else []
+            lost = [conflicts.Unit("", "", "")] if comparing.differences(body, now) else []
         else:
-            lost = conflicts.overwritten(against, body, wire.write_body(now, order.secrets))
+            lost = conflicts.overwritten(against, body, bodies.write_body(now, order.secrets))
         if lost:
             raise Refused(
                 f"Somebody else changed {_named(lost)} at Sinch since you looked. Nothing was "
@@ -87,8 +87,8 @@ class UpdateHandler(OrderHandler):
         base, body = operation.payload.get("base"), operation.payload["body"]
         seen = self.read(operation, order)
         now = wire.merge_reading(order.payload, wire.redact(seen))
-        if wire.differences(body, seen):
-            if base and wire.digest(now) != base:
+        if comparing.differences(body, seen):
+            if base and comparing.digest(now) != base:
                 raise Refused(
                     "The order at Sinch is neither as it was nor as we sent it: somebody else "
                     "changed it. Open the edit: it shows both, and you choose."
@@ -96,8 +96,8 @@ class UpdateHandler(OrderHandler):
             if wire.read_status(seen.get("status")) != PortInOrder.Status.PENDING:
                 raise Refused("The order was locked before our change arrived.")
             return None
-        is_visible = base != wire.digest(body) if base else True
-        differ = wire.echoed_secrets_differ(body, seen)
+        is_visible = base != comparing.digest(body) if base else True
+        differ = comparing.echoed_secrets_differ(body, seen)
         # Where only secrets were changed and Sinch does not show them, the carrier's taking the
         # refused numbers up again is the trace. Without one it is sent again, which does no harm.
         if differ or (

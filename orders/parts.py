@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from django.utils import timezone
 
-from orders import wire
+from orders import bodies
 from orders.details import clean_details, details_body
 from orders.forms import MAX_NUMBERS, MAX_REFERENCE
 from orders.list_rows import details_in
@@ -246,7 +246,7 @@ def create_body(found: Review, reference: str) -> PortInOrderWrite:
         rows = _details_of_rows(found.rows.going())
         numbers = list(rows)
         own = {number: _over(rows[number], own.get(number, {})) for number in numbers}
-    return wire.create_body(
+    return bodies.create_body(
         numbers=numbers,
         shared=form.shared(),
         overrides=own,

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from orders import buckets, changes, standing, wire
+from orders import buckets, changes, comparing, standing, wire
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -194,7 +194,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         events.append(
             Event(
                 "Order details changed at Sinch",
-                ("details", wire.digest(merged), reading.fetched_at),
+                ("details", comparing.digest(merged), reading.fetched_at),
                 cause=reading.cause,
             )
         )

@@ -18,6 +18,7 @@ from orders import (
     actions,
     actions_edit,
     chosen,
+    comparing,
     conflicts,
     edit_page,
     fixes,
@@ -85,7 +86,7 @@ def _shared_context(
         ),
         "frozen": page.freeze_of(order),
         "plain": True,
-        **_live_context(order, work.opened_at, wire.digest(work.base)),
+        **_live_context(order, work.opened_at, comparing.digest(work.base)),
         "visitors": presence.note(order, person(request), has_typed=has_typed),
     }
 
@@ -155,7 +156,7 @@ def _edit_check(
     blocked = why or check.first_choice or ("Change something first." if merged.is_nothing else "")
     context = _shared_context(request, judged, has_typed=True) | {
         "check": check,
-        "seen": wire.digest(order),
+        "seen": comparing.digest(order),
         "why_not": why,
         "moved": moved,
         "checking": True,
@@ -200,7 +201,7 @@ def _edited(request: HtmxHttpRequest, order: PortInOrder, why: str) -> HttpRespo
         return _edit_check(request, order, work, reveal=what)
     if verb == "send":
         return _send_edit(request, order, work)
-    moved = post.get("seen", wire.digest(order)) != wire.digest(order)
+    moved = post.get("seen", comparing.digest(order)) != comparing.digest(order)
     return _edit_check(request, order, work, moved=moved)
 
 
@@ -356,7 +357,7 @@ def _with_chosen(
 
 def _live_context(order: PortInOrder, since: Any, base: str) -> dict[str, Any]:
     fresh = actions_edit.freshness(order, since)
-    differs = fresh.is_fresh and wire.digest(copy_of(order)) != base
+    differs = fresh.is_fresh and comparing.digest(copy_of(order)) != base
     return {
         "copy": fresh,
         "since": since.isoformat(),

@@ -1,8 +1,8 @@
 """Where Sinch's camelCase meets our columns: pure functions, no database.
 
 Every reading of the uncertain points is accepted, an unknown word is kept as it is, and nothing
-here raises over what Sinch sent. Plain dates are never shifted by a zone. What leaves for Sinch
-goes through `portal.sinch.payloads.writable_order`, so that a read-only key cannot slip in.
+here raises over what Sinch sent. Plain dates are never shifted by a zone. What leaves for Sinch is
+put together in `bodies`, and compared with what is there in `comparing`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
 from portal.sinch.payloads import (
     E911,
@@ -20,12 +20,10 @@ from portal.sinch.payloads import (
     Features,
     PhoneNumber,
     PortInOrder,
-    PortInOrderWrite,
     PortOutInfo,
     SmsConfiguration,
     VoiceConfiguration,
     storable_text,
-    writable_order,
 )
 from portal.values import (
     mapping,
@@ -50,14 +48,14 @@ _SECRET_FOLDED: Final = frozenset(key.casefold() for key in SECRET_KEYS)
 _MASKED: Final = re.compile(r"[\s.xX•●∙·_-]*[*•●][\s\S]*|[\s.xX]+")
 
 # What an order and a number were told by whoever ordered them, as opposed to what became of it.
-_ORDERED_KEYS: Final = (
+ORDERED_KEYS: Final = (
     "customerOrderReference",
     "onDemandActivation",
     "loaUploadedBy",
     "loaAttachmentDate",
     "resellerName",
 )
-_NUMBER_ORDERED_KEYS: Final = (
+NUMBER_ORDERED_KEYS: Final = (
     "endUser",
     "portOutInfo",
     "voiceConfiguration",
@@ -148,25 +146,6 @@ def order_secrets(body: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         if kept:
             found[phone_of(entry)] = kept
     return found
-
-
-def unknown_secrets(
-    order: "Mapping[str, Any] | HasPayload", secrets: Mapping[str, Mapping[str, str]]
-) -> dict[str, list[str]]:
-    """Return the numbers for which Sinch holds a secret that we do not, with the keys of it.
-
-    A full replacement would clear these: ask staff for them before sending one.
-    """
-    missing: dict[str, list[str]] = {}
-    for entry in mappings(_payload_of(order).get("phoneNumbers")):
-        number, info = phone_of(entry), mapping(entry.get("portOutInfo"))
-        shown = {key: info.get(key) for key in PIN_KEYS} | {NEW_PIN_KEY: entry.get(NEW_PIN_KEY)}
-        keys = [
-            key for key, value in shown.items() if value and not secrets.get(number, {}).get(key)
-        ]
-        if keys:
-            missing[number] = keys
-    return missing
 
 
 # --- Facts --------------------------------------------------------------------------------------
@@ -450,8 +429,8 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
     for key in ("notes", "documents", "status"):
         if merged.get(key) is None and key in stored:
             merged[key] = stored[key]
-    entries = _by_number(answer)
-    before = _by_number(stored)
+    entries = by_number(answer)
+    before = by_number(stored)
     if not entries:
         if "phoneNumbers" in stored:
             merged["phoneNumbers"] = stored["phoneNumbers"]
@@ -464,7 +443,8 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
     return merged
 
 
-def _by_number(payload: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def by_number(payload: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of an order by number, E.164; the first of two for one number."""
     found: dict[str, Mapping[str, Any]] = {}
     for entry in mappings(payload.get("phoneNumbers")):
         if number := phone_of(entry):
@@ -497,7 +477,7 @@ def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: b
     """
     sent = redact(sent)
     merged: Json = dict(stored)
-    for key in _ORDERED_KEYS:
+    for key in ORDERED_KEYS:
         if replaces:
             merged.pop(key, None)
         if key in sent and key not in merged:
@@ -508,7 +488,7 @@ def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: b
         merged["desiredPortSchedule"] = (
             {**before, **schedule} if replaces else {**schedule, **before}
         )
-    before, entries = _by_number(stored), _by_number(sent)
+    before, entries = by_number(stored), by_number(sent)
     places = list(entries) if replaces or not before else list(before)
     if places:
         merged["phoneNumbers"] = [
@@ -520,7 +500,7 @@ def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: b
 
 def _number_with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], replaces: bool) -> Json:
     merged: Json = {"phoneNumber": stored.get("phoneNumber") or sent.get("phoneNumber"), **stored}
-    for key in _NUMBER_ORDERED_KEYS if sent else ():
+    for key in NUMBER_ORDERED_KEYS if sent else ():
         if replaces:
             merged.pop(key, None)
         if key in sent and key not in merged:
@@ -528,317 +508,12 @@ def _number_with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], replac
     return merged
 
 
-# --- What is sent -------------------------------------------------------------------------------
-
-
-class HasPayload(Protocol):
-    """Anything that carries an order's stored JSON, such as `PortInOrder`."""
-
-    payload: Any
-
-
-def _payload_of(order: "Mapping[str, Any] | HasPayload") -> Mapping[str, Any]:
-    return order if isinstance(order, Mapping) else cast(Mapping[str, Any], order.payload)
-
-
-def create_body(
-    *,
-    numbers: list[str],
-    shared: Mapping[str, Any],
-    overrides: Mapping[str, Mapping[str, Any]],
-    schedule: Mapping[str, Any],
-    reference: str,
-    on_demand: bool,
-    reseller: str,
-    loa: Mapping[str, Any],
-) -> PortInOrderWrite:
-    """Return the body of a new order.
-
-    `shared` and each of `overrides` (by E.164 number) may hold `end_user`, `port_out`, `voice`
-    (`type` and `id`, or Sinch's own key for it), `sms`, `e911` and `new_pin`; what an override
-    names goes over the shared value key by key. A true `e911_same` of `shared` gives each number
-    without an `e911` of its own the emergency address that its service address is. `schedule`
-    takes `date`, `time` and `zone`, `loa` takes `uploaded_by` and `attachment_date`; Sinch's own
-    keys do as well. Dates may be dates.
-    Source: Porting API, "Create a port-in order".
-    """
-    order: Json = {
-        "customerOrderReference": reference,
-        "onDemandActivation": on_demand,
-        "resellerName": reseller,
-        "loaUploadedBy": loa.get("uploaded_by") or loa.get("loaUploadedBy"),
-        "loaAttachmentDate": _iso(loa.get("attachment_date") or loa.get("loaAttachmentDate")),
-        "desiredPortSchedule": {
-            "desiredPortDate": _iso(schedule.get("date") or schedule.get("desiredPortDate")),
-            "desiredPortTime": _iso(schedule.get("time") or schedule.get("desiredPortTime")),
-            "desiredPortTimeZone": schedule.get("zone") or schedule.get("desiredPortTimeZone"),
-        },
-        "phoneNumbers": [
-            _number_body(number, shared, overrides.get(number, {})) for number in numbers
-        ],
-    }
-    return _sendable(order)
-
-
-def _number_body(number: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Json:
-    def section(name: str) -> Json:
-        return {**mapping(shared.get(name)), **mapping(own.get(name))}
-
-    e911 = section("e911")
-    if shared.get("e911_same") and not own.get("e911"):
-        e911 = e911_like(section("end_user"))
-    voice = section("voice")
-    kind = text(voice.get("type"))
-    id_key = {"RTC": "appId", "EST": "trunkId", "FAX": "serviceId"}.get(kind, "")
-    voice_id = voice.get("id") or voice.get(id_key)
-    return {
-        "phoneNumber": number,
-        "endUser": section("end_user"),
-        "portOutInfo": section("port_out"),
-        "voiceConfiguration": {"type": kind, id_key: voice_id} if kind and voice_id else {},
-        "smsConfiguration": section("sms"),
-        "features": {"e911": e911},
-        NEW_PIN_KEY: own.get("new_pin") or shared.get("new_pin"),
-    }
-
-
-def e911_like(end_user: Mapping[str, Any]) -> dict[str, str]:
-    """Return Sinch's e911 for the service address of an endUser of Sinch's."""
-
-    def joined(*keys: str) -> str:
-        return " ".join(found for key in keys if (found := text(end_user.get(key))))
-
-    code, _, last_four = text(end_user.get("zipCode")).partition("-")
-    places = [f"location{part}{n}" for n in (1, 2, 3) for part in ("Type", "Value")]
-    return {
-        "name": joined("name"),
-        "streetNum": joined("streetNum"),
-        "streetInfo": joined("streetPreDir", "streetName", "streetType", "streetPostDir"),
-        "location": joined(*places),
-        "city": joined("city"),
-        "state": joined("state"),
-        "postalCode": code,
-        "postalCodePlusFour": last_four,
-    }
-
-
-def write_body(
-    order: "Mapping[str, Any] | HasPayload",
-    secrets: Mapping[str, Mapping[str, str]],
-    changes: Mapping[str, Any] | None = None,
-) -> PortInOrderWrite:
-    """Return the full replacement of an order: everything it has, with some changes.
-
-    Every number and every writable field of the stored JSON is kept, read-only keys are dropped,
-    and PINs come from `secrets`; an echo of Sinch's counts only where we hold nothing and it is
-    no mask. `changes` is in Sinch's own shape and holds only what changes; None or "" clears:
-    order keys as they are, `desiredPortSchedule` key by key, and `phoneNumbers` as a mapping
-    from E.164 number, or "*" for all, to a part of its entry. There `endUser`, `portOutInfo`,
-    `smsConfiguration` and the `e911` of `features` go key by key and `voiceConfiguration` as a
-    whole; a number mapped to None leaves the order, an unknown one joins it.
-    Source: Porting API, "Update a port-in order".
-    """
-    payload, changes = in_shape(_payload_of(order)), dict(changes or {})
-    wanted: Mapping[str, Mapping[str, Any] | None] = changes.pop("phoneNumbers", None) or {}
-    schedule = changes.pop("desiredPortSchedule", None) or {}
-    body: Json = {**payload, **changes}
-    body["desiredPortSchedule"] = {**mapping(payload.get("desiredPortSchedule")), **schedule}
-    entries = _by_number(payload)
-    new = [number for number in wanted if number != "*" and number not in entries]
-    body["phoneNumbers"] = [
-        _replaced(number, entries.get(number, {}), secrets.get(number, {}), wanted)
-        for number in [*entries, *new]
-        if wanted.get(number, {}) is not None
-    ]
-    return _sendable(body)
-
-
-def _replaced(
-    number: str,
-    entry: Mapping[str, Any],
-    secrets: Mapping[str, str],
-    wanted: Mapping[str, Mapping[str, Any] | None],
-) -> Json:
-    body: Json = {**entry, "phoneNumber": number}
-    info = {**mapping(entry.get("portOutInfo"))}
-    for key in PIN_KEYS:
-        info[key] = secrets.get(key) or info.get(key)
-    body["portOutInfo"] = info
-    body[NEW_PIN_KEY] = secrets.get(NEW_PIN_KEY) or entry.get(NEW_PIN_KEY)
-    for change in (wanted.get("*"), wanted.get(number)):
-        for key, value in (change or {}).items():
-            if key == "features":
-                value = {"e911": {**_e911_of(body), **_e911_of({key: value})}}
-            elif isinstance(value, Mapping) and key != "voiceConfiguration":
-                value = {**mapping(body.get(key)), **value}
-            body[key] = value
-    return body
-
-
-def _e911_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return mapping(mapping(entry.get("features")).get("e911"))
-
-
-def _sendable(order: Mapping[str, Any]) -> PortInOrderWrite:
-    """Return the writable part of an order in the form Sinch is sure to take."""
-    body = writable_order(order)
-    for entry in body["phoneNumbers"]:
-        info = cast(Json, entry["portOutInfo"])
-        for key in PIN_KEYS:
-            if is_masked(info.get(key)):
-                info.pop(key, None)
-        if is_masked(entry.get(NEW_PIN_KEY)):
-            cast(Json, entry).pop(NEW_PIN_KEY, None)
-        # A date-time is what the first document shows, and midnight UTC is past in every zone of
-        # the US. Source: Porting API, `authorizingDate`.
-        signed = _iso(info.get("authorizingDate"))
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", signed):
-            info["authorizingDate"] = f"{signed}T00:00:00Z"
-        end_user = cast(Json, entry["endUser"])
-        for key in ("state", "typeOfService"):
-            if end_user.get(key):
-                end_user[key] = text(end_user[key]).upper()
-    return body
-
-
-def in_shape(payload: Mapping[str, Any]) -> Json:
-    """Return an order without the parts that are not of the kind Sinch documents for them."""
-    sections = (*_NUMBER_ORDERED_KEYS[:-1],)
-    return {
-        **payload,
-        "desiredPortSchedule": mapping(payload.get("desiredPortSchedule")),
-        "phoneNumbers": [
-            {
-                **entry,
-                **{key: mapping(entry.get(key)) for key in sections},
-                "features": {"e911": _e911_of(entry)},
-            }
-            for entry in mappings(payload.get("phoneNumbers"))
-        ],
-    }
-
-
-def _iso(value: object) -> str:
-    isoformat = getattr(value, "isoformat", None)
-    return str(isoformat()) if isoformat else text(value)
-
-
-# --- Comparing what was sent with what is there -------------------------------------------------
-
-Path = tuple[str, ...]
-
-
-def comparable(payload: Mapping[str, Any]) -> dict[Path, str]:
-    """Return every writable value of an order but its secrets, by where it stands.
-
-    Spellings that mean the same come out the same: a date-time stands for its day, 09:00 for
-    09:00:00, no type of service for business, no on-demand for automatic.
-    """
-    values: dict[Path, str] = {("onDemandActivation",): "false"}
-    body: Mapping[str, Any] = cast(Mapping[str, Any], writable_order(in_shape(payload)))
-    for key, value in body.items():
-        if key not in ("phoneNumbers", "desiredPortSchedule"):
-            values[(key,)] = _normal(key, value)
-    for key, value in mapping(body.get("desiredPortSchedule")).items():
-        values[("desiredPortSchedule", key)] = _normal(key, value)
-    for entry in body.get("phoneNumbers", []):
-        number = phone_of(entry)
-        values[("phoneNumbers", number)] = ""
-        if entry.get("endUser"):
-            values[("phoneNumbers", number, "endUser", "typeOfService")] = "B"
-        for path, value in _leaves(entry):
-            if path[-1] not in SECRET_KEYS and path != ("phoneNumber",):
-                values[("phoneNumbers", number, *path)] = _normal(path[-1], value)
-    return values
-
-
-def _leaves(value: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, Mapping):
-            for path, leaf in _leaves(inner):
-                yield (key, *path), leaf
-        else:
-            yield (key,), inner
-
-
-def _normal(key: str, value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return collapsed(text(value))[:10] if key.endswith("Date") else collapsed(text(value))
-
-
-def same_order(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Tell quickly whether two payloads were ordered in the very same words; False means maybe."""
-
-    def ordered(payload: Mapping[str, Any]) -> list[Any]:
-        entries = mappings(payload.get("phoneNumbers"))
-        return [
-            [payload.get(key) for key in _ORDERED_KEYS],
-            [
-                [entry.get(key) for key in ("phoneNumber", *_NUMBER_ORDERED_KEYS)]
-                for entry in entries
-            ],
-        ]
-
-    return ordered(first) == ordered(second)
-
-
-def digest(order: "Mapping[str, Any] | HasPayload") -> str:
-    """Return a key of all writable values but the secrets: what an edit starts from.
-
-    Kept in the payload of a `port_in.update` as `base`, so that a change somebody else made
-    meanwhile is noticed before it is overwritten.
-    """
-    values = sorted(
-        ("/".join(path), value) for path, value in comparable(_payload_of(order)).items()
-    )
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def differences(sent: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Path]:
-    """Return where an order that was read differs from what was sent, secrets aside.
-
-    Only what the reading speaks of counts: a short answer says nothing about the end user. Time
-    and zone that were left to the defaults do not count either.
-    """
-    ours, theirs = comparable(sent), comparable(seen)
-    spoken = _spoken_of(seen)
-    has_numbers = bool(numbers_of(seen))
-    found = []
-    for path in sorted(ours.keys() | theirs.keys()):
-        is_number = path[0] == "phoneNumbers" and len(path) == 2
-        is_spoken_of = has_numbers if is_number else _section(path) in spoken
-        is_default = path[0] == "desiredPortSchedule" and path not in ours
-        if ours.get(path) != theirs.get(path) and is_spoken_of and not is_default:
-            found.append(path)
-    return found
-
-
-def _section(path: Path) -> Path:
-    return path[:3] if path[0] == "phoneNumbers" else path[:1]
-
-
-def _spoken_of(payload: Mapping[str, Any]) -> set[Path]:
-    sections: set[Path] = {(key,) for key, value in payload.items() if value is not None}
-    for number, entry in _by_number(payload).items():
-        sections |= {("phoneNumbers", number, key) for key, value in entry.items() if value}
-    return sections
-
-
-def echoed_secrets_differ(sent: Mapping[str, Any], seen: Mapping[str, Any]) -> bool | None:
-    """Tell whether PINs that Sinch shows differ from the ones sent; None when it shows none."""
-    ours, theirs = order_secrets(sent), order_secrets(seen)
-    pairs = [
-        (ours.get(number, {}).get(key), value)
-        for number, values in theirs.items()
-        for key, value in values.items()
-    ]
-    return any(mine != value for mine, value in pairs) if pairs else None
+# --- Looking for what was sent ------------------------------------------------------------------
 
 
 def numbers_of(payload: Mapping[str, Any]) -> set[str]:
     """Return the numbers of an order, E.164."""
-    return set(_by_number(payload))
+    return set(by_number(payload))
 
 
 def count_notes(payload: Mapping[str, Any], note: str) -> int:

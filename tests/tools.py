@@ -13,7 +13,7 @@ Found = TypeVar("Found")
 
 
 def wait_for(
-    condition: Callable[[], Found], seconds: float = 10.0, what: str = "", pause: float = 0.05
+    condition: Callable[[], Found], seconds: float = 30.0, what: str = "", pause: float = 0.05
 ) -> Found:
     """Return the first true value of the condition; AssertionError when the seconds are over."""
     deadline = time.monotonic() + seconds

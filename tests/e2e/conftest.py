@@ -28,7 +28,7 @@ FLAGS = [
 NewPage = Callable[..., Page]
 
 # A deadline, not a pause: a machine busy with other things may take its time.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The whole story of a port-in order, as a support agent lives it, against a desk of processes."""
 
 import re
-import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,14 +124,12 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     order = order_with(desk, "HVD-2026-014")
     expect(page.get_by_text(f"{PORTABLE} numbers", exact=False).first).to_be_visible()
 
-    # Sinch confirms: the open page shows it within two seconds, without being loaded again.
+    # Sinch confirms: the open page shows it without being loaded again.
     page.evaluate("window.notReloaded = true")
     today = date.today().isoformat()
-    begun = time.monotonic()
     desk.ask_sandbox(f"orders/{order['id']}/confirm", {"foc_date": today})
     chip = page.locator(".page-head .chip", has_text="Confirmed")
-    expect(chip).to_be_visible(timeout=5000)
-    assert time.monotonic() - begun < 5
+    expect(chip).to_be_visible()
     assert page.evaluate("window.notReloaded")
 
     # An LOA, then an answer to a question of Sinch's.
@@ -155,12 +152,12 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     desk.ask_sandbox(f"orders/{order['id']}/ready", {})
     page.goto(page.url + "activate/")
     groups = page.locator("input[name=group]:not([disabled])")
-    expect(groups.first).to_be_visible(timeout=15_000)
+    expect(groups.first).to_be_visible()
     for box in groups.all()[1:]:
         box.uncheck()
     page.get_by_label("The customer expects it now").check()
     page.get_by_role("button", name="Yes, activate the chosen").click()
-    expect(page.locator("#outcome .chip", has_text="Live").first).to_be_visible(timeout=15_000)
+    expect(page.locator("#outcome .chip", has_text="Live").first).to_be_visible()
 
     # Who did what is told afterwards.
     page.goto(re.sub(r"activate/.*", "", page.url))
@@ -186,7 +183,7 @@ def test_an_order_can_be_sent_without_javascript(desk: RunningDesk, plain_page: 
     wait_for(lambda: page.reload() and can_be_sent.count(), what="a draft fit to be sent")
     send_to_sinch(page)
     # The page says where the order is and loads itself again until Sinch has answered.
-    page.wait_for_url(re.compile(r"/orders/\d+/$"), timeout=20_000)
+    page.wait_for_url(re.compile(r"/orders/\d+/$"))
     order = order_with(desk, "PLAIN-1")
     assert len(desk.ask_sandbox(f"orders/{order['id']}")["phoneNumbers"]) == 3
 

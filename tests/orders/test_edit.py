@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from orders import actions, actions_edit, edit_work, edits, wire
+from orders import actions, actions_edit, bodies, edit_work, edits
 from orders.models import PortInOrder
 from portal.operations import readings, runner
 from portal.operations.models import Operation
@@ -64,7 +64,7 @@ def order(agent_client: Client, porting_client: Any) -> PortInOrder:
         "has_overrides": "1",
         "override": key[1],
         f"{key[1]}-number": "+12065550144",
-        f"{key[1]}-pin": "7712",
+        f"{key[1]}-pin": "771248",
     }
     desk.post(own, "send")
     assert runner.run_one()
@@ -89,31 +89,31 @@ def test_the_fields_are_those_of_the_order_and_secrets_are_dots(page):
         assert fields[name] == wanted[name], name
     assert fields["voice"] == "EST"
     assert "A PIN is saved" in page.html
-    for secret in (PIN, ACCOUNT, "7712"):
+    for secret in (PIN, ACCOUNT, "771248"):
         assert secret not in page.html
     assert 'value="+12065550144" selected' in page.html, "its PIN is its own"
 
 
 def test_an_edit_lists_what_changes_before_anything_is_sent(page):
-    page.post("check", zip="98102", pin="5566")
+    page.post("check", zip="98102", pin="556617")
     assert "What this edit will change" in page.html
     assert "<del>98101</del>" in page.html
     assert "<ins>98102</ins>" in page.html
-    assert "5566" not in page.html
+    assert "556617" not in page.html
     assert "Send this change to Sinch" in page.html
     assert not Operation.objects.filter(kind="port_in.update").exists()
 
 
 def test_a_change_is_sent_whole_and_arrives(page, order, sandbox):
-    page.post("check", zip="98102", pin="5566")
+    page.post("check", zip="98102", pin="556617")
     answer = page.post("send")
     assert answer["Location"] == order.get_absolute_url()
     body = update().payload["body"]
     by_number = {entry["phoneNumber"]: entry for entry in body["phoneNumbers"]}
     assert len(by_number) == 3
     assert {entry["endUser"]["zipCode"] for entry in by_number.values()} == {"98102"}
-    assert by_number["+12065550142"]["portOutInfo"]["existingPortOutPin"] == "5566"
-    assert by_number["+12065550144"]["portOutInfo"]["existingPortOutPin"] == "7712"
+    assert by_number["+12065550142"]["portOutInfo"]["existingPortOutPin"] == "556617"
+    assert by_number["+12065550144"]["portOutInfo"]["existingPortOutPin"] == "771248"
     assert by_number["+12065550142"]["portOutInfo"]["accountNum"] == ACCOUNT
     assert by_number["+12065550142"]["voiceConfiguration"]["type"] == "EST"
     assert body["customerOrderReference"] == "PSB-2026-003"
@@ -123,12 +123,12 @@ def test_a_change_is_sent_whole_and_arrives(page, order, sandbox):
         pass
     order.refresh_from_db()
     assert edits.fields_of(order, order.secrets)["zip"] == "98102"
-    assert order.secrets["+12065550142"]["existingPortOutPin"] == "5566"
+    assert order.secrets["+12065550142"]["existingPortOutPin"] == "556617"
     assert not sandbox.violations
     told = " ".join(TimelineEntry.objects.values_list("text", flat=True))
     assert "Change sent on its way to Sinch" in told
     assert "ZIP" in told
-    assert "5566" not in told
+    assert "556617" not in told
 
 
 def test_sent_twice_it_changes_once(page):
@@ -164,13 +164,13 @@ def test_a_number_gets_details_of_its_own(page, order):
 
 
 def test_going_on_editing_keeps_everything_typed_even_the_pin(page):
-    page.post("check", zip="98102", pin="5566")
+    page.post("check", zip="98102", pin="556617")
     page.post("edit")
     assert page.fields()["zip"] == "98102"
     page.post("check")
     page.post("send")
     numbers = update().payload["body"]["phoneNumbers"]
-    assert numbers[0]["portOutInfo"]["existingPortOutPin"] == "5566"
+    assert numbers[0]["portOutInfo"]["existingPortOutPin"] == "556617"
 
 
 def test_an_edit_that_changes_nothing_is_not_sent(page):
@@ -291,12 +291,12 @@ def test_a_pin_only_sinch_knows_is_asked_for_before_it_would_be_cleared(page, or
     sandbox.control.personality(pin_on_read="masked")
     payload = dict(order.payload)
     PortInOrder.objects.filter(pk=order.pk).update(secrets={})
-    assert wire.unknown_secrets(payload, {})
+    assert bodies.unknown_secrets(payload, {})
     again = EditPage(page.client, order)
     answer = again.post("check", zip="98102")
     assert answer.status_code == 422
     assert "that this desk does not know" in again.html
-    answer = again.post("check", zip="98102", pin="5566", account=ACCOUNT)
+    answer = again.post("check", zip="98102", pin="556617", account=ACCOUNT)
     assert "What this edit will change" in again.html
 
 
@@ -409,15 +409,15 @@ def test_a_fix_opens_its_fields_alone_with_what_was_sent_beside_them(agent_clien
 
 def test_a_fixed_pin_is_sent_for_the_refused_numbers_only(agent_client, order):
     page = EditPage(agent_client, order, f"?fix=pin&n={FIRST[1:]}.{THIRD[1:]}")
-    assert page.post("check", **{"fix-pin": "5566"}).status_code == 200
+    assert page.post("check", **{"fix-pin": "556617"}).status_code == 200
     assert "What this edit will change" in page.html
-    assert "5566" not in page.html
+    assert "556617" not in page.html
     page.post("send")
     sent = {
         entry["phoneNumber"]: entry["portOutInfo"]["existingPortOutPin"]
         for entry in update().payload["body"]["phoneNumbers"]
     }
-    assert sent == {FIRST: "5566", SECOND: PIN, THIRD: "5566"}
+    assert sent == {FIRST: "556617", SECOND: PIN, THIRD: "556617"}
 
 
 def test_a_fix_without_numbers_is_for_all_that_were_refused_for_it(agent_client, order):

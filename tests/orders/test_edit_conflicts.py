@@ -211,7 +211,7 @@ def test_the_worker_reads_before_it_writes_and_leads_back_to_the_choice(
     agent_client: Client, order: PortInOrder, sandbox: Sandbox
 ) -> None:
     page = EditPage(agent_client, order)
-    assert send(page, city="Renton", pin="5566").status_code == 302
+    assert send(page, city="Renton", pin="556617").status_code == 302
     change_at_sinch(sandbox, SECOND, city="Tukwila")
     change_at_sinch(sandbox, FIRST, zipCode="98188")
     before = at_sinch(sandbox)[FIRST]["portOutInfo"]["existingPortOutPin"]
@@ -229,7 +229,7 @@ def test_the_worker_reads_before_it_writes_and_leads_back_to_the_choice(
     work_off()
     assert {d["endUser"]["city"] for d in at_sinch(sandbox).values()} == {"Renton"}
     assert at_sinch(sandbox)[FIRST]["endUser"]["zipCode"] == "98188"
-    assert at_sinch(sandbox)[FIRST]["portOutInfo"]["existingPortOutPin"] == "5566"
+    assert at_sinch(sandbox)[FIRST]["portOutInfo"]["existingPortOutPin"] == "556617"
     assert updates()[1].state == Operation.State.SUCCEEDED
 
 
@@ -303,17 +303,17 @@ def test_a_pin_a_colleague_changed_meanwhile_is_a_conflict_of_dots(
 ) -> None:
     sandbox.control.personality(pin_on_read="absent")
     dana, toms = EditPage(agent_client, order), EditPage(tom, order)
-    send(dana, pin="5566")
+    send(dana, pin="556617")
     work_off()
     assert toms.post("check", pin="778899").status_code == 409
     assert "Choose one" in toms.html
-    for secret in ("5566", "778899", PIN, "7712"):
+    for secret in ("556617", "778899", PIN, "771248"):
         assert secret not in re.sub(r'value="[^"]*"', "", toms.html)
     (asked,) = choices(toms)
     toms.post("send", **{asked: "ours"})
     work_off()
     pins = [at_sinch(sandbox)[n]["portOutInfo"]["existingPortOutPin"] for n in (FIRST, THIRD)]
-    assert pins == ["778899", "7712"]
+    assert pins == ["778899", "771248"]
 
 
 def test_a_colleagues_pin_stays_when_i_change_something_else(
@@ -321,14 +321,14 @@ def test_a_colleagues_pin_stays_when_i_change_something_else(
 ) -> None:
     sandbox.control.personality(pin_on_read="absent")
     dana, toms = EditPage(agent_client, order), EditPage(tom, order)
-    send(dana, pin="5566")
+    send(dana, pin="556617")
     work_off()
     toms.post("check", zip="98102")
     assert "Dana Whitfield changed the port-out PIN of 2 numbers meanwhile" in toms.html
     toms.post("send")
     work_off()
     pins = [at_sinch(sandbox)[n]["portOutInfo"]["existingPortOutPin"] for n in (FIRST, THIRD)]
-    assert pins == ["5566", "7712"]
+    assert pins == ["556617", "771248"]
 
 
 def test_people_see_each_other_and_whether_something_was_typed(
@@ -374,7 +374,7 @@ def test_a_line_is_undone_and_the_others_stay(
     agent_client: Client, order: PortInOrder, sandbox: Sandbox
 ) -> None:
     page = EditPage(agent_client, order)
-    page.post("check", city="Renton", zip="98102", pin="5566")
+    page.post("check", city="Renton", zip="98102", pin="556617")
     undo = re.search(r'value="(undo:\w+)" aria-label="Undo the change of the city"', page.html)
     assert undo
     page.post(undo[1])
@@ -387,7 +387,7 @@ def test_a_line_is_undone_and_the_others_stay(
     work_off()
     first = at_sinch(sandbox)[FIRST]
     assert (first["endUser"]["city"], first["endUser"]["zipCode"]) == ("Seattle", "98102")
-    assert first["portOutInfo"]["existingPortOutPin"] == "5566"
+    assert first["portOutInfo"]["existingPortOutPin"] == "556617"
 
 
 def test_a_stored_secret_is_shown_to_who_may_and_the_look_is_logged(

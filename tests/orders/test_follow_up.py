@@ -74,7 +74,7 @@ def test_refused_numbers_of_a_locked_order_become_a_draft_with_all_that_is_their
     pins = {
         number: own.get(number, {}).get("pin") or draft.data["pin"] for number in (SECOND, THIRD)
     }
-    assert pins == {SECOND: PIN, THIRD: "7712"}, "each with its own PIN"
+    assert pins == {SECOND: PIN, THIRD: "771248"}, "each with its own PIN"
     assert draft.data["account"] == ACCOUNT
     assert "Draft of a new order for 2 numbers made" in told(locked)
     page = page_of(agent_client, locked)
@@ -123,7 +123,7 @@ def test_the_new_order_settles_the_numbers_it_took_up_and_both_are_linked(
             "body"
         ]["phoneNumbers"]
     }
-    assert sent == {SECOND: PIN, THIRD: "7712"}
+    assert sent == {SECOND: PIN, THIRD: "771248"}
     PortInOrder.objects.filter(pk=later.pk).update(follows=locked)
     standing.wake(locked.pk)
     standing.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
@@ -152,7 +152,7 @@ def test_a_left_out_number_goes_on_in_a_new_order_while_the_old_one_is_pending(
     press(agent_client, found, "follow_up:P7")
     draft = PortInDraft.objects.get(follows=found)
     assert draft.data["numbers"] == THIRD
-    assert draft.data["pin"] == "7712"
+    assert draft.data["pin"] == "771248"
 
 
 def test_a_refused_number_of_a_pending_order_is_mended_there(
@@ -196,7 +196,7 @@ def test_an_order_is_sent_once_more_unchanged_when_the_trouble_was_outside(
     body = sent.payload["body"]
     assert [entry["phoneNumber"] for entry in body["phoneNumbers"]] == [FIRST, SECOND, THIRD]
     pins = [entry["portOutInfo"]["existingPortOutPin"] for entry in body["phoneNumbers"]]
-    assert pins == [PIN, PIN, "7712"]
+    assert pins == [PIN, PIN, "771248"]
     details = [dict(number.details) for number in before.numbers]
     work_off()
     sent.refresh_from_db()

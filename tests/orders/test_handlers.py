@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from orders import handlers, sync, wire
+from orders import bodies, comparing, handlers, sync
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -38,7 +38,7 @@ def body(sandbox: Sandbox) -> dict[str, Any]:
     """A body of a new order of two numbers."""
     date = timezone.localdate() + timedelta(days=14)
     return dict(
-        wire.create_body(
+        bodies.create_body(
             numbers=[A, B],
             shared={
                 "end_user": {
@@ -223,7 +223,7 @@ def test_a_short_answer_leaves_the_order_with_what_was_sent(
     settle()
     order = PortInOrder.objects.get()
     assert WorkItem.objects.get().end_user == "Harborview Dental LLC"
-    again = wire.write_body(order, order.secrets)
+    again = bodies.write_body(order, order.secrets)
     assert again["phoneNumbers"] == create.payload["body"]["phoneNumbers"]
 
 
@@ -334,8 +334,8 @@ def update(order: PortInOrder, send: Callable[..., Operation]) -> Callable[..., 
 
     def put(changes: dict[str, Any]) -> Operation:
         order.refresh_from_db()
-        new = wire.write_body(order, order.secrets, changes)
-        return send("update", {"body": new, "base": wire.digest(order)})
+        new = bodies.write_body(order, order.secrets, changes)
+        return send("update", {"body": new, "base": comparing.digest(order)})
 
     return put
 
@@ -690,7 +690,10 @@ def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
 ) -> None:
     row = OrderDocument.objects.create(order=order, name="bill.pdf", content=b"%PDF-1.7")
     payload = {
-        "update": {"body": wire.write_body(order, order.secrets), "base": wire.digest(order)},
+        "update": {
+            "body": bodies.write_body(order, order.secrets),
+            "base": comparing.digest(order),
+        },
         "cancel": {"why": "x"},
         "note": {"text": "Hello", "alike_before": 0},
         "document": {"document_pk": row.pk, "alike_before": 0},

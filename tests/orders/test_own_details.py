@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orders import actions, edits, wire
+from orders import actions, bodies, edits
 from orders.details import DETAIL_FIELDS, UNITS
 from orders.forms_own import SHOWN_AT_FIRST
 from orders.models import PortInDraft
@@ -18,7 +18,7 @@ MANY = [f"+1206555{n:04d}" for n in range(100, 160)]
 
 
 def entries(count: int, **more: str) -> list[dict[str, Any]]:
-    return [{"key": f"k{n}", "number": MANY[n], "pin": f"48{n:02d}", **more} for n in range(count)]
+    return [{"key": f"k{n}", "number": MANY[n], "pin": f"7748{n:02d}", **more} for n in range(count)]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_first_entries_are_forms_and_the_rest_is_offered(agent_client, draft
     assert "20 more numbers" in html
     everything = agent_client.get(f"{draft.get_absolute_url()}?own=all").content.decode()
     assert len(keys_of(everything)) == 40
-    assert "4831" not in everything, "a PIN is never shown"
+    assert "774831" not in everything, "a PIN is never shown"
 
 
 def test_what_a_page_does_not_show_stays_when_it_is_saved(agent_client, draft):
@@ -61,8 +61,8 @@ def test_what_a_page_does_not_show_stays_when_it_is_saved(agent_client, draft):
     draft.refresh_from_db()
     own = draft.field("overrides")
     assert len(own) == 40
-    assert (own[0]["name"], own[0]["number"], own[0]["pin"]) == ("Bay Deli", MANY[0], "4800")
-    assert own[39] == {"key": "k39", "number": MANY[39], "pin": "4839"}
+    assert (own[0]["name"], own[0]["number"], own[0]["pin"]) == ("Bay Deli", MANY[0], "774800")
+    assert own[39] == {"key": "k39", "number": MANY[39], "pin": "774839"}
 
 
 def test_an_entry_with_a_problem_is_shown_wherever_it_stands():
@@ -84,10 +84,10 @@ def test_sinchs_words_about_a_number_that_is_not_shown_bring_it_up():
 
 
 def test_all_entries_are_sent_whether_shown_or_not():
-    form = form_of(typed(numbers="\n".join(MANY), overrides=entries(40, new_pin="7755")))
+    form = form_of(typed(numbers="\n".join(MANY), overrides=entries(40, new_pin="775518")))
     assert not form.open_points()
     own = form.override_details()
-    assert own[MANY[39]] == {"port_out": {"existingPortOutPin": "4839"}, "new_pin": "7755"}
+    assert own[MANY[39]] == {"port_out": {"existingPortOutPin": "774839"}, "new_pin": "775518"}
 
 
 # --- Emergency addresses ------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_all_entries_are_sent_whether_shown_or_not():
 def body_of(fields: dict[str, Any]) -> dict[str, Any]:
     form = form_of(fields)
     assert form.is_valid(), form.errors
-    body = wire.create_body(
+    body = bodies.create_body(
         numbers=form.phone_numbers,
         shared=form.shared(),
         overrides=form.override_details(),
@@ -202,13 +202,13 @@ def test_a_street_that_says_its_parts_twice_is_doubted_and_not_refused():
 
 def test_a_saved_new_pin_stays_until_it_is_removed(agent_client, agent, project, draft):
     url = draft.get_absolute_url()
-    agent_client.post(url, {"version": "1", "tab": "t", "new_pin": "7755"})
+    agent_client.post(url, {"version": "1", "tab": "t", "new_pin": "775518"})
     agent_client.post(url, {"version": "2", "tab": "t", "new_pin": "", "name": "Bay"})
     draft.refresh_from_db()
-    assert draft.field("new_pin") == "7755"
+    assert draft.field("new_pin") == "775518"
     html = agent_client.get(url).content.decode()
     assert "A new PIN is saved" in html
-    assert "7755" not in html
+    assert "775518" not in html
     agent_client.post(url, {"version": "3", "tab": "t", "new_pin_remove": "1"})
     draft.refresh_from_db()
     assert draft.field("new_pin") == ""

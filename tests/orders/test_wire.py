@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from orders import wire
+from orders import bodies, comparing, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = json.loads((ROOT / "tests/sinch/porting-examples.json").read_text())
@@ -56,7 +56,7 @@ def test_every_example_of_an_order_is_read(body: dict[str, Any]) -> None:
         assert [n.phone_number for n in facts.numbers] == numbers
     assert facts.status == facts.status.upper()
     wire.redact(body)
-    wire.comparable(order)
+    comparing.comparable(order)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_nothing_that_sinch_could_send_stops_the_reading(
 ) -> None:
     merged = wire.merge_reading(wire.redact(first), wire.redact(second))
     wire.read_order(merged)
-    wire.comparable(merged)
-    wire.write_body(merged, {})
+    comparing.comparable(merged)
+    bodies.write_body(merged, {})
     json.dumps(merged).encode()
 
 
@@ -260,7 +260,7 @@ def test_what_was_sent_completes_an_answer_that_does_not_repeat_it(order_json: O
         "status": "PENDING",
         "phoneNumbers": [{"phoneNumber": A, "status": "PENDING"}],
     }
-    sent = wire.write_body(order_json({A: {}}), {A: {"existingPortOutPin": PIN}})
+    sent = bodies.write_body(order_json({A: {}}), {A: {"existingPortOutPin": PIN}})
     merged = wire.with_sent(short, sent, replaces=False)
     assert wire.read_order(merged).end_user == "Harborview Dental LLC"
     assert PIN not in json.dumps(merged)
@@ -268,7 +268,7 @@ def test_what_was_sent_completes_an_answer_that_does_not_repeat_it(order_json: O
 
 def test_a_full_replacement_clears_what_it_leaves_out(order_json: OrderJson) -> None:
     stored = order_json({A: {"voiceConfiguration": {"type": "EST", "trunkId": "01HX"}}, B: {}})
-    sent = wire.write_body(
+    sent = bodies.write_body(
         stored,
         {},
         {"customerOrderReference": "", "phoneNumbers": {A: {"voiceConfiguration": None}, B: None}},
@@ -319,7 +319,7 @@ def typed() -> dict[str, Any]:
 
 
 def test_a_new_order_fits_the_contract_and_carries_overrides(typed: dict[str, Any]) -> None:
-    body = wire.create_body(**typed)
+    body = bodies.create_body(**typed)
     assert contract_errors("PortInOrderWrite", body) == []
     first, second = body["phoneNumbers"]
     assert first["endUser"]["streetNum"] == "1420"
@@ -334,7 +334,7 @@ def test_a_new_order_fits_the_contract_and_carries_overrides(typed: dict[str, An
 
 def test_a_new_order_without_the_optional_parts_fits_too(typed: dict[str, Any]) -> None:
     typed["shared"] |= {"voice": {"type": "", "id": ""}, "sms": {}, "new_pin": ""}
-    body = wire.create_body(**typed | {"reference": "", "on_demand": False, "overrides": {}})
+    body = bodies.create_body(**typed | {"reference": "", "on_demand": False, "overrides": {}})
     assert contract_errors("PortInOrderWrite", body) == []
     assert set(body["phoneNumbers"][0]) == {"phoneNumber", "endUser", "portOutInfo"}
 
@@ -343,7 +343,7 @@ def test_a_replacement_keeps_everything_that_can_be_written_and_nothing_else() -
     read = example("created, full answer with validated E911", "orderPortIn")
     number = read["phoneNumbers"][0]["phoneNumber"]
     stored = wire.redact(read)
-    body = wire.write_body(
+    body = bodies.write_body(
         stored,
         {number: {"existingPortOutPin": PIN, "newPortOutPin": "775310", "accountNum": ACCOUNT}},
     )
@@ -366,16 +366,16 @@ def test_a_replacement_takes_an_echo_only_where_we_hold_nothing(order_json: Orde
             C: {"portOutInfo": {"existingPortOutPin": "****"}},
         }
     )
-    body = wire.write_body(order, {A: {"existingPortOutPin": PIN}})
+    body = bodies.write_body(order, {A: {"existingPortOutPin": PIN}})
     pins = [n["portOutInfo"].get("existingPortOutPin") for n in body["phoneNumbers"]]
     assert pins == [PIN, "2222", None]
-    assert wire.unknown_secrets(
+    assert bodies.unknown_secrets(
         order, {A: {"existingPortOutPin": PIN}, B: {"existingPortOutPin": "2222"}}
     ) == {C: ["existingPortOutPin"]}
 
 
 def test_a_change_goes_where_it_belongs_and_leaves_the_rest(order_json: OrderJson) -> None:
-    body = wire.write_body(
+    body = bodies.write_body(
         order_json({A: {}, B: {}}),
         {},
         {
@@ -407,13 +407,13 @@ def test_spellings_that_mean_the_same_do_not_differ(order_json: OrderJson) -> No
     del other["phoneNumbers"][0]["endUser"]["typeOfService"]
     other["desiredPortSchedule"]["desiredPortTime"] = "09:00"
     other["status"], other["onDemandActivation"] = "CONFIRMED", None
-    assert wire.digest(order) == wire.digest(other)
+    assert comparing.digest(order) == comparing.digest(other)
 
 
 def test_a_pin_is_no_part_of_a_digest_but_a_street_is(order_json: OrderJson) -> None:
-    plain = wire.digest(order_json({A: {}}))
+    plain = comparing.digest(order_json({A: {}}))
     assert (
-        wire.digest(
+        comparing.digest(
             order_json(
                 {
                     A: {
@@ -430,21 +430,23 @@ def test_a_pin_is_no_part_of_a_digest_but_a_street_is(order_json: OrderJson) -> 
     )
     moved = order_json({A: {}})
     moved["phoneNumbers"][0]["endUser"]["streetNum"] = "9"
-    assert wire.digest(moved) != plain
+    assert comparing.digest(moved) != plain
 
 
 def test_a_short_answer_differs_in_nothing_but_its_numbers(order_json: OrderJson) -> None:
-    sent = wire.write_body(order_json({A: {}, B: {}}), {})
+    sent = bodies.write_body(order_json({A: {}, B: {}}), {})
     short = [{"phoneNumber": n, "status": "PENDING"} for n in (A, B)]
-    assert wire.differences(sent, {"id": 1, "phoneNumbers": short}) == []
-    assert wire.differences(sent, {"id": 1, "phoneNumbers": short[:1]}) == [("phoneNumbers", B)]
+    assert comparing.differences(sent, {"id": 1, "phoneNumbers": short}) == []
+    assert comparing.differences(sent, {"id": 1, "phoneNumbers": short[:1]}) == [
+        ("phoneNumbers", B)
+    ]
 
 
 def test_a_changed_field_and_a_cleared_one_are_found(order_json: OrderJson) -> None:
-    sent = wire.write_body(order_json({A: {}}), {})
+    sent = bodies.write_body(order_json({A: {}}), {})
     seen = order_json({A: {}}, resellerName="Prairie Telecom Reseller")
     seen["phoneNumbers"][0]["endUser"]["zipCode"] = "98102"
-    assert wire.differences(sent, seen) == [
+    assert comparing.differences(sent, seen) == [
         ("phoneNumbers", A, "endUser", "zipCode"),
         ("resellerName",),
     ]
@@ -492,6 +494,6 @@ def test_what_sinch_does_not_document_is_shown_and_never_sent():
     assert wire.undocumented_of_order({"id": "7", "lane": {"speed": 2}, "notes": []}) == [
         ("Lane · Speed", "2")
     ]
-    body = wire.write_body({"phoneNumbers": [entry], "lane": 1}, {})
+    body = bodies.write_body({"phoneNumbers": [entry], "lane": 1}, {})
     for word in ("directory", "A2PLC", "lane", "enhCity", "crmId"):
         assert word not in str(body), word

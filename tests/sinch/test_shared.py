@@ -77,7 +77,7 @@ class Server:
     def client(self) -> Any:
         # Without the client's own retries: a dead server is the breaker's business.
         never = Retry(NoBackoff(), 0)
-        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1, retry=never)
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=10, retry=never)
 
 
 @pytest.fixture(scope="module")
