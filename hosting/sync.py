@@ -26,7 +26,7 @@ from hosting.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.mirror import key_after_births
+from portal.mirror import key_after_births, update
 from portal.operations import readings
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
@@ -172,7 +172,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
         updates["numbers_read_at"] = reading.fetched_at
     returned = is_newer and order.gone_at is not None
     if merged == order.payload and now is None and not report_changed and not returned:
-        _update(order, updates)
+        update(order, updates)
         return Stored(order)
     old, new = wire.read_order(order.payload), wire.read_order(merged)
     item = standing.item_of(order.item_id)
@@ -188,7 +188,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
     updates["payload"] = merged
     if now is not None:
         updates["is_toll_free"] = wire.is_toll_free(now)
-    _update(order, updates)
+    update(order, updates)
     before = {phone: row.steps for phone, row in rows.items()}
     after = before if now is None else {phone: row.steps for phone, row in now.items()}
     if now is not None:
@@ -257,13 +257,6 @@ def _is_being_made_here(project: SinchProject, new: wire.OrderFacts) -> bool:
         operation.payload.get("body", {}).get("displayName") == new.display_name
         for operation in creates
     )
-
-
-def _update(order: HostingOrder, values: dict[str, Any]) -> None:
-    if values:
-        HostingOrder.objects.filter(pk=order.pk).update(**values)
-        for name, value in values.items():
-            setattr(order, name, value)
 
 
 def _next_rows(
@@ -374,7 +367,7 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         order = _locked(project, sinch_id)
         if order is None or order.gone_at or order.fetched_at >= at:
             return
-        _update(order, {"gone_at": at})
+        update(order, {"gone_at": at})
         item = standing.item_of(order.item_id)
         standing.store_item(item, order, standing.rows_of(order), is_visible=True)
         text = "Sinch does not know this order any more"

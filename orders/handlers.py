@@ -71,7 +71,7 @@ class OrderReader(readings.Reader):
         )
         if cause == readings.SWEEP and stored.told and not stored.is_new:
             readings.count_missed(reading.pk)
-        facts = standing.facts_of(stored.order)
+        facts = standing.facts_of_pace(stored.order)
         pause = buckets.pause_before_reading(facts, timezone.now())
         if buckets.wants_offers(facts, timezone.now()):
             pause = self._read_offers(client, stored.order) or pause

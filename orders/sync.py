@@ -24,7 +24,7 @@ from orders.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.mirror import key_after_births
+from portal.mirror import key_after_births, update
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.sinch.porting import ActivationGroup
@@ -181,7 +181,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     if secrets != order.secrets:
         updates["secrets"] = secrets
     if merged == order.payload and not (is_newer and order.gone_at):
-        _update(order, updates)
+        update(order, updates)
         return Stored(order)
     old, new = wire.read_order(order.payload), wire.read_order(merged)
     item = standing.item_of(order.item_id)
@@ -213,7 +213,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         updates["list_digest"] = wire.expected_list_digest(new)
     updates |= {name: getattr(new, name) for name in _ORDER_COLUMNS}
     updates["payload"] = merged
-    _update(order, updates)
+    update(order, updates)
     at = reading.fetched_at
     standing.store_item(
         item,
@@ -229,13 +229,6 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     if order.follows_id and old.status != new.status:
         standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events))
-
-
-def _update(order: PortInOrder, values: dict[str, Any]) -> None:
-    if values:
-        PortInOrder.objects.filter(pk=order.pk).update(**values)
-        for name, value in values.items():
-            setattr(order, name, value)
 
 
 def _store_new(reading: _Reading, pk: int) -> Stored:
@@ -528,7 +521,7 @@ def store_offers(
         for group in offered:
             known = before.get((group["key"], group["focDate"]))
             group["since"] = known or asked_at.isoformat()
-        _update(order, {"offered_groups": offered, "offered_at": asked_at})
+        update(order, {"offered_groups": offered, "offered_at": asked_at})
         item = standing.item_of(order.item_id)
         said, rows = wire.read_order(order.payload), standing.Rows.of(item)
         events = [
@@ -561,7 +554,7 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         order = _locked(project, sinch_id)
         if order is None or order.gone_at or order.fetched_at >= at:
             return
-        _update(order, {"gone_at": at, "offered_groups": []})
+        update(order, {"gone_at": at, "offered_groups": []})
         text = "Sinch does not know this order any more"
         item = standing.item_of(order.item_id)
         rows = standing.Rows.of(item)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import QuerySet
 
 # What no row has; where it stands in the statement what is asked for is put.
@@ -23,29 +23,55 @@ _LARGEST = 2**63 - 1
 class Prepared:
     """A query set that differs by a few values. The rows are ordinary ones, asked for anew."""
 
-    def __init__(self, build: Callable[..., QuerySet[Any]], *places: Any) -> None:
+    def __init__(
+        self,
+        build: Callable[..., QuerySet[Any] | tuple[QuerySet[Any], ...]],
+        *places: Any,
+        within: str = "{text}",
+    ) -> None:
         """`build` returns the query set for some values; nothing else in it may change.
 
-        `places` stand for them: A_KEY (when nothing is said), A_WORD or A_MOMENT.
+        Of several query sets with the same columns, of one row each, the first that has a row
+        gives it; those behind it are then not looked at.
+        `places` stand for them: A_KEY (when nothing is said), A_WORD or A_MOMENT. `within` is a
+        statement around it that returns the same columns; there they are called c0 (the key of
+        the row), c1 and so on, which `{columns}` lists.
         """
-        self._build, self._places = build, places or (A_KEY,)
+        self._build, self._places, self._within = build, places or (A_KEY,), within
 
     @cached_property
     def _made(self) -> tuple[QuerySet[Any], Any, str, tuple[Any, ...]]:
-        queryset = self._build(*self._places)
-        compiler = queryset.query.get_compiler(using=queryset.db)
-        text, params = compiler.as_sql()
-        if any(place not in params for place in self._places):
+        built = self._build(*self._places)
+        querysets = built if isinstance(built, tuple) else (built,)
+        first = querysets[0]
+        compilers = [one.query.get_compiler(using=first.db) for one in querysets]
+        # Rows that are to be locked are put into words in a transaction only.
+        with transaction.atomic(using=first.db, savepoint=False):
+            said = [compiler.as_sql() for compiler in compilers]
+        if any(place not in params for place in self._places for _, params in said):
             raise ValueError("the query set does not ask for what it is given")
-        return queryset, compiler, text, tuple(params)
+        text = said[0][0]
+        if len(said) > 1:
+            each = (
+                f"SELECT * FROM ({one}) AS q{place}"  # noqa: S608 - the text is Django's
+                for place, (one, _) in enumerate(said)
+            )
+            text = f"{' UNION ALL '.join(each)} LIMIT 1"
+        columns = ", ".join(f"c{place}" for place in range(len(compilers[0].select)))
+        params = tuple(param for _, params in said for param in params)
+        return first, compilers[0], self._within.format(text=text, columns=columns), params
 
-    def all(self, *values: Any) -> list[Any]:
-        """Return the rows for the values; none for a number that no column could hold."""
+    def all(self, *values: Any, more: tuple[Any, ...] = ()) -> list[Any]:
+        """Return the rows for the values; none for a number that no column could hold.
+
+        `more` is what the statement around it takes after the query set's own.
+        """
         if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
         queryset, made, text, params = self._made
         given = dict(zip(self._places, values, strict=True))
         put = tuple(given.get(param, param) if _is_place(param) else param for param in params)
+        put += more
         asked = queryset.all()
         compiler = copy.copy(made)
         # A thread has a connection of its own; everything else has been worked out.

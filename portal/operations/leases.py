@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, models
 from django.utils import timezone
 
 from portal.prepared import A_MOMENT, Prepared
@@ -32,28 +32,38 @@ LONGEST_PAUSE = 300.0  # seconds
 MOST_ATTEMPTS = 32767
 
 
+# Found, locked and leased in one statement, which is a transaction by itself.
 _CLAIM = """
-UPDATE {} SET lease_id = %s, lease_until = %s, next_try_at = %s,
-    attempts = LEAST(attempts, %s) + 1
-WHERE id = ANY(%s)
+WITH due ({{columns}}) AS MATERIALIZED ({{text}}), leased AS (
+    UPDATE {table} SET lease_id = %s, lease_until = %s, next_try_at = %s,
+        attempts = LEAST(attempts, %s) + 1
+    FROM due WHERE {table}.id = due.c0
+)
+SELECT * FROM due
 """
-_statements: "WeakKeyDictionary[models.QuerySet[Any], dict[int, Prepared]]" = WeakKeyDictionary()
+# By the first query set of a claim: its limit and the others → the statement.
+_statements: "WeakKeyDictionary[models.QuerySet[Any], dict[Any, Prepared]]" = WeakKeyDictionary()
 
 
-def _due(rows: "models.QuerySet[Any]", limit: int) -> Prepared:
-    """Return the statement that locks the oldest due rows of a query set, kept as long as that."""
-    kept = _statements.setdefault(rows, {})
-    if limit not in kept:
-        bare = rows.all()  # the statement must not keep its own key alive
-        kept[limit] = Prepared(
-            lambda moment: (
-                bare.filter(next_try_at__lte=moment)
+def _claim_of(queues: "tuple[models.QuerySet[Any], ...]", limit: int) -> Prepared:
+    """Return the statement that leases the oldest due rows, kept as long as its query set.
+
+    It gives them as they were before.
+    """
+    kept, key = _statements.setdefault(queues[0], {}), (limit, *queues[1:])
+    if key not in kept:
+        bare = [rows.all() for rows in queues]  # the statement must not keep its own key alive
+        kept[key] = Prepared(
+            lambda moment: tuple(
+                rows.filter(next_try_at__lte=moment)
                 .order_by("next_try_at")
                 .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
+                for rows in bare
             ),
             A_MOMENT,
+            within=_CLAIM.format(table=queues[0].model._meta.db_table),
         )
-    return kept[limit]
+    return kept[key]
 
 
 def pause_after(attempts: int) -> float:
@@ -79,23 +89,19 @@ class LeasedRow(models.Model):
         abstract = True
 
     @classmethod
-    def claim(cls, rows: models.QuerySet[Self], *, limit: int, seconds: float) -> list[Self]:
+    def claim(cls, *queues: models.QuerySet[Self], limit: int, seconds: float) -> list[Self]:
         """Claim up to `limit` due rows of the query set for `seconds`; nobody else gets them.
 
-        Returns them oldest first, each with its new `lease_id` and `attempts`. Who claims again
-        and again passes the same query set: its SQL is put together once.
+        Returns them oldest first, each with its new `lease_id` and `attempts`. Of several query
+        sets the first that has a due row gives one (`limit` must be 1). Who claims again and
+        again passes the same query sets: their SQL is put together once.
         """
+        assert limit == 1 or len(queues) == 1
         now = timezone.now()
         lease, until = uuid.uuid4(), now + timedelta(seconds=seconds)
-        with transaction.atomic():
-            due: list[Self] = _due(rows, limit).all(now)
-            if due:
-                keys = [row.pk for row in due]
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        _CLAIM.format(cls._meta.db_table),
-                        [lease, until, until, MOST_ATTEMPTS - 1, keys],
-                    )
+        more = (lease, until, until, MOST_ATTEMPTS - 1)
+        due: list[Self] = _claim_of(queues, limit).all(now, more=more)
+        due.sort(key=lambda row: row.next_try_at or now)
         for row in due:
             row.lease_id, row.lease_until, row.next_try_at = lease, until, until
             row.attempts = min(row.attempts + 1, MOST_ATTEMPTS)

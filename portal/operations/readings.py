@@ -148,10 +148,7 @@ def run_one() -> bool:
 
     What a webhook or a person waits for goes before what a sweep has found, however much that is.
     """
-    waited_for, rest = _queues()
-    claimed = Reading.claim(waited_for, limit=1, seconds=LEASE_SECONDS) or Reading.claim(
-        rest, limit=1, seconds=LEASE_SECONDS
-    )
+    claimed = Reading.claim(*_queues(), limit=1, seconds=LEASE_SECONDS)
     with held(claimed):
         for reading in claimed:
             _read(reading)

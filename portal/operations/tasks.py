@@ -10,16 +10,27 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import celeryd_after_setup, worker_shutting_down
 
 from portal.operations import doorbell, readings, retention, runner
 
 LONGEST_RUN = 20.0  # seconds; then another message goes on, so that no task runs for ever
-# Threads of one worker that may read at the same time. A sweep of thousands of orders must leave
-# threads for webhooks, and no long line of readings before our own speed limit.
-MOST_READERS = 8
-_readers = threading.BoundedSemaphore(MOST_READERS)
 _stopping = threading.Event()
+# A sweep of thousands of orders must leave threads for webhooks, and no long line of readings
+# before our own speed limit.
+_readers = threading.BoundedSemaphore(8)
+
+
+@celeryd_after_setup.connect
+def read_with_half(instance: Any, **_: Any) -> None:
+    """Let no more than half of a worker's threads read at the same time."""
+    global _readers
+    _readers = threading.BoundedSemaphore(readers_of(instance.concurrency))
+
+
+def readers_of(threads: int) -> int:
+    """Return how many threads of a worker with so many may read at the same time."""
+    return max(1, threads // 2)
 
 
 @worker_shutting_down.connect
@@ -54,12 +65,13 @@ def run_operations() -> int:
 @shared_task
 def run_readings() -> int:
     """Do due readings. Safe to run twice; nothing due is no error."""
-    if not _readers.acquire(blocking=False):
+    places = _readers
+    if not places.acquire(blocking=False):
         return 0  # those at it go on until nothing is due
     try:
         return work_through(readings.run_one, doorbell.READINGS)
     finally:
-        _readers.release()
+        places.release()
 
 
 @shared_task

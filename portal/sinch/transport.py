@@ -54,6 +54,7 @@ MAX_BODY = 50 * 1024 * 1024  # bytes of one answer
 RENEW_EARLY = 60.0  # seconds before a token's end
 UNSTATED_LIFETIME = 300.0  # seconds a token is kept whose lifetime Sinch did not state
 LONGEST_LIFETIME = 86400.0  # seconds a token is kept at most
+TOKEN_SECONDS = 2.0  # a token is used again without asking the store for it
 # An operation's lease covers a write; one that was held up longer than this is not sent any
 # more, or a second worker might send it as well.
 MAX_SECONDS_BEFORE_A_WRITE = 15.0
@@ -260,6 +261,7 @@ class Transport:
         self._max_body = max_body
         self._adapter: BaseAdapter | None = None
         self._local = threading.local()
+        self._token: tuple[str, float] = ("", 0.0)  # the last one used, and until when unasked
 
     def __repr__(self) -> str:
         """Return what may be told: the project, never the key."""
@@ -321,7 +323,7 @@ class Transport:
             secrets=(*secrets_in(body), self._key_secret),
             deadline=self._clock() + MAX_SECONDS_BEFORE_A_WRITE if is_write else None,
         )
-        token = self._tokens.get(self._token_key) or self._renewed_token(None, request.deadline)
+        token = self._known_token() or self._renewed_token(None, request.deadline)
         is_renewed = False
         retry = 0
         while True:
@@ -336,10 +338,23 @@ class Transport:
                 if error.status != 401 or is_renewed:
                     raise
                 # A 401 did nothing, so that even a write may go out again.
+                self._token = ("", 0.0)
                 token = self._renewed_token(token, request.deadline)
                 is_renewed = True
 
     # Tokens
+
+    def _known_token(self) -> str | None:
+        """Return the token to use; many calls in a moment ask the store for it once.
+
+        One that Sinch no longer takes costs a 401, after which the store is asked at once.
+        """
+        token, until = self._token
+        if token and self._clock() < until:
+            return token
+        stored = self._tokens.get(self._token_key)
+        self._token = (stored or "", self._clock() + TOKEN_SECONDS)
+        return stored
 
     def _renewed_token(self, refused: str | None, deadline: float | None) -> str:
         """Return a token other than the refused one: somebody's newer one, or a new one."""

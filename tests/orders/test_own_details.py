@@ -18,7 +18,9 @@ MANY = [f"+1206555{n:04d}" for n in range(100, 160)]
 
 
 def entries(count: int, **more: str) -> list[dict[str, Any]]:
-    return [{"key": f"k{n}", "number": MANY[n], "pin": f"7748{n:02d}", **more} for n in range(count)]
+    return [
+        {"key": f"k{n}", "number": MANY[n], "pin": f"7748{n:02d}", **more} for n in range(count)
+    ]
 
 
 @pytest.fixture

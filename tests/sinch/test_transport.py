@@ -64,7 +64,7 @@ def test_the_token_is_fetched_once_and_used_for_every_call(sinch, line):
 
 def test_a_token_is_renewed_a_minute_before_its_end(sinch, line_to):
     clock = Clock()
-    line = line_to(token_store=MemoryTokenStore(clock))
+    line = line_to(token_store=MemoryTokenStore(clock), clock=clock)
     sinch.otherwise = lambda call: OK
     line.transport.get(ORDER)
     clock.now += 3600 - 70
