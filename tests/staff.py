@@ -58,7 +58,7 @@ class Staff:
     def __init__(self, desk: RunningDesk) -> None:
         self.desk, self.http = desk, requests.Session()
         self.http.trust_env = False
-        self.http.get(f"{desk.address}/sign-in/", timeout=10)
+        self.http.get(f"{desk.address}/sign-in/", timeout=60)
         answer = self.http.post(
             f"{desk.address}/sign-in/",
             {
@@ -67,14 +67,14 @@ class Staff:
                 "csrfmiddlewaretoken": self.http.cookies["csrftoken"],
             },
             headers={"Referer": f"{desk.address}/sign-in/"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.ok, answer.status_code
         assert "/sign-in/" not in answer.url
 
     def get(self, path: str) -> requests.Response:
         """Open a page of the desk."""
-        return self.http.get(f"{self.desk.address}{path}", timeout=15)
+        return self.http.get(f"{self.desk.address}{path}", timeout=60)
 
     def submit(self, path: str, form_id: str, **typed: Any) -> requests.Response:
         """Open a page, type into one of its forms, and send it."""
@@ -87,7 +87,7 @@ class Staff:
             f"{self.desk.address}{target}",
             form.fields | typed,
             headers={"Referer": page.url},
-            timeout=15,
+            timeout=60,
         )
 
     def add_list(self, name: str, content: bytes) -> str:
@@ -101,7 +101,7 @@ class Staff:
             form.fields,
             files={"list": (name, content)},
             headers={"Referer": page.url},
-            timeout=30,
+            timeout=60,
         )
         assert answer.url.startswith(f"{self.desk.address}{path}"), answer.text[:2000]
         return path

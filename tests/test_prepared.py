@@ -76,6 +76,31 @@ def test_words_and_moments_are_asked_for_as_well(two):
     assert prepared.first("other", now - timedelta(hours=1)) is None
 
 
+def test_of_several_query_sets_the_first_that_has_a_row_gives_it(two):
+    def by_name(name):
+        named = SinchProject.objects.filter(name=name)
+        return named.filter(key_id="other key")[:1], named.order_by("-pk")[:1]
+
+    prepared = Prepared(by_name, A_WORD)
+    assert prepared.all("one") == [two[0]]
+    assert prepared.all("nobody") == []
+    twin = SinchProject.objects.create(name="one", project_id="3", key_id="k", key_secret="s")
+    assert prepared.all("one") == [twin]
+    SinchProject.objects.filter(pk=two[0].pk).update(key_id="other key")
+    assert prepared.all("one") == [two[0]]
+
+
+def test_a_statement_around_it_gives_the_same_columns_and_takes_more_values(two):
+    around = "WITH found ({columns}) AS ({text}) SELECT * FROM found WHERE c0 <> %s"
+    prepared = Prepared(
+        lambda name: SinchProject.objects.filter(name__gte=name).order_by("pk"),
+        A_WORD,
+        within=around,
+    )
+    assert prepared.all("a", more=(0,)) == two
+    assert prepared.all("a", more=(two[0].pk,)) == [two[1]]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_threads_ask_at_the_same_time_each_on_a_connection_of_its_own(two):
     prepared = Prepared(with_tokens)

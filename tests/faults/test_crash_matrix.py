@@ -154,7 +154,7 @@ def tell(address: str, order: int, accepted: list[int]) -> None:
     def answered() -> bool:
         try:
             answer = requests.post(
-                address, json={"type": "ORDER_UPDATED", "orderId": order}, timeout=20
+                address, json={"type": "ORDER_UPDATED", "orderId": order}, timeout=60
             )
         except requests.RequestException:
             return False

@@ -107,7 +107,7 @@ def make_order(desk: RunningDesk, staff: Staff, name: str, phones: list[str]) ->
             "csrfmiddlewaretoken": staff.http.cookies["csrftoken"],
         },
         headers={"Referer": f"{desk.address}/hosting/drafts/{draft}/"},
-        timeout=15,
+        timeout=60,
     )
     assert sent.ok, sent.text[-3000:]
 
@@ -202,7 +202,7 @@ def test_a_move_goes_on_when_its_worker_dies_between_the_steps(desk: RunningDesk
             "csrfmiddlewaretoken": staff.http.cookies["csrftoken"],
         },
         headers={"Referer": page.url},
-        timeout=15,
+        timeout=60,
     )
     assert answer.ok, answer.text[-2000:]
 

@@ -52,7 +52,7 @@ def test_what_was_sent_is_stored_and_dealt_with(desk: RunningDesk):
 
         def taken() -> bool:
             try:
-                return bool(local.session.post(address, data=raw, timeout=30).status_code == 200)
+                return bool(local.session.post(address, data=raw, timeout=60).status_code == 200)
             except requests.RequestException:
                 return False
 

@@ -46,6 +46,32 @@ def test_a_claim_takes_the_longest_due_first_and_no_more_than_asked(rows):
     assert stored.next_try_at == stored.lease_until == claimed[0].lease_until
 
 
+def test_a_claim_is_one_statement_and_whole_without_a_transaction(rows, django_assert_num_queries):
+    rows(3)
+    queue = Reading.objects.select_related("project")
+    Reading.claim(queue, limit=1, seconds=60)
+    with django_assert_num_queries(1):
+        (claimed,) = Reading.claim(queue, limit=1, seconds=60)
+    assert claimed.resource_id == "1"
+    assert claimed.project.project_id
+    assert Reading.objects.get(pk=claimed.pk).lease_id == claimed.lease_id
+
+
+def test_the_first_queue_goes_before_the_second_however_long_that_one_waits(rows):
+    rows(4)
+    Reading.objects.filter(resource_id__in="23").update(cause="staff")
+    first, second = Reading.objects.filter(cause="staff"), Reading.objects.all()
+    claims = [Reading.claim(first, second, limit=1, seconds=60) for _ in range(5)]
+    assert [[row.resource_id for row in claimed] for claimed in claims] == [
+        ["2"],
+        ["3"],
+        ["0"],
+        ["1"],
+        [],
+    ]
+    assert {row.attempts for row in Reading.objects.all()} == {1}, "each was leased once"
+
+
 def test_what_is_claimed_is_not_claimed_again_before_its_lease_ends(rows):
     rows(1)
     assert Reading.claim(Reading.objects.all(), limit=5, seconds=60)

@@ -97,6 +97,17 @@ def test_a_heap_of_readings_leaves_threads_for_webhooks(project, library, monkey
     assert found == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("threads", "readers"), [(16, 8), (8, 4), (3, 1), (1, 1)])
+def test_no_more_than_half_of_a_workers_threads_read(monkeypatch, threads, readers):
+    class Worker:
+        concurrency = threads
+
+    monkeypatch.setattr(tasks, "_readers", None)
+    tasks.read_with_half(Worker())
+    taken = [tasks._readers.acquire(blocking=False) for _ in range(threads)]
+    assert taken.count(True) == readers
+
+
 def test_a_worker_that_died_while_reading_gives_the_reading_back(project, library):
     readings.want_one(project, KIND, "1", "staff")
     Reading.claim(Reading.objects.all(), limit=1, seconds=60)

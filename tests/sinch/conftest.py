@@ -268,8 +268,8 @@ def line_to(sinch: FakeSinch) -> Callable[..., Line]:
             "key_id": "key-1",
             "key_secret": "correct horse",
             "auth_url": f"{sinch.url}/oauth2/token",
-            "connect_timeout": 2,
-            "read_timeout": 5,
+            "connect_timeout": 10,
+            "read_timeout": 20,
             "sleep": waits.append,
             "on_call": told.append,
         }

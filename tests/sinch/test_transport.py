@@ -24,6 +24,7 @@ from portal.sinch.errors import (
 )
 from portal.sinch.transport import (
     MAX_SECONDS_BEFORE_A_WRITE,
+    TOKEN_SECONDS,
     CallRecord,
     MemoryTokenStore,
     RateLimitExceeded,
@@ -185,6 +186,32 @@ def test_a_401_does_not_throw_away_a_newer_token_of_somebody_else(sinch, line_to
     line.transport.get(ORDER)
     assert sinch.tokens_given == 1
     assert store.get(key) == "newer"
+    assert sinch.calls[-1].headers["authorization"] == "Bearer newer"
+
+
+def test_many_calls_in_a_moment_ask_the_store_for_the_token_once(sinch, line_to):
+    class Counted(MemoryTokenStore):
+        asked = 0
+
+        def get(self, key: str) -> str | None:
+            self.asked += 1
+            return super().get(key)
+
+    clock = Clock()
+    store = Counted(clock)
+    line = line_to(token_store=store, clock=clock)
+    sinch.otherwise = lambda call: OK
+    line.transport.get(ORDER)
+    line.transport.get(ORDER)
+    before = store.asked
+    for _ in range(20):
+        line.transport.get(ORDER)
+    assert store.asked == before
+    # A newer one of another process is used soon, without a refusal having to come first.
+    (key,) = store._tokens
+    store.set(key, "newer", 600)
+    clock.now += TOKEN_SECONDS
+    line.transport.get(ORDER)
     assert sinch.calls[-1].headers["authorization"] == "Bearer newer"
 
 
