@@ -17,7 +17,7 @@ from benchmarks.result import Figure, medians
 from orders import sync
 from orders.models import PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject, User
-from portal.work import queue
+from portal.work.filters import SORTS
 from portal.work.models import WorkItem
 
 NUMBERS = 5
@@ -109,7 +109,7 @@ def _measured(client: Client, count: int, rounds: int) -> dict[str, float]:
     )
     ways = {
         "first page": "",
-        "deep page": f"?after={queue.SORTS['worst'].written(deep)}&n=500",
+        "deep page": f"?after={SORTS['worst'].written(deep)}&n=500",
         "needs us": "?bucket=us",
         "ready": "?bucket=ready",
         "done": "?bucket=done",

@@ -34,8 +34,8 @@ class Prepared:
         Of several query sets with the same columns, of one row each, the first that has a row
         gives it; those behind it are then not looked at.
         `places` stand for them: A_KEY (when nothing is said), A_WORD or A_MOMENT. `within` is a
-        statement around it that returns the same columns; there they are called c0 (the key of
-        the row), c1 and so on, which `{columns}` lists.
+        statement around it that returns the same columns; there they are called c0, c1 and so
+        on, as `{columns}` lists them, and `{key}` is the one with the key of the row.
         """
         self._build, self._places, self._within = build, places or (A_KEY,), within
 
@@ -57,9 +57,15 @@ class Prepared:
                 for place, (one, _) in enumerate(said)
             )
             text = f"{' UNION ALL '.join(each)} LIMIT 1"
-        columns = ", ".join(f"c{place}" for place in range(len(compilers[0].select)))
+        columns = [f"c{place}" for place in range(len(compilers[0].select))]
+        keys = [
+            name
+            for name, (column, _, _) in zip(columns, compilers[0].select, strict=True)
+            if getattr(column, "target", None) is first.model._meta.pk
+        ]
         params = tuple(param for _, params in said for param in params)
-        return first, compilers[0], self._within.format(text=text, columns=columns), params
+        text = self._within.format(text=text, columns=", ".join(columns), key="".join(keys[:1]))
+        return first, compilers[0], text, params
 
     def all(self, *values: Any, more: tuple[Any, ...] = ()) -> list[Any]:
         """Return the rows for the values; none for a number that no column could hold.

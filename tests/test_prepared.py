@@ -91,7 +91,7 @@ def test_of_several_query_sets_the_first_that_has_a_row_gives_it(two):
 
 
 def test_a_statement_around_it_gives_the_same_columns_and_takes_more_values(two):
-    around = "WITH found ({columns}) AS ({text}) SELECT * FROM found WHERE c0 <> %s"
+    around = "WITH found ({columns}) AS ({text}) SELECT * FROM found WHERE {key} <> %s"
     prepared = Prepared(
         lambda name: SinchProject.objects.filter(name__gte=name).order_by("pk"),
         A_WORD,

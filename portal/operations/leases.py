@@ -37,7 +37,7 @@ _CLAIM = """
 WITH due ({{columns}}) AS MATERIALIZED ({{text}}), leased AS (
     UPDATE {table} SET lease_id = %s, lease_until = %s, next_try_at = %s,
         attempts = LEAST(attempts, %s) + 1
-    FROM due WHERE {table}.id = due.c0
+    FROM due WHERE {table}.id = due.{{key}}
 )
 SELECT * FROM due
 """

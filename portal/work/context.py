@@ -22,6 +22,7 @@ from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation, Reading
 from portal.work import queue
+from portal.work.filters import address
 from portal.work.models import WorkItem
 
 KEPT_SECONDS = 5
@@ -99,7 +100,7 @@ def _views(counts: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "key": key,
             "name": name,
-            "url": queue.address("work:list", filters),
+            "url": address("work:list", filters),
             "count": queue.count_text(counts[count]),
             "due": due and bool(counts[count]),
         }

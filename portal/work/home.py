@@ -12,6 +12,8 @@ from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation
 from portal.work import queue
+from portal.work.filters import address
+from portal.work.lines import Line, line
 from portal.work.models import TimelineEntry, WorkItem
 
 MOST_TODO = 20
@@ -36,7 +38,7 @@ class Day:
 
     name: str
     on: date
-    lines: list[queue.Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
     @property
     def numbers(self) -> int:
@@ -81,7 +83,7 @@ class News:
 class Alarm:
     """Orders whose numbers should be live and are not: the worst, and how many there are."""
 
-    lines: list[tuple[queue.Line, str]]  # with how long it has been
+    lines: list[tuple[Line, str]]  # with how long it has been
     count: int
 
     @property
@@ -103,8 +105,8 @@ class Home:
     title: str
     whole_team: bool
     alarm: Alarm | None
-    ready: list[queue.Line]
-    needs_us: list[queue.Line]
+    ready: list[Line]
+    needs_us: list[Line]
     figures: dict[str, Any]
     list_url: str
     days: list[Day]
@@ -150,7 +152,7 @@ def home(person: User, *, whole_team: bool) -> Home:
     mine = Q() if whole_team else Q(assignee=person) | Q(assignee=None)
     today = timezone.localdate()
     since = looked_before(person)
-    todo = [queue.line(item) for item in _todo(mine)]
+    todo = [line(item) for item in _todo(mine)]
     scope = {} if whole_team else {"owner": "me,nobody"}
     # Whoever looks after the others hears of their late orders too.
     watched = Q() if person.has_perm(SUPERVISES) else mine
@@ -162,7 +164,7 @@ def home(person: User, *, whole_team: bool) -> Home:
         ready=[line for line in todo if line.item.bucket == WorkItem.Bucket.READY],
         needs_us=[line for line in todo if line.item.bucket == WorkItem.Bucket.US],
         figures=figures,
-        list_url=queue.address("work:list", {"bucket": "ready,us", **scope}),
+        list_url=address("work:list", {"bucket": "ready,us", **scope}),
         days=_days(today),
         since=since,
         news=_news(person, since),
@@ -194,7 +196,7 @@ def overdue(today: date) -> Q:
 def _alarm(watched: Q, today: date, count: int) -> Alarm:
     found = queue.rows(WorkItem.objects.filter(watched & overdue(today)))
     worst = found.order_by(F("foc_date").asc(nulls_last=True), "pk")[:MOST_LATE]
-    return Alarm([(queue.line(item), _how_long(item, today)) for item in worst], count)
+    return Alarm([(line(item), _how_long(item, today)) for item in worst], count)
 
 
 def _how_long(item: WorkItem, today: date) -> str:
@@ -230,7 +232,7 @@ def _days(today: date) -> list[Day]:
         bucket=WorkItem.Bucket.ENDED
     )
     for item in queue.rows(dated).order_by("rank", "-pk")[:MOST_DATED]:
-        days[item.foc_date != today].lines.append(queue.line(item))
+        days[item.foc_date != today].lines.append(line(item))
     return days
 
 
@@ -250,7 +252,7 @@ def _news(person: User, since: datetime) -> list[News]:
         at=found[0].at,
         tone=found[0].tone,
         glyph=found[0].glyph,
-        url=queue.address("work:list", {"sort": "changed"}),
+        url=address("work:list", {"sort": "changed"}),
         about=f"{len(found)}{more} orders",
         text=TimelineEntry.FOUND[:1].lower() + TimelineEntry.FOUND[1:],
     )
@@ -289,7 +291,7 @@ def _bars(figures: dict[str, Any]) -> list[Bar]:
                 short=shorts[bucket],
                 label=f"{chip.label}: {words.count_text(count, 'order')}",
                 count=count,
-                url=queue.address("work:list", {"bucket": bucket}),
+                url=address("work:list", {"bucket": bucket}),
                 x=round(x, 1),
                 width=max(width - 1, 0.5) if count else 0,
             )

@@ -16,6 +16,9 @@ from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest
 from portal.work import home as home_page
 from portal.work import queue
+from portal.work.filters import SORTS, Choice, Filters
+from portal.work.lines import line
+from portal.work.watch import Watch, changed_lines, watch
 
 
 @login_required
@@ -34,7 +37,7 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
     if request.GET.get("drafts"):
         return redirect("orders:create")
     now = timezone.now()  # before the rows are read: what comes later is news to the page
-    filters = queue.Filters.read(request.GET, request.user)
+    filters = Filters.read(request.GET, request.user)
     page = queue.page(filters, request.GET)
     if filters.q and page.total == 1 and len(page.rows) == 1:
         return redirect(page.rows[0].get_absolute_url())
@@ -45,21 +48,21 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
             "filters": filters,
             "kept": [(n, v) for n, v in filters.parameters().items() if n != "q"],
             "page": page,
-            "lines": [queue.line(item) for item in page.rows],
+            "lines": [line(item) for item in page.rows],
             "count": queue.count_text(page.total),
-            "sort": queue.SORTS[filters.sort],
+            "sort": SORTS[filters.sort],
             "sorts": [
-                queue.Choice(sort.label, filters.url(sort=name), name == filters.sort)
-                for name, sort in queue.SORTS.items()
+                Choice(sort.label, filters.url(sort=name), name == filters.sort)
+                for name, sort in SORTS.items()
             ],
             "heads": _heads(filters),
-            "watch": queue.watch(filters, page, now),
+            "watch": watch(filters, page, now),
             "sweep_minutes": configuration.sweep_minutes(),
         },
     )
 
 
-def _heads(filters: queue.Filters) -> dict[str, dict[str, str]]:
+def _heads(filters: Filters) -> dict[str, dict[str, str]]:
     """Return, for the columns that sort, where their head leads and how they are sorted."""
     date_next = "-date" if filters.sort == "date" else "date"
     directions = {"date": "ascending", "-date": "descending"}
@@ -79,7 +82,7 @@ def _heads(filters: queue.Filters) -> dict[str, dict[str, str]]:
 @require_safe
 def list_live(request: HtmxHttpRequest) -> HttpResponse:
     """Answer an open list: its changed rows and how many further matches there are, or 204."""
-    before = queue.Watch.read(request.GET, OuterRef("pk"))
+    before = Watch.read(request.GET, OuterRef("pk"))
     if before is None:
         return HttpResponseBadRequest("This address is for open lists only.")
     person: Any = signed_in_user(request, **before.questions())
@@ -90,5 +93,5 @@ def list_live(request: HtmxHttpRequest) -> HttpResponse:
         return HttpResponse(status=204)
     if not before.versions:
         return HttpResponseClientRefresh()  # nothing can move under the pointer of an empty list
-    lines = queue.changed_lines(before, after)
+    lines = changed_lines(before, after)
     return render(request, "work/_list_changes.html", {"watch": after, "lines": lines})

@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.work import items, queue, search
+from portal.work.filters import SORTS
+from portal.work.lines import since_text
 from portal.work.models import WorkItem
 from tests.work.conftest import MakeItem
 
@@ -101,12 +103,12 @@ def test_the_clock_counts_from_when_the_first_need_arose(agent_client, make_item
             {"code": "P9", "text": "LOA missing", "tone": "us", "since": None},
         ],
     )
-    assert queue.since_text(arose) in get(agent_client)
+    assert since_text(arose) in get(agent_client)
     WorkItem.objects.filter(pk=item.pk).update(reasons=[{"code": "P9", "text": "LOA missing"}])
     item.refresh_from_db()
     html = get(agent_client)
-    assert queue.since_text(arose) not in html
-    assert queue.since_text(item.waiting_since) in html
+    assert since_text(arose) not in html
+    assert since_text(item.waiting_since) in html
 
 
 def test_the_worst_come_first_and_the_newest_of_equals(agent_client, make_item):
@@ -151,7 +153,7 @@ def test_a_filter_nobody_knows_is_left_out(agent_client, make_item):
     assert keys(get(agent_client, LIST + odd)) == [item.pk]
 
 
-@pytest.mark.parametrize("sort", list(queue.SORTS))
+@pytest.mark.parametrize("sort", list(SORTS))
 def test_pages_walk_every_row_once_forth_and_back(agent_client, make_item, monkeypatch, sort):
     monkeypatch.setattr(queue, "PAGE", 7)
     chance = random.Random(3)
@@ -163,7 +165,7 @@ def test_pages_walk_every_row_once_forth_and_back(agent_client, make_item, monke
         WorkItem.objects.filter(pk=pk).update(
             changed_at=moment - timedelta(minutes=chance.choice([1, 2, 3]))
         )
-    order = queue.SORTS[sort].ordering()
+    order = SORTS[sort].ordering()
     whole = list(WorkItem.objects.order_by(*order).values_list("pk", flat=True))
 
     url, walked, last = f"{LIST}?sort={sort}", [], ""
