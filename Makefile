@@ -26,9 +26,9 @@ test: $(STAMP) ## Run all tests, those in a real browser included (or ARGS="test
 	if [ -n "$(ARGS)" ]; then exec $(PY) -m pytest $(ARGS); fi; \
 	said=$$(mktemp -d); \
 	$(PY) -m pytest tests/orders > "$$said/orders" 2>&1 & orders=$$!; \
-	$(PY) -m pytest tests/e2e > "$$said/e2e" 2>&1 & browser=$$!; \
+	$(PY) -m pytest tests/e2e tests/hosting > "$$said/e2e" 2>&1 & browser=$$!; \
 	trap 'kill $$orders $$browser; rm -rf "$$said"; exit 130' INT TERM; \
-	$(PY) -m pytest tests --ignore=tests/orders --ignore=tests/e2e; failed=$$?; \
+	$(PY) -m pytest tests --ignore=tests/orders --ignore=tests/e2e --ignore=tests/hosting; failed=$$?; \
 	wait $$orders || failed=1; cat "$$said/orders"; \
 	wait $$browser || failed=1; cat "$$said/e2e"; \
 	rm -rf "$$said"; exit $$failed

@@ -9,6 +9,9 @@ from django.http import HttpRequest
 
 from portal.accounts import sessions
 from portal.accounts.models import User
+from portal.prepared import Prepared
+
+_with_rights = Prepared(lambda pk: sessions.with_rights(User.objects.filter(pk=pk)))
 
 
 def tried_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
@@ -46,7 +49,7 @@ class EmailOrUsernameBackend(ModelBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the person of a session with their rights, in one statement; None for nobody."""
-        person = sessions.with_rights(User.objects.filter(pk=user_id)).first()
+        person = _with_rights.first(user_id)
         if person is None or not self.user_can_authenticate(person):
             return None
         return sessions.recognised(person)

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -23,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat, JSONObject
 
 from portal.operations.models import Operation, Reading
+from portal.prepared import Prepared
 from portal.values import stored_moment
 from portal.work.models import TeamNote, TimelineEntry, WorkItem
 
@@ -80,9 +82,12 @@ def token_of(mark: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_team_notes = Prepared(lambda pk: TeamNote.objects.filter(item=pk).select_related("by"))
+
+
 def team_notes_of(item: WorkItem) -> list[TeamNote]:
     """Return what colleagues wrote for each other, oldest first."""
-    return list(item.team_notes.select_related("by"))
+    return _team_notes.all(item.pk)
 
 
 @dataclass
@@ -119,14 +124,19 @@ def timeline_of(item_pk: int, show: str, every: bool) -> tuple[list[TimelineEntr
 
     `show` is "sinch", "staff" or "" for everything.
     """
-    entries = TimelineEntry.objects.filter(item_id=item_pk).select_related("by")
+    most = MOST_ENTRIES if every else FIRST_ENTRIES
+    found = _entries_of(show if show in ("sinch", "staff") else "", most).all(item_pk)
+    return found[:most], len(found) > most
+
+
+@cache
+def _entries_of(show: str, most: int) -> Prepared:
+    entries = TimelineEntry.objects.select_related("by")
     if show == "sinch":
         entries = entries.exclude(source=TimelineEntry.Source.STAFF)
     elif show == "staff":
         entries = entries.filter(source=TimelineEntry.Source.STAFF)
-    most = MOST_ENTRIES if every else FIRST_ENTRIES
-    found = list(entries[: most + 1])
-    return found[:most], len(found) > most
+    return Prepared(lambda pk: entries.filter(item_id=pk)[: most + 1])
 
 
 @dataclass
