@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import moves, sync
+from hosting.actions_number import submit_once
 from hosting.models import Combination, ImportedNumber
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -62,7 +63,7 @@ def rename(number: ImportedNumber, name: str, *, by: User) -> Operation | None:
         number = _there(number)
         if number.display_name == name:
             return None
-        return _submit(number, "imported.rename", {"name": name}, f"The name “{name}”", by)
+        return submit_once(number, "imported.rename", {"name": name}, f"The name “{name}”", by)
 
 
 def delete(number: ImportedNumber, *, by: User) -> Operation:
@@ -72,7 +73,7 @@ def delete(number: ImportedNumber, *, by: User) -> Operation:
         if moves.living(number) is not None:
             raise NotPossible("It is being moved. Wait until it is there, then delete it.")
         what = f"The deletion of {words.phone_text(number.phone_number)}"
-        return _submit(number, "imported.delete", {}, what, by)
+        return submit_once(number, "imported.delete", {}, what, by)
 
 
 def _there(number: ImportedNumber) -> ImportedNumber:
@@ -80,25 +81,6 @@ def _there(number: ImportedNumber) -> ImportedNumber:
     if found.gone_at is not None:
         raise NotPossible(moves.GONE)
     return found
-
-
-def _submit(
-    number: ImportedNumber, kind: str, payload: dict[str, object], subject: str, by: User
-) -> Operation:
-    running = Operation.objects.filter(
-        target=number.target, kind=kind, state__in=Operation.UNDER_WAY
-    ).first()
-    if running is not None:
-        return running
-    operation, _ = submit(
-        number.project,
-        kind,
-        target=number.target,
-        payload={"phone": number.phone_number, **payload},
-        by=by,
-        subject=subject,
-    )
-    return operation
 
 
 def check_now(number: ImportedNumber) -> None:

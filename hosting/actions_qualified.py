@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import sync, sync_numbers
+from hosting.actions_number import submit_once
 from hosting.models import QualifiedNumber
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -69,7 +70,7 @@ def call(number: QualifiedNumber, *, by: User) -> Operation:
         number = _locked(number)
         if reason := why_no_call(number):
             raise NotPossible(reason)
-        return _submit(
+        return submit_once(
             number,
             "qualified.call",
             {"state": number.state},
@@ -87,7 +88,7 @@ def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
         number = _locked(number)
         if reason := why_no_call(number):
             raise NotPossible(reason)
-        return _submit(
+        return submit_once(
             number,
             "qualified.verify",
             {"code": code, "state": number.state},
@@ -112,7 +113,7 @@ def delete(number: QualifiedNumber, *, by: User) -> Operation:
         if number.state == State.HOSTING_IN_PROGRESS:
             raise NotPossible("It is being text-enabled. Wait until that has ended.")
         what = f"The deletion of {words.phone_text(number.phone_number)}"
-        return _submit(number, "qualified.delete", {}, what, by)
+        return submit_once(number, "qualified.delete", {}, what, by)
 
 
 def mark_mailed(project: SinchProject, phones: Iterable[str], *, by: User) -> int:
@@ -159,23 +160,3 @@ def _locked(number: QualifiedNumber) -> QualifiedNumber:
         .select_related("project")
         .get(pk=number.pk)
     )
-
-
-def _submit(
-    number: QualifiedNumber, kind: str, payload: dict[str, object], subject: str, by: User
-) -> Operation:
-    running = Operation.objects.filter(
-        target=number.target, kind=kind, state__in=Operation.UNDER_WAY
-    ).first()
-    if running is not None:
-        return running
-    operation, _ = submit(
-        number.project,
-        kind,
-        target=number.target,
-        payload={"phone": number.phone_number, **payload},
-        by=by,
-        subject=subject,
-    )
-    sync_numbers.touch(number)
-    return operation

@@ -35,9 +35,6 @@ READ_AGAIN: Final = "Check with Sinch now"
 
 # Who is asked about a reason and then has the move; the customer about all others.
 _WHOM: Final = {"H2": ("Sinch support", "sinch"), "H5": ("signer", "signer")}
-_RANKS: Final = {"us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
-_LATE_RANK: Final = 60
-_ASKED_RANK: Final = 220
 # Sinch takes no change of an order; the write about one is the order that moves its held numbers.
 _WRITES: Final = {"hosting.import": ("the import order for its held numbers", LOOK_AT_WRITE)}
 
@@ -63,30 +60,8 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
         move = "us"
         if all(reason.is_asked for reason in found):
             move = _WHOM.get(found[0].code, ("", "customer"))[1]
-        return _verdict(case, "us", move, found, _rank(found, now))
+        return case.verdict("us", move, found, verdicts.rank_of(found, now))
     return _calm(case, waiting)
-
-
-def _rank(found: list[Reason], now: datetime) -> int:
-    late = [reason for reason in found if not reason.is_asked and reason.is_late(now)]
-    if late:
-        return _LATE_RANK + int(late[0].code[1:])
-    first = found[0]
-    if first.is_asked:
-        return _ASKED_RANK + int(first.code[1:])
-    return _RANKS["us"] + 10 * int(first.code[1:])
-
-
-def _verdict(
-    case: Case, bucket: str, move: str, found: list[Reason], rank: int | None = None
-) -> Verdict:
-    return Verdict(
-        bucket=bucket,
-        rank=_RANKS[bucket] if rank is None else rank,
-        move=move,
-        reasons=tuple(found),
-        next_change_at=case.moments.next,
-    )
 
 
 # --- Needs us -----------------------------------------------------------------------------------
@@ -248,7 +223,7 @@ def chase_fact(facts: Facts) -> str:
 def _calm(case: Case, waiting: list[Failure]) -> Verdict:
     facts = case.facts
     if facts.gone_at is not None:
-        return _verdict(case, "ended", "nobody", [])
+        return case.verdict("ended", "nobody", [])
     if facts.is_living and facts.scheduled_at is not None and not facts.is_unsigned:
         day = facts.scheduled_at.astimezone(facts.time_zone).date()
         today = facts.today(case.moments.now)
@@ -260,26 +235,26 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
             what = "Provisioning" if facts.is_toll_free else "Routing"
             text = f"{what} runs {words.moment_text(facts.scheduled_at, str(facts.time_zone))}"
             reason = Reason("DATE", text, "date", "date")
-            return _verdict(case, "date", "date", [reason], _RANKS["date"] + min(ahead, 99))
+            return case.verdict("date", "date", [reason], verdicts.RANKS["date"] + min(ahead, 99))
     is_open = bool(waiting or facts.moving)
     if facts.status == COMPLETED and not facts.pending and facts.numbers and not is_open:
         done = any(
             number.verdict == "done" or number.phone_number in facts.migrated
             for number in facts.numbers
         )
-        return _verdict(case, "done" if done else "ended", "nobody", [])
+        return case.verdict("done" if done else "ended", "nobody", [])
     if facts.status == COMPLETED and facts.is_read and not facts.numbers:
-        return _verdict(case, "done", "nobody", [])
+        return case.verdict("done", "nobody", [])
     if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not is_open:
         done = any(number.verdict == "done" for number in facts.numbers)
-        return _verdict(case, "done" if done else "ended", "nobody", [])
+        return case.verdict("done" if done else "ended", "nobody", [])
     if facts.status == REJECTED:
-        return _verdict(case, "ended", "nobody", [])
+        return case.verdict("ended", "nobody", [])
     reason, move = _waiting(case, waiting)
     if wait := _waits_for(facts):
         start, limit, _ = wait
         reason = replace(reason, clock=case.clock(start, limit), since=start)
-    return _verdict(case, "wait", move, [reason])
+    return case.verdict("wait", move, [reason])
 
 
 def _midnight(facts: Facts, day: object) -> datetime:

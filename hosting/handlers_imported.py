@@ -1,16 +1,19 @@
 """How each write about an imported number is sent, looked up after a lost answer, and settled."""
 
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
 from hosting import moves, sync, sync_numbers, wire
+from hosting.handlers_number import AboutNumber, Deletes, client_of
 from hosting.models import ImportedNumber
-from portal.accounts import callbacks, clients
-from portal.operations import readings, runner
+from portal.accounts import callbacks
+from portal.accounts.models import SinchProject
+from portal.operations import runner
 from portal.operations.heard import recall, remember
 from portal.operations.models import Operation
-from portal.operations.runner import Found, Handler, Refused
+from portal.operations.runner import Found
 from portal.sinch.errors import SinchConflict, SinchNotFound
 from portal.sinch.hosting import HostingClient
 
@@ -27,24 +30,16 @@ def register() -> None:
         runner.register(handler)
 
 
-def _client(operation: Operation) -> HostingClient:
-    return clients.hosting_client(operation.project)
-
-
-class NumberHandler(Handler):
+class NumberHandler(AboutNumber):
     """What all writes about an imported number have in common."""
 
-    def number(self, operation: Operation) -> ImportedNumber:
-        """Return the number it is about. Raises Refused when there is none."""
-        found = self._or_none(operation)
-        if found is None:
-            raise Refused("This number is not in the desk any more.")
-        return found
+    model = ImportedNumber
+    reader = sync.IMPORTED_READER
 
     def look(self, operation: Operation) -> wire.ImportedFacts:
         """Read the number at Sinch, and keep it for settling."""
         at = timezone.now()
-        payload = dict(_client(operation).get_imported_number(operation.payload["phone"]))
+        payload = dict(client_of(operation).get_imported_number(operation.payload["phone"]))
         remember(operation, {"number": payload, "partial": False}, at)
         return wire.read_imported(payload)
 
@@ -53,7 +48,7 @@ class NumberHandler(Handler):
         at = timezone.now()
         if address := callbacks.callback_url(operation.project):
             body = {**body, "callbackUrl": address}
-        answer = _client(operation).update_imported_number(operation.payload["phone"], body)
+        answer = client_of(operation).update_imported_number(operation.payload["phone"], body)
         remember(operation, {"number": dict(answer), "partial": True}, at)
         return {}
 
@@ -69,34 +64,7 @@ class NumberHandler(Handler):
                 partial=bool(heard.payload["partial"]),
             )
         self.touch(operation)
-        readings.want_one(operation.project, sync.IMPORTED_READER, phone, "staff")
-
-    def failed(self, operation: Operation) -> None:
-        """Have the number read: Sinch may know more than the mirror."""
-        recall(operation)
-        self.touch(operation)
-        readings.want_one(
-            operation.project, sync.IMPORTED_READER, operation.payload["phone"], "staff"
-        )
-
-    def uncertain(self, operation: Operation) -> None:
-        """Let open pages show that the outcome is being looked up."""
-        self.touch(operation)
-
-    def seen(self, operation: Operation) -> None:
-        """Let open pages know that somebody has looked at the outcome."""
-        self.touch(operation)
-
-    def touch(self, operation: Operation) -> None:
-        """Let open pages of the number know."""
-        if row := self._or_none(operation):
-            sync_numbers.touch(row)
-
-    @staticmethod
-    def _or_none(operation: Operation) -> ImportedNumber | None:
-        return ImportedNumber.objects.filter(
-            project=operation.project, phone_number=operation.payload["phone"]
-        ).first()
+        self.read_again(operation)
 
 
 class CreateHandler(NumberHandler):
@@ -112,7 +80,7 @@ class CreateHandler(NumberHandler):
         if address := callbacks.callback_url(operation.project):
             body["callbackUrl"] = address
         try:
-            answer = _client(operation).import_number(body)
+            answer = client_of(operation).import_number(body)
         except SinchConflict:
             if self.find_out(operation) is None:
                 raise
@@ -228,31 +196,15 @@ class LinkHandler(NumberHandler):
         moves.taken_up(operation)
 
 
-class DeleteHandler(NumberHandler):
-    """Deletes a number at Sinch; one that is gone already was deleted."""
+class DeleteHandler(Deletes, NumberHandler):
+    """Deletes an imported number."""
 
-    kind: ClassVar[str] = "imported.delete"
-    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
+    kind = "imported.delete"
 
-    def send(self, operation: Operation) -> dict[str, Any]:
+    def delete(self, client: HostingClient, phone: str) -> None:
         """Delete it."""
-        try:
-            _client(operation).delete_imported_number(operation.payload["phone"])
-        except SinchNotFound:
-            return {"was_gone": True}
-        return {}
+        client.delete_imported_number(phone)
 
-    def find_out(self, operation: Operation) -> Found | None:
-        """Look whether it is gone."""
-        try:
-            self.look(operation)
-        except SinchNotFound:
-            return Found({})
-        return None
-
-    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+    def mark_gone(self, project: SinchProject, phone: str, at: datetime) -> None:
         """Note that it is gone."""
-        recall(operation)
-        phone = operation.payload["phone"]
-        sync_numbers.mark_imported_gone(operation.project, phone, timezone.now())
-        self.touch(operation)
+        sync_numbers.mark_imported_gone(project, phone, at)

@@ -1,12 +1,14 @@
 """How each write about qualified numbers is sent, looked up after a lost answer, and settled."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from hosting import sync, sync_numbers
+from hosting.handlers_number import AboutNumber, Deletes, client_of
 from hosting.models import QualifiedNumber
-from portal.accounts import clients
+from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
 from portal.operations.heard import recall, remember
 from portal.operations.models import Operation
@@ -27,10 +29,6 @@ def register() -> None:
         runner.register(handler)
 
 
-def _client(operation: Operation) -> HostingClient:
-    return clients.hosting_client(operation.project)
-
-
 class AddHandler(Handler):
     """Has a batch of numbers qualified. Payload: {"numbers": [E.164, …]}."""
 
@@ -45,13 +43,13 @@ class AddHandler(Handler):
         """Send the batch, and keep what Sinch took in for settling."""
         at = timezone.now()
         numbers = operation.payload.get("missing") or operation.payload["numbers"]
-        taken = _client(operation).add_qualified_numbers(numbers)
+        taken = client_of(operation).add_qualified_numbers(numbers)
         remember(operation, {"numbers": [dict(entry) for entry in taken]}, at)
         return {"taken": len(taken) or len(numbers)}
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for each number; the next try sends those that are not there."""
-        client, at = _client(operation), timezone.now()
+        client, at = client_of(operation), timezone.now()
         found, missing = [], []
         for phone in operation.payload["numbers"]:
             try:
@@ -81,13 +79,16 @@ class AddHandler(Handler):
         recall(operation)
 
 
-class QualifiedHandler(Handler):
-    """What all writes about one qualified number have in common. Payload: {"phone": …}."""
+class QualifiedHandler(AboutNumber):
+    """What all writes about one qualified number have in common."""
 
-    def read(self, operation: Operation) -> str:
+    model = QualifiedNumber
+    reader = sync.QUALIFIED_READER
+
+    def look(self, operation: Operation) -> str:
         """Read the number at Sinch, keep it for settling, and return its state."""
         at = timezone.now()
-        payload = dict(_client(operation).get_qualified_number(operation.payload["phone"]))
+        payload = dict(client_of(operation).get_qualified_number(operation.payload["phone"]))
         remember(operation, payload, at)
         return str(payload.get("globalProcessState") or "")
 
@@ -99,30 +100,7 @@ class QualifiedHandler(Handler):
             payload = {**heard.payload, "phoneNumber": phone}
             sync_numbers.store_qualified(operation.project, payload, heard.at)
         self.touch(operation)
-        readings.want_one(operation.project, sync.QUALIFIED_READER, phone, "staff")
-
-    def failed(self, operation: Operation) -> None:
-        """Have the number read, and let open pages know."""
-        recall(operation)
-        self.touch(operation)
-        phone = operation.payload["phone"]
-        readings.want_one(operation.project, sync.QUALIFIED_READER, phone, "staff")
-
-    def uncertain(self, operation: Operation) -> None:
-        """Let open pages show that the outcome is being looked up."""
-        self.touch(operation)
-
-    def seen(self, operation: Operation) -> None:
-        """Let open pages know that somebody has looked at the outcome."""
-        self.touch(operation)
-
-    def touch(self, operation: Operation) -> None:
-        """Let open pages of the number know."""
-        row = QualifiedNumber.objects.filter(
-            project=operation.project, phone_number=operation.payload["phone"]
-        ).first()
-        if row is not None:
-            sync_numbers.touch(row)
+        self.read_again(operation)
 
 
 class CallHandler(QualifiedHandler):
@@ -137,13 +115,13 @@ class CallHandler(QualifiedHandler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Ask for the call."""
         at = timezone.now()
-        answer = _client(operation).send_voice_challenge(operation.payload["phone"])
+        answer = client_of(operation).send_voice_challenge(operation.payload["phone"])
         remember(operation, dict(answer), at)
         return {}
 
     def find_out(self, operation: Operation) -> Found | None:
         """Read the number; a call itself leaves no trace. Raises Refused, for a person."""
-        state = self.read(operation)
+        state = self.look(operation)
         if state in (*PAST_PROOF, State.VERIFICATION_PENDING) and state != operation.payload.get(
             "state"
         ):
@@ -169,13 +147,13 @@ class VerifyHandler(QualifiedHandler):
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Send the code, and read the state of the answer. Raises Refused for a wrong one."""
-        at, client = timezone.now(), _client(operation)
+        at, client = timezone.now(), client_of(operation)
         phone = operation.payload["phone"]
         try:
             answer = dict(client.verify_voice_challenge(phone, operation.payload["code"]))
         except SinchInvalidRequest:
             # Sinch may say so with an error; its state says whether more tries are left.
-            state = self.read(operation)
+            state = self.look(operation)
             raise Refused(BLOCKED if state == State.VERIFICATION_BLOCKED else WRONG_CODE) from None
         if not answer.get("globalProcessState"):
             answer = dict(client.get_qualified_number(phone))
@@ -185,7 +163,7 @@ class VerifyHandler(QualifiedHandler):
 
     def find_out(self, operation: Operation) -> Found | None:
         """Judge by the state."""
-        state = self.read(operation)
+        state = self.look(operation)
         if state in PAST_PROOF:
             return Found({})
         if state != operation.payload.get("state"):
@@ -220,31 +198,15 @@ class VerifyHandler(QualifiedHandler):
         super().failed(operation)
 
 
-class DeleteHandler(QualifiedHandler):
-    """Deletes a qualified number at Sinch; one that is gone already was deleted."""
+class DeleteHandler(Deletes, QualifiedHandler):
+    """Deletes a qualified number."""
 
     kind = "qualified.delete"
-    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
 
-    def send(self, operation: Operation) -> dict[str, Any]:
+    def delete(self, client: HostingClient, phone: str) -> None:
         """Delete it."""
-        try:
-            _client(operation).delete_qualified_number(operation.payload["phone"])
-        except SinchNotFound:
-            return {"was_gone": True}
-        return {}
+        client.delete_qualified_number(phone)
 
-    def find_out(self, operation: Operation) -> Found | None:
-        """Look whether it is gone."""
-        try:
-            self.read(operation)
-        except SinchNotFound:
-            return Found({})
-        return None
-
-    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+    def mark_gone(self, project: SinchProject, phone: str, at: datetime) -> None:
         """Note that it is gone."""
-        recall(operation)
-        phone = operation.payload["phone"]
-        sync_numbers.mark_qualified_gone(operation.project, phone, timezone.now())
-        self.touch(operation)
+        sync_numbers.mark_qualified_gone(project, phone, at)

@@ -33,7 +33,7 @@ from orders.pace import pause_before_reading, wants_offers
 from orders.reasons import is_loa_name
 from portal import words
 from portal.work.office import zone_named
-from portal.work.verdicts import Verdict
+from portal.work.verdicts import RANKS, Verdict, rank_of
 
 __all__ = [
     "ACTIVATED",
@@ -60,11 +60,8 @@ __all__ = [
 
 SOON_DAYS: Final = 5  # bd ahead of a FOC date
 
-# "Worst first": the bucket, then the first reason. P1 about an activation comes before all.
-_RANKS: Final = {"ready": 50, "us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
+# P1 about an activation comes before all.
 _ACTIVATION_FAILED_RANK: Final = 10
-_LATE_RANK: Final = 60  # and the reason's number: before everything whose clock still runs
-_ASKED_RANK: Final = 220  # and the reason's number: after everything that is ours to do
 
 
 # --- The verdict --------------------------------------------------------------------------------
@@ -98,38 +95,15 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
     # What the customer was asked about comes after what nobody has taken up.
     found = sorted(case.reasons, key=lambda reason: reason.is_asked)
     if ready and not activation_failed:
-        return _verdict(case, "ready", "us", [ready, *found])
+        return case.verdict("ready", "us", [ready, *found])
     if found:
-        rank = _rank(found, now)
+        rank = rank_of(found, now, is_late)
         if activation_failed:
             rank = _ACTIVATION_FAILED_RANK
             found.sort(key=lambda r: r.next != "Activate again")
         move = "customer" if all(reason.is_asked for reason in found) else "us"
-        return _verdict(case, "us", move, [*found, ready] if ready else found, rank)
+        return case.verdict("us", move, [*found, ready] if ready else found, rank)
     return _calm(case)
-
-
-def _rank(found: list[Reason], now: datetime) -> int:
-    """Return how bad it is: a clock that ran out, what nobody took up, what the customer has."""
-    late = [reason for reason in found if not reason.is_asked and is_late(reason, now)]
-    if late:
-        return _LATE_RANK + int(late[0].code[1:])
-    first = found[0]
-    if first.is_asked:
-        return _ASKED_RANK + int(first.code[1:])
-    return _RANKS["us"] + 10 * int(first.code[1:])
-
-
-def _verdict(
-    case: Case, bucket: str, move: str, found: list[Reason], rank: int | None = None
-) -> Verdict:
-    return Verdict(
-        bucket=bucket,
-        rank=_RANKS[bucket] if rank is None else rank,
-        move=move,
-        reasons=tuple(found),
-        next_change_at=case.moments.next,
-    )
 
 
 def _calm(case: Case) -> Verdict:
@@ -150,19 +124,19 @@ def _calm(case: Case) -> Verdict:
             waiting = {n.phone_number for w in accepted for n in reasons.not_live(w, facts)}
             text = f"Activation under way, {words.count_text(len(waiting), 'number')} not live yet"
             reason = Reason("WAIT", text, "date", "half", since=accepted[0].created_at)
-            return _verdict(case, "wait", "sinch", [reason])
+            return case.verdict("wait", "sinch", [reason])
         if soon:
             moments.is_past(facts.start_of(today + timedelta(days=1)))
-            rank = _RANKS["date"] + max(0, min(facts.calendar.bd_between(today, soon[0]), 99))
-            return _verdict(case, "date", "date", [_dated(case, soon[0])], rank)
+            rank = RANKS["date"] + max(0, min(facts.calendar.bd_between(today, soon[0]), 99))
+            return case.verdict("date", "date", [_dated(case, soon[0])], rank)
     if facts.is_living or (facts.status == COMPLETED and any(n.is_live for n in facts.numbers)):
         reason, move = _waiting(case)
         if wait := reasons.waits_for(facts):
             reason = replace(reason, clock=case.clock(wait.start, wait.limit), since=wait.start)
-        return _verdict(case, "wait", move, [reason])
+        return case.verdict("wait", move, [reason])
     live = any(n.status == ACTIVATED for n in facts.numbers)
     is_done = facts.status == COMPLETED and live and facts.gone_at is None
-    return _verdict(case, "done" if is_done else "ended", "nobody", [])
+    return case.verdict("done" if is_done else "ended", "nobody", [])
 
 
 def _dated(case: Case, day: date) -> Reason:

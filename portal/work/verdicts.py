@@ -129,6 +129,30 @@ class Verdict:
         }
 
 
+# "Worst first": the bucket, then the first reason.
+RANKS: Final = {"ready": 50, "us": 100, "date": 300, "wait": 500, "done": 700, "ended": 800}
+_LATE_RANK: Final = 60  # and the reason's number: before everything whose clock still runs
+_ASKED_RANK: Final = 220  # and the reason's number: after everything that is ours to do
+
+
+def rank_of(
+    found: Sequence[Reason],
+    now: datetime,
+    is_late: Callable[[Reason, datetime], bool] = Reason.is_late,
+) -> int:
+    """Return how bad it is: a clock that ran out, what nobody took up, what the customer has.
+
+    `found` are the reasons, what the customer was asked about last.
+    """
+    late = [reason for reason in found if not reason.is_asked and is_late(reason, now)]
+    if late:
+        return _LATE_RANK + int(late[0].code[1:])
+    first = found[0]
+    if first.is_asked:
+        return _ASKED_RANK + int(first.code[1:])
+    return RANKS["us"] + 10 * int(first.code[1:])
+
+
 @dataclass
 class Moments:
     """Collects the moments at which a verdict may change by itself."""
@@ -177,6 +201,13 @@ class Case(Generic[Facts]):
         self.reasons.append(
             Reason(code, text, tone, glyph or tone, next_step, since, clock, is_asked, tuple(facts))
         )
+
+    def verdict(
+        self, bucket: str, move: str, found: Iterable[Reason], rank: int | None = None
+    ) -> Verdict:
+        """Return the verdict; without a rank of its own it has that of its bucket."""
+        rank = RANKS[bucket] if rank is None else rank
+        return Verdict(bucket, rank, move, tuple(found), self.moments.next)
 
     def clock(self, start: datetime, limit: Limit) -> Clock:
         """Return a clock that our own office counts; its end is a moment to look again."""

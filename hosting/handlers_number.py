@@ -1,0 +1,100 @@
+"""What the handlers of imported and of qualified numbers have in common."""
+
+from abc import abstractmethod
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from hosting import sync_numbers
+from hosting.models import ImportedNumber, QualifiedNumber
+from portal.accounts import clients
+from portal.accounts.models import SinchProject
+from portal.operations import readings
+from portal.operations.heard import recall
+from portal.operations.models import Operation
+from portal.operations.runner import Found, Handler
+from portal.sinch.errors import SinchNotFound
+from portal.sinch.hosting import HostingClient
+
+
+def client_of(operation: Operation) -> HostingClient:
+    """Return the client of the project an operation belongs to."""
+    return clients.hosting_client(operation.project)
+
+
+class AboutNumber(Handler):
+    """A write about one number. Payload: {"phone": E.164, …}."""
+
+    model: ClassVar[type[ImportedNumber] | type[QualifiedNumber]]
+    reader: ClassVar[str]
+
+    @abstractmethod
+    def look(self, operation: Operation) -> Any:
+        """Read the number at Sinch, and keep it for settling. Raises SinchError."""
+
+    def failed(self, operation: Operation) -> None:
+        """Have the number read: Sinch may know more than the mirror."""
+        recall(operation)
+        self.touch(operation)
+        self.read_again(operation)
+
+    def uncertain(self, operation: Operation) -> None:
+        """Let open pages show that the outcome is being looked up."""
+        self.touch(operation)
+
+    def seen(self, operation: Operation) -> None:
+        """Let open pages know that somebody has looked at the outcome."""
+        self.touch(operation)
+
+    def touch(self, operation: Operation) -> None:
+        """Let open pages of the number know."""
+        if row := self.row(operation):
+            sync_numbers.touch(row)
+
+    def read_again(self, operation: Operation) -> None:
+        """Have the number read once more."""
+        readings.want_one(operation.project, self.reader, operation.payload["phone"], "staff")
+
+    def row(self, operation: Operation) -> ImportedNumber | QualifiedNumber | None:
+        """Return the number it is about; None when the desk has it no more."""
+        found: ImportedNumber | QualifiedNumber | None = self.model._default_manager.filter(
+            project=operation.project, phone_number=operation.payload["phone"]
+        ).first()
+        return found
+
+
+class Deletes(AboutNumber):
+    """Deletes a number at Sinch; one that is gone already was deleted."""
+
+    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
+
+    @abstractmethod
+    def delete(self, client: HostingClient, phone: str) -> None:
+        """Ask Sinch to delete it. Raises SinchError."""
+
+    @abstractmethod
+    def mark_gone(self, project: SinchProject, phone: str, at: datetime) -> None:
+        """Note in the mirror that it is gone."""
+
+    def send(self, operation: Operation) -> dict[str, Any]:
+        """Delete it."""
+        try:
+            self.delete(client_of(operation), operation.payload["phone"])
+        except SinchNotFound:
+            return {"was_gone": True}
+        return {}
+
+    def find_out(self, operation: Operation) -> Found | None:
+        """Look whether it is gone."""
+        try:
+            self.look(operation)
+        except SinchNotFound:
+            return Found({})
+        return None
+
+    def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
+        """Note that it is gone."""
+        recall(operation)
+        self.mark_gone(operation.project, operation.payload["phone"], timezone.now())
+        self.touch(operation)
