@@ -18,6 +18,7 @@ from portal.numbers import TOLL_FREE, area_code
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items
+from portal.work.drafts import ChangedElsewhere, NotEditable, NotSendable
 
 Kind, State = HostingDraft.Kind, HostingDraft.State
 FIELDS: Final = tuple(DraftForm.base_fields)
@@ -29,26 +30,6 @@ CREATES: Final = {
     (Kind.TEXT_ENABLE, True): "hosting.text_enable_qualified",
     (Kind.TOLL_FREE, True): "hosting.toll_free_qualified",
 }
-
-
-class NotEditable(Exception):
-    """Raised when a draft cannot be changed now; its text says why."""
-
-
-class ChangedElsewhere(Exception):
-    """Raised when somebody else, or another tab, saved the draft meanwhile."""
-
-    def __init__(self, draft: HostingDraft) -> None:
-        self.draft = draft
-        super().__init__("The draft was saved elsewhere.")
-
-
-class NotSendable(Exception):
-    """Raised when an order is not ready to be sent; `reasons` names each open thing."""
-
-    def __init__(self, reasons: Sequence[Reason]) -> None:
-        self.reasons = list(reasons)
-        super().__init__("; ".join(reason.text for reason in self.reasons))
 
 
 @dataclass(frozen=True)

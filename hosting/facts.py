@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from hosting import wire
 from portal.work import marks, verdicts
-from portal.work.marks import Mark, by_fact
+from portal.work.marks import Decided, Mark
 from portal.work.office import DEFAULT_ZONE, Calendar, countries_of, zone_named
 from portal.work.verdicts import Write
 
@@ -83,7 +83,7 @@ def held_fact(phone_number: str) -> str:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Decided):
     """All that a verdict depends on. `progress_at` is when anything last moved."""
 
     status: str
@@ -127,18 +127,6 @@ class Facts:
     def office(self) -> Calendar:
         """The calendar in which our own clocks run."""
         return Calendar(self.time_zone, self.countries, self.days_off)
-
-    @cached_property
-    def _marks(self) -> dict[tuple[str, str], list[Mark]]:
-        return by_fact(self.marks)
-
-    def marked(self, kind: str, fact: str) -> list[Mark]:
-        """Return what staff decided about a fact, oldest first."""
-        return self._marks.get((kind, fact), [])
-
-    def is_settled(self, fact: str) -> bool:
-        """Tell whether somebody said that nothing more is to be done about a fact."""
-        return bool(self.marked(marks.SETTLED, fact))
 
     def today(self, now: datetime) -> date:
         """The calendar day in the project's zone."""

@@ -6,8 +6,8 @@ from django.db.models import Subquery
 from django.http import Http404, HttpRequest
 
 from hosting import page
-from hosting.guards import MAY_SEND, NO_RIGHT
 from hosting.models import ImportedNumber, NumberRecord, QualifiedNumber
+from portal.accounts.guards import MAY_SEND, NO_RIGHT
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
 from portal.operations.models import Operation, Reading

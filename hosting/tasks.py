@@ -1,13 +1,12 @@
 """Background work on hosting that nobody waits for; each may run twice or side by side."""
 
-import time
-
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from hosting import overview, standing, sync
 from portal.accounts.models import SinchProject
+from portal.operations.tasks import until_nothing
 
 LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
 
@@ -30,10 +29,4 @@ def walk() -> int:
 @shared_task
 def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
-    looked_at, until = 0, time.monotonic() + LONGEST_RUN
-    while time.monotonic() < until:
-        found = standing.recompute_due(timezone.now())
-        looked_at += found
-        if not found:
-            break
-    return looked_at
+    return until_nothing(lambda: standing.recompute_due(timezone.now()))

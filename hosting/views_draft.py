@@ -19,10 +19,10 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from hosting import actions
 from hosting.actions import ChangedElsewhere, NotEditable, NotSendable, Typed
-from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import HostingDraft
 from hosting.review import MOST_LINES_SHOWN, Review, known_pairs
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
 
@@ -52,7 +52,7 @@ TITLES: Final = {
 @require_GET
 def choose(request: HtmxHttpRequest) -> HttpResponse:
     """Show the three kinds of hosting order, and the drafts there are."""
-    user = person(request)
+    user = person_of(request)
     sends = user.has_perm(MAY_SEND)
     return render(
         request,
@@ -75,7 +75,7 @@ def create(request: HtmxHttpRequest, kind: str) -> HttpResponse:
     project = actions.project_for_new_orders()
     if project is None:
         return render(request, "hosting/draft.html", {"no_project": True})
-    draft = HostingDraft(project=project, by=person(request), kind=SLUGS[kind], version=0)
+    draft = HostingDraft(project=project, by=person_of(request), kind=SLUGS[kind], version=0)
     if request.method == "POST":
         return _typed_into(request, draft, _posted_id(request))
     return _page(request, draft)
@@ -202,7 +202,7 @@ def _page(
     typed: Typed | None = None,
 ) -> HttpResponse:
     """Show a draft; with `complete` what is missing is told beside its field."""
-    user = person(request)
+    user = person_of(request)
     title, lede = TITLES[HostingDraft.Kind(draft.kind)]
     if _is_sent(draft):
         context = _sending(draft) | {"sending": True, "title": title, "lede": lede}
@@ -247,7 +247,7 @@ def _page(
 
 def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResponse:
     """Save what was typed and do what was pressed; what was typed survives every failure."""
-    user, action = person(request), request.POST.get("action", "save")
+    user, action = person_of(request), request.POST.get("action", "save")
     typed = Typed.of(request.POST.dict(), overwrite=action == "overwrite")
     try:
         if action == "throw_away":
@@ -280,7 +280,7 @@ def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResp
 
 def _saved(request: HtmxHttpRequest, saved: HostingDraft) -> HttpResponse:
     """Answer an autosave: when it was saved, what stands of the numbers, and how far it is."""
-    found = Review(saved, person(request).time_zone)
+    found = Review(saved, person_of(request).time_zone)
     context = {
         "draft": saved,
         "found": found,
@@ -295,7 +295,7 @@ def _saved(request: HtmxHttpRequest, saved: HostingDraft) -> HttpResponse:
 
 
 def _send(request: HtmxHttpRequest, draft: HostingDraft, action: str) -> HttpResponse:
-    user = person(request)
+    user = person_of(request)
     found = Review(draft, user.time_zone, complete=True)
     if action == "ask" or found.reasons:
         asks = not found.reasons

@@ -16,9 +16,10 @@ from hosting import actions, facts, moves, number_list, page, page_number, sync,
 from hosting import actions_imported as imported
 from hosting.failures import grouped
 from hosting.forms_numbers import ImportForm, LinkForm, SearchForm
-from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import STEPS, Combination, ImportedNumber, NumberMove, Verdict
 from portal import words
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
+from portal.accounts.sessions import person_of
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
@@ -93,7 +94,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
         "searching": Reading.objects.filter(
             kind=imported.SEARCH_READER, next_try_at__isnull=False
         ).exists(),
-        "may_send": person(request).has_perm(MAY_SEND),
+        "may_send": person_of(request).has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
     }
 
@@ -182,7 +183,7 @@ def import_number(request: HtmxHttpRequest) -> HttpResponse:
             campaign=given["campaign"],
             name=given["name"],
             region=form.region,
-            by=person(request),
+            by=person_of(request),
         )
         return go_to(request, operation)
     pairs = list(Combination.objects.all()[:200])
@@ -217,7 +218,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
     sms = wire.mapping(number.payload.get("smsConfiguration"))
     times = wire.times_of_imported(number.payload)
     pairs = list(Combination.objects.filter(project=number.project)[:200])
-    return page_number.context_of(number, sync.IMPORTED_READER, person(request)) | {
+    return page_number.context_of(number, sync.IMPORTED_READER, person_of(request)) | {
         "steps": [
             (
                 page.STEP_WORDS[column],
@@ -294,7 +295,7 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     number = _number(pk)
     typed = request.POST.get("name", "").replace("\0", "")
     try:
-        imported.rename(number, typed, by=person(request))
+        imported.rename(number, typed, by=person_of(request))
     except NotSendable as wrong:
         return _page(request, number, status=422, name=typed, name_error=str(wrong))
     except NotPossible as wrong:
@@ -306,7 +307,7 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Begin to move a number elsewhere, or unlink it; go on with a stopped move, or go back."""
-    number, by = _number(pk), person(request)
+    number, by = _number(pk), person_of(request)
     verb = request.POST.get("do", "start")
     form = LinkForm(request.POST)
     if verb == "start" and not form.is_valid():
@@ -335,7 +336,7 @@ def delete(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Delete a number at Sinch; the page had it asked once more before."""
     number = _number(pk)
     try:
-        imported.delete(number, by=person(request))
+        imported.delete(number, by=person_of(request))
     except NotPossible as wrong:
         return _page(request, number, status=409, problem=str(wrong))
     return redirect(number)

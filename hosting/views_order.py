@@ -13,11 +13,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from hosting import actions_order as actions
 from hosting import page, page_matrix, sync
-from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import HostingOrder
 from hosting.page_matrix import Look
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.models import User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.work import actions as work
@@ -70,7 +70,7 @@ def order_context(request: HtmxHttpRequest, order: Any, user: User) -> dict[str,
 def _order_page(
     request: HtmxHttpRequest, pk: int, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    context = order_context(request, page.load(pk), person(request))
+    context = order_context(request, page.load(pk), person_of(request))
     context |= {"team_composer": TeamComposer()} | more
     return render(request, "hosting/order.html", context, status=status)
 
@@ -92,7 +92,7 @@ def _failed(request: HtmxHttpRequest, pk: int, text: str, status: int) -> HttpRe
 
 
 def _live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    context = order_context(request, page.load(pk), person(request))
+    context = order_context(request, page.load(pk), person_of(request))
     return render(request, "hosting/_live.html", context)
 
 
@@ -129,7 +129,7 @@ def numbers(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     address = f"{order.get_absolute_url()}{Look.asked(request.GET).address()}"
     if not wants_fragment(request):
         return redirect(f"{address}#numbers")
-    context = order_context(request, page.load(pk), person(request))
+    context = order_context(request, page.load(pk), person_of(request))
     answer = render(request, "hosting/_matrix.html", context)
     answer["HX-Replace-Url"] = address
     return answer
@@ -150,7 +150,7 @@ def raw(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Show what Sinch sent; who signs and where is for those who may send."""
     order = _order_row(pk)
     payload = dict(order.payload)
-    if not person(request).has_perm(MAY_SEND) and "textEnableInfo" in payload:
+    if not person_of(request).has_perm(MAY_SEND) and "textEnableInfo" in payload:
         payload["textEnableInfo"] = page.HIDDEN_PERSON
     text = json.dumps(payload, indent=2, ensure_ascii=False)
     context = {"order": order, "item": order.item, "text": text}
@@ -172,12 +172,12 @@ def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
     order = _order_row(pk)
     if request.method == "POST" and request.POST.get("take"):
-        work.take_over(order.item, by=person(request))
+        work.take_over(order.item, by=person_of(request))
         return go_to(request, order)
     form = HandOverForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            work.hand_over(order.item, by=person(request), **form.cleaned_data)
+            work.hand_over(order.item, by=person_of(request), **form.cleaned_data)
         except NotSendable as problem:
             form.add_error("line", str(problem))
         else:
@@ -194,13 +194,13 @@ def team_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     form = TeamComposer(request.POST)
     if form.is_valid():
         try:
-            work.add_team_note(order.item, form.cleaned_data["text"], by=person(request))
+            work.add_team_note(order.item, form.cleaned_data["text"], by=person_of(request))
         except NotSendable as wrong:
             form.add_error("text", str(wrong))
     if not form.errors:
         if not wants_fragment(request):
             return redirect(order)
-        context = order_context(request, page.load(pk), person(request))
+        context = order_context(request, page.load(pk), person_of(request))
         context["team_composer"] = TeamComposer()
         return render(request, "hosting/_written.html", context)
     if not wants_fragment(request):
@@ -216,7 +216,7 @@ def mark(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     order = _order_row(pk)
     verb, _, rest = request.POST.get("do", "").partition(":")
     code, _, seen = rest.partition(":")
-    by = person(request)
+    by = person_of(request)
     try:
         if verb == "settle":
             text = request.POST.get(f"why-{code}-{seen}", "").replace("\0", "")
@@ -242,7 +242,7 @@ def migrate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     seen = request.POST.get("seen", "")
     try:
         if request.POST.get("do") == "order":
-            draft = actions.migration_draft(order, seen, by=person(request))
+            draft = actions.migration_draft(order, seen, by=person_of(request))
             return go_to(request, f"{draft.get_absolute_url()}?ask=1")
         _confirm(request, order, seen)
     except NotSendable as wrong:
@@ -260,4 +260,4 @@ def _confirm(request: HtmxHttpRequest, order: HostingOrder, seen: str) -> None:
     except ValueError as error:
         raise NotSendable("Name the day on which they confirmed it.") from error
     said_by = request.POST.get("by", "").replace("\0", "")
-    actions.confirm_left(order, seen, said_by, on, by=person(request))
+    actions.confirm_left(order, seen, said_by, on, by=person_of(request))

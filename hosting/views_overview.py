@@ -8,7 +8,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hosting import actions, overview
 from hosting.forms_numbers import PairForm
-from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest
 
 
@@ -22,10 +23,10 @@ def overview_page(request: HtmxHttpRequest) -> HttpResponse:
     project = actions.project_for_new_orders()
     if project is None:
         return render(request, "hosting/overview.html", {"no_project": True})
-    sends = person(request).has_perm(MAY_SEND)
+    sends = person_of(request).has_perm(MAY_SEND)
     form = PairForm(request.POST if request.method == "POST" and sends else None)
     if form.is_valid():
-        form.keep(project, person(request))
+        form.keep(project, person_of(request))
         overview.want_walks(project, "staff")
         messages.success(request, "Kept. Sinch is being asked for its orders and numbers.")
         return redirect("hosting:overview")

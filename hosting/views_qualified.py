@@ -16,9 +16,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from hosting import actions, clocks, number_list, page_number, sync, wire
 from hosting import actions_qualified as qualified
 from hosting.forms_numbers import CodeForm, QualifyForm
-from hosting.guards import MAY_SEND, NO_RIGHT, agents_only, person
 from hosting.models import QualifiedNumber
 from portal import words
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
+from portal.accounts.sessions import person_of
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
@@ -116,7 +117,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
         "all_link": link(parameters, state=""),
         "total": count_text(shown.total),
         "walked_at": walk.read_at if walk else None,
-        "may_send": person(request).has_perm(MAY_SEND),
+        "may_send": person_of(request).has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
         "verified": counts.get(State.VERIFIED, 0),
         "invoices_to": qualified.INVOICES_TO,
@@ -176,7 +177,7 @@ def qualify(request: HtmxHttpRequest) -> HttpResponse:
         )
         fresh = [n for n in numbers if n not in {row.phone_number for row in known}]
         if fresh:
-            operations = qualified.add(project, fresh, by=person(request), key=key)
+            operations = qualified.add(project, fresh, by=person_of(request), key=key)
             left = f" {len(known)} of them were there already." if known else ""
             count = words.count_text(len(fresh), "number")
             messages.success(request, f"{count} on the way to Sinch.{left}")
@@ -217,7 +218,7 @@ def invoices(request: HtmxHttpRequest) -> HttpResponse:
         return redirect(LIST)
     if request.POST.get("do") == "mailed":
         count = qualified.mark_mailed(
-            project, [row.phone_number for row in rows], by=person(request)
+            project, [row.phone_number for row in rows], by=person_of(request)
         )
         count_text_ = words.count_text(count, "number")
         messages.success(request, f"Noted for {count_text_}. Sinch mostly takes 1 to 3 days.")
@@ -248,7 +249,7 @@ def text_enable(request: HtmxHttpRequest) -> HttpResponse:
     if not phones:
         messages.error(request, "Choose verified numbers; only they can be text-enabled.")
         return redirect(LIST)
-    drafts = actions.draft_of_verified(project, phones, by=person(request))
+    drafts = actions.draft_of_verified(project, phones, by=person_of(request))
     if len(drafts) > 1:
         messages.info(
             request, "Toll-free numbers go into an order of their own; it is a draft too."
@@ -265,7 +266,7 @@ def _number(pk: int) -> QualifiedNumber:
 
 
 def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any]:
-    return page_number.context_of(number, sync.QUALIFIED_READER, person(request)) | {
+    return page_number.context_of(number, sync.QUALIFIED_READER, person_of(request)) | {
         "line": Line(number, _office([number], number.project)),
         "why_no_call": qualified.why_no_call(number),
         "may_prove": number.state in qualified.PROVABLE,
@@ -320,7 +321,7 @@ def call(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Have Sinch call the number with a code; the page had it asked once more before."""
     number = _number(pk)
     try:
-        qualified.call(number, by=person(request))
+        qualified.call(number, by=person_of(request))
     except NotPossible as wrong:
         return _page(request, number, status=409, problem=str(wrong))
     return redirect(f"{number.get_absolute_url()}#proof")
@@ -338,7 +339,7 @@ def verify(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, number, status=422, code_form=form)
     try:
-        qualified.verify(number, form.cleaned_data["code"], by=person(request))
+        qualified.verify(number, form.cleaned_data["code"], by=person_of(request))
     except NotPossible as wrong:
         return _page(request, number, status=409, problem=str(wrong))
     return redirect(f"{number.get_absolute_url()}#proof")
@@ -350,7 +351,7 @@ def delete(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Delete a number at Sinch; the page had it asked once more before."""
     number = _number(pk)
     try:
-        qualified.delete(number, by=person(request))
+        qualified.delete(number, by=person_of(request))
     except NotPossible as wrong:
         return _page(request, number, status=409, problem=str(wrong))
     return redirect(number)

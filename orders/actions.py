@@ -29,6 +29,7 @@ from portal.accounts.models import SinchProject, User
 from portal.crypto import cipher
 from portal.numbers import numbers_of, read_numbers, replaced, without
 from portal.operations.actions import submit
+from portal.work.drafts import ChangedElsewhere, NotEditable, NotSendable
 
 MAX_OVERRIDES: Final = MAX_NUMBERS
 TICKS: Final = ("on_demand", "e911_same")
@@ -39,26 +40,6 @@ TEXT_FIELDS: Final = tuple(
 OVERRIDE_FIELDS: Final = tuple(
     name for name in OverrideForm.base_fields if name not in SECRET_FIELDS
 )
-
-
-class NotEditable(Exception):
-    """Raised when a draft or an order cannot be changed now; its text says why."""
-
-
-class ChangedElsewhere(Exception):
-    """Raised when somebody else, or another tab, saved the draft meanwhile."""
-
-    def __init__(self, draft: PortInDraft) -> None:
-        self.draft = draft
-        super().__init__("The draft was saved elsewhere.")
-
-
-class NotSendable(Exception):
-    """Raised when an order is not ready to be sent; `reasons` names each open thing."""
-
-    def __init__(self, reasons: Sequence[Reason]) -> None:
-        self.reasons = list(reasons)
-        super().__init__("; ".join(reason.text for reason in self.reasons))
 
 
 class NumberInLiveOrder(NotSendable):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from orders import marks
 from portal.work import verdicts
-from portal.work.marks import Mark, by_fact
+from portal.work.marks import Decided, Mark
 from portal.work.office import DEFAULT_ZONE, Calendar, countries_of, zone_named
 
 PENDING, CONFIRMED, ACTIVATED = "PENDING", "CONFIRMED", "ACTIVATED"
@@ -103,7 +103,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Decided):
     """All that a verdict depends on. `progress_at` is when anything last moved."""
 
     status: str
@@ -164,18 +164,6 @@ class Facts:
     def office(self) -> Calendar:
         """The same days in the zone of the project, in which our own clocks run."""
         return Calendar(zone_named(self.default_zone), self.countries, self.days_off)
-
-    @cached_property
-    def _marks(self) -> dict[tuple[str, str], list[Mark]]:
-        return by_fact(self.marks)
-
-    def marked(self, kind: str, fact: str) -> list[Mark]:
-        """Return what staff decided about a fact, oldest first."""
-        return self._marks.get((kind, fact), [])
-
-    def is_settled(self, fact: str) -> bool:
-        """Tell whether somebody said that nothing more is to be done about a fact."""
-        return bool(self.marked(marks.SETTLED, fact))
 
     def is_cared_for(self, number: Number) -> bool:
         """Tell whether a refused or left out number was settled, or a later order has it."""

@@ -1,14 +1,13 @@
 """Background work on port-in orders that nobody waits for; each may run twice or side by side."""
 
 import logging
-import time
 
 from celery import shared_task
 from django.utils import timezone
 
 from orders import discovery, list_work, portability, standing
 from portal.accounts.models import SinchProject
-from portal.operations.tasks import work_through
+from portal.operations.tasks import until_nothing, work_through
 from portal.sinch.errors import SinchError
 
 log = logging.getLogger(__name__)
@@ -35,13 +34,7 @@ def discover() -> int:
 @shared_task
 def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
-    looked_at, until = 0, time.monotonic() + LONGEST_RUN
-    while time.monotonic() < until:
-        found = standing.recompute_due(timezone.now())
-        looked_at += found
-        if not found:
-            break
-    return looked_at
+    return until_nothing(lambda: standing.recompute_due(timezone.now()))
 
 
 @shared_task

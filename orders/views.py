@@ -2,12 +2,10 @@
 
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.postgres.aggregates import StringAgg
 from django.core.exceptions import PermissionDenied
@@ -31,33 +29,11 @@ from orders.details import SECRET_FIELDS, as_number
 from orders.models import PortabilityRun, PortInDraft
 from orders.parts import BY_CARRIER, ONE, Plan
 from orders.review import MOST_SHOWN, Reason, Review, is_sending, review
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.models import SinchProject, User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
-
-MAY_SEND: Final = "accounts.send_to_sinch"
-NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
-
-View = Callable[..., HttpResponse]
-
-
-def agents_only(view: View) -> View:
-    """Guard a view: signed in, and allowed to send to Sinch; 403 with the reason otherwise."""
-
-    @wraps(view)
-    def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.has_perm(MAY_SEND):
-            raise PermissionDenied(NO_RIGHT)
-        return view(request, *args, **kwargs)
-
-    return login_required(guarded)
-
-
-def person(request: HtmxHttpRequest) -> User:
-    assert isinstance(request.user, User)  # the guard of every view has let nobody else in
-    return request.user
-
 
 # --- A new order, and going on with a draft -----------------------------------------------------
 
@@ -73,9 +49,9 @@ def create(request: HtmxHttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _typed_into(request, _posted_id(request.POST), project)
     draft = PortInDraft(
-        project=project, by=person(request), data=actions.default_fields(project), version=0
+        project=project, by=person_of(request), data=actions.default_fields(project), version=0
     )
-    return _draft_page(request, draft, drafts=actions.open_drafts(person(request)), is_new=True)
+    return _draft_page(request, draft, drafts=actions.open_drafts(person_of(request)), is_new=True)
 
 
 @never_cache
@@ -377,7 +353,7 @@ def _corrections(post: QueryDict) -> dict[str, tuple[str, str]]:
 
 def _typed_into(request: HtmxHttpRequest, pk: uuid.UUID, project: SinchProject) -> HttpResponse:
     """Save what was typed, then do what was pressed; autosave presses nothing."""
-    post, by = request.POST, person(request)
+    post, by = request.POST, person_of(request)
     verb, _, what = post.get("action", "").partition(":")
     if verb == "throw_away":
         return _throw_away(request, pk)
@@ -487,7 +463,7 @@ def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> Htt
     secrets = {name: value for name, value in typed.secrets.items() if value}
     context |= {
         "version": typed.version,
-        "sealed": actions.sealed(secrets, person(request)) if secrets else "",
+        "sealed": actions.sealed(secrets, person_of(request)) if secrets else "",
     }
     return _draft_page(request, shown, status=409, **context)
 
@@ -527,7 +503,7 @@ def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
 def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
     attempt = _count(request.POST.get("attempt", "")) or actions.attempt_of(draft)
     try:
-        actions_parts.submit_orders(draft, attempt=attempt, by=person(request))
+        actions_parts.submit_orders(draft, attempt=attempt, by=person_of(request))
     except NotSendable as refusal:
         said = [reason.text for reason in refusal.reasons if not reason.is_open]
         return _draft_page(

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import actions_activation as actions
 from orders import page, page_activation, page_numbers
 from orders.actions_order import NotPossible, NotSendable, new_key
-from orders.views_order import MAY_SEND, NO_RIGHT, is_unchanged, order_row, person
+from orders.views_order import is_unchanged, order_row
+from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest
 from portal.work import page as work_page
 
@@ -47,7 +48,7 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
         "zone": page.zone_of(order),
         "local_hint": page.local_hint(order, user),
         "why_no_activation": actions.why_no_activation(order),
-        "no_right": "" if sends else NO_RIGHT,
+        "no_right": "" if sends else NO_SENDING,
         "key": new_key(),
         "here": reverse("orders:activate", args=[order.pk]),
     }
@@ -57,10 +58,10 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
 @require_http_methods(["GET", "POST"])
 def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Show which carrier groups may go live; on POST, have the chosen ones or all activated."""
-    user, problem = person(request), ""
+    user, problem = person_of(request), ""
     if request.method == "POST":
         if not user.has_perm(MAY_SEND):
-            return render(request, "403.html", {"exception": NO_RIGHT}, status=403)
+            return render(request, "403.html", {"exception": NO_SENDING}, status=403)
         key = request.POST.get("key", "").replace("\0", "")[:32]
         try:
             if not request.POST.get("expected"):

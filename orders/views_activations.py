@@ -15,9 +15,9 @@ from orders import actions_activation as actions
 from orders import page_activations as page
 from orders.actions_order import READER, NotSendable, new_key
 from orders.models import PortInOrder
-from orders.views_order import MAY_SEND, NO_RIGHT, person
+from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, wants_fragment
 from portal.operations import readings
 
@@ -48,7 +48,7 @@ def _context(request: HtmxHttpRequest, user: User, picks: page.Picks) -> dict[st
         "ready": ready,
         "not_offered": len(due) - ready.orders,
         "most_at_once": actions.MOST_AT_ONCE,
-        "no_right": "" if user.has_perm(MAY_SEND) else NO_RIGHT,
+        "no_right": "" if user.has_perm(MAY_SEND) else NO_SENDING,
     }
 
 
@@ -61,7 +61,7 @@ def activations(request: HtmxHttpRequest) -> HttpResponse:
     With `batch` it shows what became of the ones that were sent together. All of it stands in the
     address, so that a page can be left, sent on and come back to.
     """
-    user = person(request)
+    user = person_of(request)
     if request.method == "POST":
         return _activate(request, user)
     picks = page.read_picks(request.GET.getlist("pick"))
@@ -88,7 +88,7 @@ def _asking(picks: page.Picks, problem: str = "", key: str = "") -> dict[str, An
 
 def _activate(request: HtmxHttpRequest, user: User) -> HttpResponse:
     if not user.has_perm(MAY_SEND):
-        return render(request, "403.html", {"exception": NO_RIGHT}, status=403)
+        return render(request, "403.html", {"exception": NO_SENDING}, status=403)
     picks = page.read_picks(request.POST.getlist("pick"))
     key = _key(request.POST.get("key", "")) or new_key()
     try:

@@ -22,17 +22,16 @@ from orders.models import OrderDocument
 from orders.views_order import (
     MAY_REVEAL,
     MAY_SEND,
-    NO_RIGHT,
+    NO_SENDING,
     failed,
     is_unchanged,
     may_send,
     order_page,
     order_row,
-    person,
     written,
 )
 from portal.accounts.models import User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, wants_fragment
 from portal.work import page as work_page
 
@@ -62,12 +61,12 @@ def _list_context(order: Any, user: User) -> dict[str, Any]:
         ],
         "reading": page.reading_of(order),
         "may_send": sends,
-        "why_no_message": why_no_message(order) if sends else NO_RIGHT,
+        "why_no_message": why_no_message(order) if sends else NO_SENDING,
     }
 
 
 def _list_page(request: HtmxHttpRequest, pk: int, upload: UploadForm, status: int) -> HttpResponse:
-    context = _list_context(page.load(pk), person(request)) | {"upload": upload}
+    context = _list_context(page.load(pk), person_of(request)) | {"upload": upload}
     return render(request, "orders/documents.html", context, status=status)
 
 
@@ -95,7 +94,7 @@ def _upload(request: HtmxHttpRequest, pk: int) -> HttpResponse:
                 kind=given["kind"],
                 description=given["description"],
                 dated_on=given["dated_on"],
-                by=person(request),
+                by=person_of(request),
                 key=given["key"],
             )
         except NotSendable as wrong:
@@ -134,7 +133,7 @@ def _row(pk: int, document_pk: int) -> Any:
 
 
 def _paper_context(request: HtmxHttpRequest, row: Any) -> dict[str, Any]:
-    order, user = row.order, person(request)
+    order, user = row.order, person_of(request)
     sends = user.has_perm(MAY_SEND)
     shown = page_documents.copies_of(row)
     has_right = user.has_perm(MAY_REVEAL) or not page_documents.is_made_here(row)
@@ -150,7 +149,7 @@ def _paper_context(request: HtmxHttpRequest, row: Any) -> dict[str, Any]:
         "is_picture": row.content_type.startswith("image/"),
         "shows": row.content_type in _SHOWN and (shown.ours or shown.sinch) and has_right,
         "may_send": sends,
-        "no_right": "" if sends else NO_RIGHT,
+        "no_right": "" if sends else NO_SENDING,
     }
 
 
@@ -187,7 +186,7 @@ def _save_paper(request: HtmxHttpRequest, row: OrderDocument, form: PaperForm) -
                 ticks=given["tick"],
                 parts=given["part"],
                 seen=given["seen"],
-                by=person(request),
+                by=person_of(request),
             )
         except NotSendable as wrong:
             form.add_error("dated_on", str(wrong))
@@ -271,7 +270,7 @@ def document_file(request: HtmxHttpRequest, pk: int, document_pk: int) -> HttpRe
 
 
 def _look(request: HtmxHttpRequest, row: OrderDocument) -> None:
-    user = person(request)
+    user = person_of(request)
     if not user.has_perm(MAY_REVEAL):
         raise PermissionDenied(NO_LOOK)
     actions.tell_look(row.order, f"“{row.name}”", by=user)

@@ -32,9 +32,10 @@ from orders.actions_edit import Judged
 from orders.causes import cause_named, causes_of
 from orders.edit_work import Work, copy_of, opened, taken_up, unsealed
 from orders.models import PortInOrder
-from orders.views import MAY_SEND, NO_RIGHT, agents_only, notice_of, person, typed_of
+from orders.views import notice_of, typed_of
 from orders.views_order import MAY_REVEAL
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to
 from portal.operations.models import Operation
 
@@ -77,7 +78,7 @@ def _shared_context(
         "order": order,
         "project": order.project,
         "key": request.POST.get("key") or actions.new_key(),
-        "sealed": work.seal(person(request)),
+        "sealed": work.seal(person_of(request)),
         "post_to": reverse("orders:edit", args=[order.pk]),
         "advice": judged.form.advice(
             timezone.now(),
@@ -87,7 +88,7 @@ def _shared_context(
         "frozen": page.freeze_of(order),
         "plain": True,
         **_live_context(order, work.opened_at, comparing.digest(work.base)),
-        "visitors": presence.note(order, person(request), has_typed=has_typed),
+        "visitors": presence.note(order, person_of(request), has_typed=has_typed),
     }
 
 
@@ -152,7 +153,7 @@ def _edit_check(
         return _edit_form(request, order, work, status=422, notice=notice)
     check = edit_page.check_of(judged, edit_page.numbers_in(order))
     if key := more.pop("reveal", ""):
-        edit_page.reveal(check, key, person(request))
+        edit_page.reveal(check, key, person_of(request))
     blocked = why or check.first_choice or ("Change something first." if merged.is_nothing else "")
     context = _shared_context(request, judged, has_typed=True) | {
         "check": check,
@@ -174,7 +175,7 @@ def _edit_check(
 
 def _edited(request: HtmxHttpRequest, order: PortInOrder, why: str) -> HttpResponse:
     """Take what was typed over what the page began with, and do what was pressed."""
-    post, by = request.POST, person(request)
+    post, by = request.POST, person_of(request)
     verb, _, what = post.get("action", "").partition(":")
     work = unsealed(post.get("sealed", ""), by)
     if work is None:
@@ -275,7 +276,7 @@ def _send_edit(request: HtmxHttpRequest, order: PortInOrder, work: Work) -> Http
             work,
             seen=post.get("seen", ""),
             key=post.get("key", "").replace("\0", "")[:40] or actions.new_key(),
-            by=person(request),
+            by=person_of(request),
         )
     except NotEditable as locked:
         return _edit_check(request, actions_edit.order_to_edit(order.pk), work, why=str(locked))
@@ -285,7 +286,7 @@ def _send_edit(request: HtmxHttpRequest, order: PortInOrder, work: Work) -> Http
     except NotSendable as refusal:
         notice = notice_of("Nothing was sent", " ".join(r.text for r in refusal.reasons))
         return _edit_form(request, order, work, complete=True, status=422, notice=notice)
-    presence.leave(order, person(request))
+    presence.leave(order, person_of(request))
     return go_to(request, order)
 
 

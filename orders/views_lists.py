@@ -21,8 +21,10 @@ from orders.list_columns import cautions
 from orders.list_files import MOST_BYTES, NotReadable
 from orders.models import NumberList, PortInDraft
 from orders.review import is_sending
-from orders.views import agents_only, person, typed_of
+from orders.views import typed_of
 from portal import csvfile, words
+from portal.accounts.guards import agents_only
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 
 State = NumberList.State
@@ -60,7 +62,7 @@ def add(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
         raise Http404("There is no project to make an order in.")
     home = known.project if known else project
     assert home is not None
-    post, by = request.POST, person(request)
+    post, by = request.POST, person_of(request)
     typed = typed_of(post, actions.unsealed(post.get("sealed", ""), by))
     try:
         if post.get("action") == "remove_list":
@@ -271,7 +273,7 @@ def corrections(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     try:
         lists.forget_corrections(draft)
         name, content = _uploaded(request)
-        lists.add_corrections(draft, name=name, content=content, by=person(request))
+        lists.add_corrections(draft, name=name, content=content, by=person_of(request))
     except (NotReadable, NotPossible, NotEditable) as refusal:
         return _shown(request, pk, status=422, correction_problem=str(refusal))
     return go_to(request, reverse("orders:list", args=[pk]))

@@ -21,10 +21,11 @@ from orders.actions_order import NotPossible, NotSendable, new_key, why_no_messa
 from orders.forms_fields import ends_of
 from orders.forms_order import UploadForm
 from orders.models import PortInDraft, PortInOrder
-from orders.views import agents_only
 from orders.views_documents import file_answer
-from orders.views_order import MAY_REVEAL, MAY_SEND, NO_RIGHT, may_send, order_row, person
+from orders.views_order import MAY_REVEAL, may_send, order_row
+from portal.accounts.guards import MAY_SEND, NO_SENDING, agents_only
 from portal.accounts.models import User
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest
 
 DOTS = "••••"
@@ -57,7 +58,7 @@ def _context(found: Sequence[loa.Letter], part: int, user: User) -> dict[str, An
 
 def _file(request: HtmxHttpRequest, letter: loa.Letter, day: Any) -> HttpResponse:
     """Return the letter as PDF; its account number only to whoever may see it."""
-    shown = letter if person(request).has_perm(MAY_REVEAL) else _masked(letter)
+    shown = letter if person_of(request).has_perm(MAY_REVEAL) else _masked(letter)
     content = loa.pdf(replace(shown, prepared_on=day))
     return file_answer(content, letters.file_name(letter, day), show="show" in request.GET)
 
@@ -83,7 +84,7 @@ def _attach(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             order,
             int(part) if part.isdecimal() and len(part) < 6 else 0,
             request.POST.get("seen", ""),
-            by=person(request),
+            by=person_of(request),
             key=request.POST.get("key", "").replace("\0", "")[:32],
         )
     except (NotPossible, NotSendable) as wrong:
@@ -96,7 +97,7 @@ def _order_page(
 ) -> HttpResponse:
     found = letters.letters_of_order(order)
     part = 1 if problem else _part(request, found)
-    context = _context(found, part, person(request)) | {
+    context = _context(found, part, person_of(request)) | {
         "order": order,
         "item": order.item,
         "problem": problem,
@@ -104,7 +105,9 @@ def _order_page(
         "here": reverse("orders:loa", args=[order.pk]),
         "file_url": reverse("orders:loa_file", args=[order.pk, part]),
         "complete_url": reverse("orders:edit", args=[order.pk]) if order.is_editable else "",
-        "why_no_message": why_no_message(order) if person(request).has_perm(MAY_SEND) else NO_RIGHT,
+        "why_no_message": why_no_message(order)
+        if person_of(request).has_perm(MAY_SEND)
+        else NO_SENDING,
         "upload": UploadForm(),
     }
     return render(request, "orders/loa.html", context, status=status)
@@ -119,7 +122,7 @@ def loa_file(request: HtmxHttpRequest, pk: int, part: int) -> HttpResponse:
     letter = letters.nth(letters.letters_of_order(order), part)
     if letter is None:
         raise Http404
-    user = person(request)
+    user = person_of(request)
     if user.has_perm(MAY_REVEAL) and letter.account:
         actions.tell_look(order, f"the LOA for {letters.title_of(letter)}", by=user)
     return _file(request, letter, today_there(order))
@@ -143,7 +146,7 @@ def draft_loa(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     draft = _draft(pk)
     found = letters.letters_of_draft(draft)
     part = _part(request, found)
-    context = _context(found, part, person(request)) | {
+    context = _context(found, part, person_of(request)) | {
         "draft": draft,
         "back": draft.get_absolute_url(),
         "here": reverse("orders:draft_loa", args=[draft.pk]),

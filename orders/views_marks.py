@@ -10,8 +10,9 @@ from orders import follow_up as later
 from orders import page, page_marks
 from orders.actions_order import NotPossible, NotSendable
 from orders.models import PortInOrder
-from orders.views_order import failed, may_send, order_context, order_row, person
+from orders.views_order import failed, may_send, order_context, order_row
 from portal.accounts.models import User
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 
 
@@ -25,7 +26,7 @@ def mark(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     code, _, seen = rest.partition("|")[0].partition(":")
     try:
         if verb == "follow_up":
-            draft = later.make_draft(order, _phones(request, seen), by=person(request))
+            draft = later.make_draft(order, _phones(request, seen), by=person_of(request))
             return go_to(request, draft)
         _decide(request, order, verb, code, seen)
     except NotSendable as wrong:
@@ -35,12 +36,12 @@ def mark(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if not wants_fragment(request):
         return redirect("orders:detail", pk)
     return render(
-        request, "orders/_live.html", order_context(request, page.load(pk), person(request))
+        request, "orders/_live.html", order_context(request, page.load(pk), person_of(request))
     )
 
 
 def _decide(request: HtmxHttpRequest, order: PortInOrder, verb: str, code: str, seen: str) -> None:
-    by: User = person(request)
+    by: User = person_of(request)
     phones, text = _phones(request, seen), _words(request, seen)
     about_numbers = bool(phones)
     if verb == "settle" and seen == page_marks.FEATURES:
@@ -96,7 +97,7 @@ def follow_up(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             phones = [
                 f"+{part}" for value in request.POST.getlist("n") for part in value.split(".")
             ]
-            return go_to(request, later.make_draft(order, phones, by=person(request)))
+            return go_to(request, later.make_draft(order, phones, by=person_of(request)))
         except NotSendable as wrong:
             problem, status = str(wrong), 422
         except NotPossible as wrong:

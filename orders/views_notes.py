@@ -12,7 +12,8 @@ from orders import actions_order as actions
 from orders import notes
 from orders.forms_order import Composer
 from orders.models import PortInOrder
-from orders.views_order import failed, may_send, order_page, order_row, person, written
+from orders.views_order import failed, may_send, order_page, order_row, written
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, wants_fragment
 from portal.work.forms import TeamComposer
 
@@ -30,7 +31,7 @@ def note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         text, key = form.cleaned_data["note"], form.cleaned_data["key"]
         try:
             if request.POST.get("sure"):
-                actions.add_note(order, text, by=person(request), key=key)
+                actions.add_note(order, text, by=person_of(request), key=key)
                 return written(request, pk, "orders/_composer.html", composer=Composer())
             actions.check_note(order, text)
             sure, hint = True, notes.freeze_hint(order, text)
@@ -69,7 +70,7 @@ def team_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     form = TeamComposer(request.POST)
     if form.is_valid():
         try:
-            actions.add_team_note(order, form.cleaned_data["text"], by=person(request))
+            actions.add_team_note(order, form.cleaned_data["text"], by=person_of(request))
             return written(request, pk, "work/_team_composer.html", team_composer=TeamComposer())
         except actions.NotSendable as wrong:
             form.add_error("text", str(wrong))

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_GET, require_POST
 from orders import actions_order as actions
 from orders import page_number, page_numbers
 from orders.models import PortInOrder
-from orders.views_order import MAY_REVEAL, order_row, person
+from orders.views_order import MAY_REVEAL, order_row
 from portal import csvfile
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, wants_fragment
 
 
@@ -27,7 +28,7 @@ def _context(order: PortInOrder, digits: str, revealed: dict[str, str] | None) -
 def number(request: HtmxHttpRequest, pk: int, digits: str) -> HttpResponse:
     """Show everything Sinch says of one number."""
     context = _context(order_row(pk), digits, None)
-    context["may_reveal"] = person(request).has_perm(MAY_REVEAL)
+    context["may_reveal"] = person_of(request).has_perm(MAY_REVEAL)
     return render(request, "orders/number.html", context)
 
 
@@ -42,7 +43,7 @@ def reveal(request: HtmxHttpRequest, pk: int, digits: str) -> HttpResponse:
     name = request.POST.get("secret", "")
     if name not in actions.SECRETS:
         raise Http404
-    value = actions.reveal(order, name, by=person(request), number=row.phone_number)
+    value = actions.reveal(order, name, by=person_of(request), number=row.phone_number)
     if not value:
         raise Http404
     context = _context(order, digits, {name: value}) | {"may_reveal": True}

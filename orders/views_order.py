@@ -25,26 +25,20 @@ from orders import (
 from orders import actions_order as actions
 from orders.forms_order import Composer, UploadForm
 from orders.models import PortInOrder
+from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.work import page as work_page
 from portal.work.actions import take_over
 from portal.work.forms import HandOverForm, TeamComposer
 
-MAY_SEND = "accounts.send_to_sinch"
 MAY_REVEAL = "accounts.reveal_secrets"
-NO_RIGHT = "Sending to Sinch needs the agent role. Your administrator can give it."
 
 may_send = permission_required(MAY_SEND, raise_exception=True)
 
 
 # --- What a page needs ------------------------------------------------------------------------
-
-
-def person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # the guard of every view has let nobody else in
-    return request.user
 
 
 def order_context(
@@ -91,10 +85,10 @@ def order_context(
         "alarm": page_activation.alarm_of(order),
         "may_send": sends,
         "may_reveal": user.has_perm(MAY_REVEAL),
-        "no_right": "" if sends else NO_RIGHT,
-        "why_no_edit": why_no_change if sends else NO_RIGHT,
-        "why_no_cancel": why_no_change if sends else NO_RIGHT,
-        "why_no_message": actions.why_no_message(order) if sends else NO_RIGHT,
+        "no_right": "" if sends else NO_SENDING,
+        "why_no_edit": why_no_change if sends else NO_SENDING,
+        "why_no_cancel": why_no_change if sends else NO_SENDING,
+        "why_no_message": actions.why_no_message(order) if sends else NO_SENDING,
         "why_no_activation": actions_activation.why_no_activation(order),
         "here": order.get_absolute_url(),
         "viewer": user,
@@ -103,7 +97,7 @@ def order_context(
 
 def order_page(request: HttpRequest, pk: int, *, status: int = 200, **more: Any) -> HttpResponse:
     order = page.load(pk)
-    context = order_context(request, order, person(request), more.pop("revealed", None))
+    context = order_context(request, order, person_of(request), more.pop("revealed", None))
     context |= {
         "composer": Composer(initial={"note": notes.asked_for(order, request.GET)}),
         "note_templates": partial(notes.templates_of, order.project),
@@ -179,7 +173,7 @@ def numbers(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if not wants_fragment(request):
         return redirect(f"{address}#numbers")
     answer = render(
-        request, "orders/_numbers.html", order_context(request, page.load(pk), person(request))
+        request, "orders/_numbers.html", order_context(request, page.load(pk), person_of(request))
     )
     answer["HX-Replace-Url"] = address
     return answer
@@ -205,7 +199,7 @@ def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     actions.check_now(order)
     if wants_fragment(request):
         return render(
-            request, "orders/_live.html", order_context(request, page.load(pk), person(request))
+            request, "orders/_live.html", order_context(request, page.load(pk), person_of(request))
         )
     return redirect(_back(request, order))
 
@@ -217,12 +211,12 @@ def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
     order = order_row(pk)
     if request.method == "POST" and request.POST.get("take"):
-        take_over(order.item, by=person(request))
+        take_over(order.item, by=person_of(request))
         return go_to(request, order)
     form = HandOverForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            actions.hand_over(order, by=person(request), **form.cleaned_data)
+            actions.hand_over(order, by=person_of(request), **form.cleaned_data)
         except actions.NotSendable as problem:
             form.add_error("line", str(problem))
         else:
@@ -241,7 +235,7 @@ def reveal(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     name = request.POST.get("secret", "")
     if name not in actions.SECRETS:
         raise Http404
-    value = actions.reveal(order, name, by=person(request))
+    value = actions.reveal(order, name, by=person_of(request))
     if not wants_fragment(request):
         return order_page(request, pk, revealed={name: value})
     found = next((s for s in page.secrets_of(order, {name: value}) if s.name == name), None)
@@ -260,7 +254,7 @@ def written(request: HtmxHttpRequest, pk: int, template: str, **more: Any) -> Ht
     if not wants_fragment(request):
         return redirect("orders:detail", pk)
     order = page.load(pk)
-    context = order_context(request, order, person(request)) | more
+    context = order_context(request, order, person_of(request)) | more
     context["note_templates"] = partial(notes.templates_of, order.project)
     return render(request, "orders/_written.html", context | {"form_template": template})
 
@@ -273,7 +267,7 @@ def cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     order = order_row(pk)
     try:
         why = request.POST.get("why", "").replace("\0", "")
-        actions.cancel_order(order, why=why, by=person(request))
+        actions.cancel_order(order, why=why, by=person_of(request))
     except actions.NotSendable as wrong:
         return failed(request, pk, "The order was not canceled", str(wrong), 422)
     except actions.NotPossible as wrong:

@@ -25,9 +25,9 @@ from orders.portability_page import (
     last_runs,
     lede_of,
 )
-from orders.views import MAY_SEND, agents_only, person
 from portal import csvfile
-from portal.accounts.sessions import signed_in_user
+from portal.accounts.guards import MAY_SEND, agents_only
+from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to
 
 NO_RIGHT = "Asking Sinch needs the agent role. Your administrator can give it."
@@ -55,7 +55,7 @@ def _start(request: HtmxHttpRequest) -> HttpResponse:
     run = portability.start(
         project,
         form.found.numbers,
-        by=person(request),
+        by=person_of(request),
         title=form.cleaned_data["title"],
         pk=_posted_id(request),
     )
@@ -153,7 +153,7 @@ def portability_order(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     run, carrier = _run_or_404(pk), Filters.of(request.POST).carrier
     try:
         draft = actions_portability.start_order(
-            run, carrier=carrier, pk=_posted_id(request), by=person(request)
+            run, carrier=carrier, pk=_posted_id(request), by=person_of(request)
         )
     except actions_portability.NothingPortable as nothing:
         messages.warning(request, str(nothing))

@@ -20,8 +20,9 @@ from orders.actions_reuse import Saved
 from orders.forms_profiles import FORMS
 from orders.models import PortInDraft, PortInOrder
 from orders.profiles import END_USERS, KINDS, ROUTINGS, Kind, differences, kept_of, said
-from orders.views import MAY_SEND, agents_only, person
+from portal.accounts.guards import MAY_SEND, agents_only
 from portal.accounts.models import SinchProject
+from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to
 
 MOST_SHOWN: Final = 200
@@ -43,7 +44,7 @@ def clone(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             order,
             with_numbers=request.POST.get("what") == "numbers",
             pk=_posted_id(request),
-            by=person(request),
+            by=person_of(request),
         )
         return go_to(request, draft)
     context = {
@@ -172,7 +173,7 @@ def _edit(
     if request.method == "POST":
         typed_account = post.get("account", "").replace("\0", "").strip()
         typed_account = typed_account or actions.unsealed(
-            post.get("sealed", ""), person(request)
+            post.get("sealed", ""), person_of(request)
         ).get("account", "")
         kept_account = "" if post.get("account_remove") else kept.get("account", "")
         data = post.dict() | {"account": ""}
@@ -191,7 +192,7 @@ def _edit(
             form.cleaned_data["title"],
             form.details,
             pk=row.pk if row else None,
-            by=person(request),
+            by=person_of(request),
         )
         messages.success(request, f"“{form.cleaned_data['title']}” is saved for new orders.")
         return redirect(back or "orders:profiles")
@@ -201,7 +202,7 @@ def _edit(
         "row": row,
         "back": back,
         "is_end_user": kind is END_USERS,
-        "sealed": actions.sealed({"account": typed_account}, person(request))
+        "sealed": actions.sealed({"account": typed_account}, person_of(request))
         if typed_account
         else "",
     }

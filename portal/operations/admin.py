@@ -11,10 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from portal.accounts.guards import MAY_SEND
 from portal.operations import panels, readings, runner
 from portal.operations.models import Operation, Reading
-
-SEND = "accounts.send_to_sinch"
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -51,7 +50,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         """Tell who may start work: whoever may send to Sinch."""
-        return request.user.has_perm(SEND)
+        return request.user.has_perm(MAY_SEND)
 
 
 @admin.register(Operation)

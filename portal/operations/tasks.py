@@ -56,6 +56,16 @@ def work_through(run_one: Callable[[], bool], task: str) -> int:
     return done
 
 
+def until_nothing(some: Callable[[], int]) -> int:
+    """Call `some` until it has nothing to do or time is up; return how much it did in all."""
+    done, until = 0, time.monotonic() + LONGEST_RUN
+    while found := some():
+        done += found
+        if time.monotonic() > until:
+            break
+    return done
+
+
 @shared_task
 def run_operations() -> int:
     """Carry out due operations. Safe to run twice; nothing due is no error."""
@@ -82,9 +92,4 @@ def beat() -> None:
 @shared_task
 def purge() -> int:
     """Delete old rows in batches; return how many. What is left is due at the next beat."""
-    deleted, until = 0, time.monotonic() + LONGEST_RUN
-    while found := retention.purge_some():
-        deleted += found
-        if time.monotonic() > until:
-            break
-    return deleted
+    return until_nothing(retention.purge_some)

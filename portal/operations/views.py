@@ -14,12 +14,11 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+from portal.accounts.guards import MAY_SEND
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations import panels, runner
 from portal.operations.models import Operation
-
-SEND = "accounts.send_to_sinch"
 
 
 @login_required
@@ -57,14 +56,14 @@ def live(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
 def seen(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Close the panel of a finished write; for whoever asked for it or may send to Sinch."""
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
-    if operation.by_id != request.user.pk and not request.user.has_perm(SEND):
+    if operation.by_id != request.user.pk and not request.user.has_perm(MAY_SEND):
         raise PermissionDenied
     runner.mark_seen(operation)
     return go_to(request, _next(request, operation))
 
 
 @login_required
-@permission_required(SEND, raise_exception=True)
+@permission_required(MAY_SEND, raise_exception=True)
 @require_POST
 def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Take up a stopped write once more: looked up if it may have been done, else sent."""
@@ -97,7 +96,7 @@ def _token(key: UUID) -> Any:
 
 def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
     place = panels.place_of(operation)
-    may_send = request.user.has_perm(SEND)
+    may_send = request.user.has_perm(MAY_SEND)
     return {
         "operation": operation,
         "kind": panels.kind_word(operation.kind),

@@ -86,6 +86,19 @@ class Breaker:
         self._is_open = False
 
 
+def _answer(breaker: Breaker, question: Callable[[], Any]) -> Any:
+    """Return what Redis answers; None while it is away."""
+    if not breaker.allows():
+        return None
+    try:
+        answer = question()
+    except (redis.RedisError, OSError):
+        breaker.failed()
+        return None
+    breaker.worked()
+    return answer
+
+
 class RedisTokenStore:
     """Access tokens all processes share, encrypted in Redis.
 
@@ -131,15 +144,7 @@ class RedisTokenStore:
         return left / 1000 if left and left > 0 else self._own.seconds_left(key)
 
     def _ask(self, question: Callable[[], Any]) -> Any:
-        if self._cipher is None or not self._breaker.allows():
-            return None
-        try:
-            answer = question()
-        except (redis.RedisError, OSError):
-            self._breaker.failed()
-            return None
-        self._breaker.worked()
-        return answer
+        return None if self._cipher is None else _answer(self._breaker, question)
 
     def _decrypted(self, stored: bytes | str | None) -> str | None:
         if stored is None or self._cipher is None:
@@ -309,15 +314,7 @@ class RedisTokenBucket:
         return f"{self._prefix}{{{key}}}:pause"
 
     def _ask(self, question: Callable[[], Any]) -> Any:
-        if not self._breaker.allows():
-            return None
-        try:
-            answer = question()
-        except (redis.RedisError, OSError):
-            self._breaker.failed()
-            return None
-        self._breaker.worked()
-        return answer
+        return _answer(self._breaker, question)
 
 
 def _checked(rate: float, burst: float | None) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 import uuid
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +17,34 @@ from portal.operations.runner import Handler, Refused
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import TimelineEntry
+
+
+class Why(Protocol):
+    """An open thing of a draft; `text` names it."""
+
+    @property
+    def text(self) -> str:
+        """What is open, for staff."""
+
+
+class NotEditable(Exception):
+    """Raised when a draft or an order cannot be changed now; its text says why."""
+
+
+class ChangedElsewhere(Exception):
+    """Raised when somebody else, or another tab, saved the draft meanwhile."""
+
+    def __init__(self, draft: Any) -> None:
+        self.draft = draft
+        super().__init__("The draft was saved elsewhere.")
+
+
+class NotSendable(Exception):
+    """Raised when an order is not ready to be sent; `reasons` names each open thing."""
+
+    def __init__(self, reasons: Sequence[Why]) -> None:
+        self.reasons: list[Any] = list(reasons)
+        super().__init__("; ".join(reason.text for reason in self.reasons))
 
 
 class Draft(models.Model):

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
 SETTLED: Final = "settled"  # nothing more is to be done about a fact
@@ -34,12 +35,25 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def by_fact(marks: Iterable[Mark]) -> dict[tuple[str, str], list[Mark]]:
-    """Return decisions by kind and fact, oldest first."""
-    found: dict[tuple[str, str], list[Mark]] = {}
-    for mark in sorted(marks, key=lambda mark: mark.at):
-        found.setdefault((mark.kind, mark.fact), []).append(mark)
-    return found
+class Decided:
+    """Facts of an order with what staff decided about them."""
+
+    marks: tuple[Mark, ...]
+
+    @cached_property
+    def _marks(self) -> dict[tuple[str, str], list[Mark]]:
+        found: dict[tuple[str, str], list[Mark]] = {}
+        for mark in sorted(self.marks, key=lambda mark: mark.at):
+            found.setdefault((mark.kind, mark.fact), []).append(mark)
+        return found
+
+    def marked(self, kind: str, fact: str) -> list[Mark]:
+        """Return what staff decided about a fact, oldest first."""
+        return self._marks.get((kind, fact), [])
+
+    def is_settled(self, fact: str) -> bool:
+        """Tell whether somebody said that nothing more is to be done about a fact."""
+        return bool(self.marked(SETTLED, fact))
 
 
 def digest(facts: Iterable[str]) -> str:

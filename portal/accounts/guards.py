@@ -1,4 +1,4 @@
-"""Who may see and do what in hosting's pages."""
+"""Who may make and change orders, in the pages of both kinds."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,11 +8,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 
-from portal.accounts.models import User
 from portal.htmx import HtmxHttpRequest
 
 MAY_SEND: Final = "accounts.send_to_sinch"
 NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
+NO_SENDING: Final = "Sending to Sinch needs the agent role. Your administrator can give it."
 
 View = Callable[..., HttpResponse]
 
@@ -27,9 +27,3 @@ def agents_only(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return login_required(guarded)
-
-
-def person(request: HtmxHttpRequest) -> User:
-    """Return who is signed in; the guard of every view has let nobody else in."""
-    assert isinstance(request.user, User)
-    return request.user
