@@ -227,6 +227,7 @@ class Filters:
             found &= part
         return found
 
+    @cached_property
     def menus(self) -> list[Menu]:
         """Return the filter menus with their links."""
         statuses = {

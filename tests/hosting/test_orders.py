@@ -182,6 +182,15 @@ def test_an_order_that_sinch_forgot_is_told_and_kept(under_way, sandbox, read_or
     assert agent_client.get(order.get_absolute_url()).status_code == 200
 
 
+def test_a_refused_order_is_told_as_refused_once_and_not_again(under_way, read_order, agent_client):
+    under_way.state = "REJECTED"
+    order = read_order(under_way)
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    lede = page.split('<p class="lede">')[1].split("</p>")[0]
+    assert lede.count("Sinch refused this order") == 1
+    assert "ask Sinch support" in lede
+
+
 def test_an_unheard_of_state_is_shown_in_sinchs_word(under_way, read_order, agent_client):
     under_way.state = "PAUSED_BY_REGULATOR"
     order = read_order(under_way)
