@@ -83,7 +83,7 @@ class Look:
         return fits.get(self.show, verdict != "done")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
     """A number with its cells; `causes` are told under the last of `alike` neighbours.
 
@@ -164,7 +164,7 @@ def matrix_of(facts: Facts, look: Look, order: int) -> Matrix:
     if look.sort == "number":
         found.sort(key=lambda pair: pair[0].phone_number)
     else:
-        found.sort(key=lambda pair: (_WORST[pair[1]], _troubles(pair[0])))
+        found.sort(key=lambda pair: (_WORST[pair[1]], _troubles(*pair)))
     shown = found if look.every else found[:FIRST_ROWS]
     address = reverse("hosting:number", args=[order, "0"]).rsplit("0", 1)
     settled = [n for n, _ in judged if n.phone_number not in facts.migrated]
@@ -213,8 +213,10 @@ def causes_of(
     return tuple((cause, tuple(steps), tuple(said)) for cause, steps, said in causes.values())
 
 
-def _troubles(number: Number) -> list[tuple[int, str, str]]:
+def _troubles(number: Number, verdict: str) -> list[tuple[int, str, str]]:
     """Return what brings numbers together that failed alike, the most serious first."""
+    if verdict != "failed" and not number.errors:
+        return []
     found = failures.failures_of(number)
     return sorted((failures.rank_of(f.cause), f.cause.key, f.step) for f in found)
 

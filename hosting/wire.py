@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from hosting.models import STEPS, HostingOrder, Verdict
@@ -212,6 +213,11 @@ def verdict_of(states: Iterable[str]) -> str:
 
     Absent and unspecified ones do not count. Source: the desk's own rule.
     """
+    return _verdict_of(tuple(states))
+
+
+@lru_cache(maxsize=4096)  # many numbers stand alike
+def _verdict_of(states: tuple[str, ...]) -> str:
     counted = [state for state in states if state and not state.endswith("UNSPECIFIED")]
     if FAILED in counted:
         return str(Verdict.FAILED)
