@@ -121,26 +121,32 @@ def numbers_of(order: HostingOrder) -> list[facts.Number]:
 
     The JSON of a number is read only where it tells of an error.
     """
-    columns = tuple(STEPS.values())
-    rows = (
-        order.numbers.order_by("position")
+    found: dict[str, datetime] = {}
+    numbers = []
+    for phone, since, codes, told, *states in _numbers.all(order.pk):
+        if since not in found:
+            found[since] = datetime.fromisoformat(since)
+        steps = dict(zip(_COLUMNS, states, strict=True))
+        errors = wire.read_steps(told).errors if told else {}
+        numbers.append(facts.Number(phone, steps, found[since], errors, codes or {}))
+    return numbers
+
+
+_COLUMNS = tuple(STEPS.values())
+_numbers = Prepared(
+    lambda order: (
+        HostingNumber.objects.filter(order=order)
+        .order_by("position")
         .alias(said=Cast("payload", TextField()))
         .annotate(
             told=Case(When(said__contains='"error', then="payload")),
             codes=NullIf("failure_codes", Value({}, JSONField())),
+            # As text, which is told apart and turned into a moment once for all that share it.
+            since=Cast("status_since", TextField()),
         )
-        .values_list("phone_number", "status_since", "codes", "told", *columns)
+        .values_list("phone_number", "since", "codes", "told", *_COLUMNS)
     )
-    return [
-        facts.Number(
-            phone,
-            dict(zip(columns, states, strict=True)),
-            since,
-            wire.read_steps(told).errors if told else {},
-            codes or {},
-        )
-        for phone, since, codes, told, *states in rows
-    ]
+)
 
 
 def store_item(

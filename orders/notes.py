@@ -13,6 +13,7 @@ from orders.models import NoteTemplate, PortInNumber, PortInOrder
 from orders.page_numbers import TROUBLE, runs_text
 from portal import words
 from portal.accounts.models import SinchProject
+from portal.prepared import Prepared
 
 MOST_RUNS: Final = 12  # more numbers than fit into so many runs are only counted
 
@@ -76,10 +77,11 @@ _OFFERED: Final = tuple(
 
 def templates_of(project: SinchProject) -> list[Template]:
     """Return the project's templates, the desk's own when it has none; one statement."""
-    own = [
-        Template(str(t.pk), t.title, t.text) for t in NoteTemplate.objects.filter(project=project)
-    ]
+    own = [Template(str(t.pk), t.title, t.text) for t in _own_templates.all(project.pk)]
     return own or list(_OFFERED)
+
+
+_own_templates = Prepared(lambda project: NoteTemplate.objects.filter(project=project))
 
 
 def filled(order: PortInOrder, key: str) -> str:

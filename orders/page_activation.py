@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from orders import actions_activation as actions
 from orders.models import PortInOrder
-from orders.page_numbers import Group, Numbers, live_time, zone_of
+from orders.page_numbers import Group, Numbers, live_since, live_time, zone_of
 from portal import words
 from portal.operations.models import Operation
 from portal.work import clocks
@@ -329,7 +329,7 @@ def outcome_of(order: PortInOrder, numbers: Numbers) -> Outcome | None:
     }
     accepted = operation.finished_at or timezone.now()
     rows = [
-        (row["phone_number"], row["status"], row["since"] or live_time(row, accepted))
+        (row["phone_number"], row["status"], live_since(row) or live_time(row, accepted))
         for group in numbers.groups
         for row in group.rows
         if (row["phone_number"] in asked if asked else row["status"] not in LEFT_BEHIND)

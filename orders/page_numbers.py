@@ -16,6 +16,7 @@ from orders.causes import Cause, causes_of
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.numbers import is_canadian
+from portal.prepared import Prepared
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16
@@ -286,17 +287,19 @@ def _are_neighbours(number: str, following: str) -> bool:
 
 def _runs(rows: Iterable[dict[str, Any]]) -> list[Run]:
     runs: list[Run] = []
+    shown: tuple[Any, ...] = ()
     for row in sorted(rows, key=lambda row: str(row["phone_number"])):
-        last = runs[-1].last if runs else None
+        shows = (row["status"], row["foc_date"], _said(row), live_since(row))
         if (
-            last is not None
-            and _are_neighbours(last["phone_number"], row["phone_number"])
-            and all(last[name] == row[name] for name in ("status", "foc_date", "said", "since"))
+            runs
+            and shows == shown
+            and _are_neighbours(runs[-1].last["phone_number"], row["phone_number"])
         ):
             runs[-1].last = row
             runs[-1].count += 1
         else:
             runs.append(Run(row, row))
+        shown = shows
     return runs
 
 
@@ -321,7 +324,10 @@ def _features(features: Any) -> list[str]:
     ]
 
 
-def _live_since(row: dict[str, Any]) -> str:
+def live_since(row: Mapping[str, Any]) -> str:
+    """Return since when a number is live, as it is read; "" when it is not or no day is told."""
+    if row["status"] != "ACTIVATED":
+        return ""
     at = parse_datetime(row["activated_at"]) if len(row["activated_at"]) > 10 else None
     if at is None:
         return ""
@@ -334,14 +340,8 @@ def live_time(row: dict[str, Any], accepted: datetime.datetime) -> str:
     return words.clock_text(datetime.datetime.combine(accepted, at, datetime.UTC)) if at else ""
 
 
-def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = None) -> Numbers:
-    """Return the numbers by carrier group; one statement.
-
-    Counts and causes are of the whole order; rows and runs are those that `look` asks for, else
-    the first hundred, or all of them with `every`.
-    """
-    look = look or (EVERYTHING if every else Look())
-    rows: list[Any] = list(
+_rows = Prepared(
+    lambda order: (
         PortInNumber.objects.filter(order=order)
         .order_by("position")
         .values(
@@ -358,8 +358,17 @@ def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = N
             excluded=NullIf("excluded_features", Value([], JSONField())),
         )
     )
-    before, after = reverse("orders:number", args=[order.pk, "0"]).rsplit("0", 1)
-    days = {date: words.day_text(date) for date in {row["foc_date"] for row in rows}}
+)
+
+
+def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = None) -> Numbers:
+    """Return the numbers by carrier group; one statement.
+
+    Counts and causes are of the whole order; rows and runs are those that `look` asks for, else
+    the first hundred, or all of them with `every`.
+    """
+    look = look or (EVERYTHING if every else Look())
+    rows: list[dict[str, Any]] = _rows.all(order.pk)
     groups: dict[tuple[str, str], Group] = {}
     for row in rows:
         key = (row["losing_carrier"], row["group"])
@@ -368,12 +377,6 @@ def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = N
                 name=row["losing_carrier"] or row["group"] or "Carrier not named yet",
                 group=row["group"] if row["losing_carrier"] else "",
             )
-        row["digits"] = digits = row["phone_number"].lstrip("+")
-        row["url"] = f"{before}{digits}{after}"
-        row["text"] = words.phone_text(row["phone_number"])
-        row["day"] = days[row["foc_date"]]
-        row["said"] = _said(row)
-        row["since"] = _live_since(row) if row["status"] == "ACTIVATED" else ""
         groups[key].rows.append(row)
     fitting = 0
     left = look.most(FIRST_ROWS, len(rows))
@@ -387,6 +390,9 @@ def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = N
     runs_total = 0
     if len(rows) > FIRST_ROWS and look.view != "rows":
         runs_total = _draw_together(groups.values(), look)
+        _put_in_words(order, (run.first for group in groups.values() for run in group.runs))
+    else:
+        _put_in_words(order, (row for group in groups.values() for row in group.shown))
     counts = Counter(row["status"] for row in rows)
     counted = len(rows) - counts["EXCLUDED"] - counts["CANCELED"]
     return Numbers(
@@ -408,6 +414,21 @@ def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = N
         ],
         refusals=_refusals(order, rows, len(rows)),
     )
+
+
+def _put_in_words(order: PortInOrder, rows: Iterable[dict[str, Any]]) -> None:
+    """Add to the rows that are shown what they show: text, address, day, what Sinch says."""
+    before, after = reverse("orders:number", args=[order.pk, "0"]).rsplit("0", 1)
+    days: dict[datetime.date | None, str] = {}
+    for row in rows:
+        row["digits"] = digits = row["phone_number"].lstrip("+")
+        row["url"] = f"{before}{digits}{after}"
+        row["text"] = words.phone_text(row["phone_number"])
+        day = row["foc_date"]
+        if day not in days:
+            days[day] = words.day_text(day)
+        row["day"] = days[day]
+        row["said"], row["since"] = _said(row), live_since(row)
 
 
 def _draw_together(groups: Iterable[Group], look: Look) -> int:

@@ -6,7 +6,7 @@ columns that takes longer than PostgreSQL's answer: 7 ms of 21 that a reading to
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,8 @@ from django.db.models import QuerySet
 A_KEY = -(2**31) + 4711
 A_WORD = "\ue000"
 A_MOMENT = datetime(1, 1, 3, 4, 5, 6, 789, tzinfo=UTC)
+A_DAY = date(1, 1, 5)
+ANOTHER_DAY = date(1, 1, 6)
 _LARGEST = 2**63 - 1
 
 
@@ -33,9 +35,9 @@ class Prepared:
 
         Of several query sets with the same columns, of one row each, the first that has a row
         gives it; those behind it are then not looked at.
-        `places` stand for them: A_KEY (when nothing is said), A_WORD or A_MOMENT. `within` is a
-        statement around it that returns the same columns; there they are called c0, c1 and so
-        on, as `{columns}` lists them, and `{key}` is the one with the key of the row.
+        `places` stand for them: A_KEY (when nothing is said), A_WORD, A_MOMENT, A_DAY.
+        `within` is a statement around it that returns the same columns; there they are called
+        c0, c1 and so on, as `{columns}` lists them, and `{key}` is the one with the key of the row.
         """
         self._build, self._places, self._within = build, places or (A_KEY,), within
 
@@ -100,4 +102,4 @@ class Prepared:
 
 
 def _is_place(param: object) -> bool:
-    return isinstance(param, int | str | datetime)
+    return isinstance(param, int | str | date)  # a datetime is a date

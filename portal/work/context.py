@@ -11,7 +11,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import F, Q, Subquery
+from django.db.models import F, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from portal import words
 from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation, Reading
+from portal.prepared import A_KEY, A_MOMENT, Prepared
 from portal.work import queue
 from portal.work.filters import address
 from portal.work.models import WorkItem
@@ -140,7 +141,7 @@ def counts_of(person: User) -> dict[str, Any]:
     key = f"frame:{person.pk}"
     kept = cache.get(key)
     if kept is None:
-        kept = _count(person)
+        kept = _counts.first(person.pk, timezone.now() - STUCK_AFTER)
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 
@@ -150,25 +151,24 @@ def forget(person: User) -> None:
     cache.delete(f"frame:{person.pk}")
 
 
-def _count(person: User) -> dict[str, Any]:
+def _counted(person: int, before: datetime) -> QuerySet[Any, Any]:
+    """Return the statement for all counts; what is older than `before` is stuck."""
     items = WorkItem.objects.all()
     home = items.filter(bucket__in=WorkItem.HOME)
-    mine = Q(assignee=person.pk) | Q(assignee=None)
+    mine = Q(assignee=person) | Q(assignee=None)
     under_way = Operation.objects.filter(
         state__in=Operation.UNDER_WAY, next_try_at__isnull=False
     ).order_by()
-    stuck = under_way.filter(created_at__lt=timezone.now() - STUCK_AFTER)
+    stuck = under_way.filter(created_at__lt=before)
     stopped = Operation.objects.filter(state=Operation.State.DEAD, seen_at=None)
     silent = Reading.objects.filter(
         next_try_at__isnull=False, attempts__gte=TRIES_UNTIL_SILENT
     ).exclude(last_error="")
     # The rooms above are named by their dotted path only.
     deliveries = apps.get_model("webhooks.Delivery")._default_manager
-    drafts = apps.get_model("orders.PortInDraft")._default_manager.filter(
-        by=person.pk, state="open"
-    )
+    drafts = apps.get_model("orders.PortInDraft")._default_manager.filter(by=person, state="open")
     hosting_drafts = apps.get_model("hosting.HostingDraft")._default_manager.filter(
-        by=person.pk, state="open"
+        by=person, state="open"
     )
     imported = apps.get_model("hosting.ImportedNumber")._default_manager.filter(gone_at=None)
     qualified = apps.get_model("hosting.QualifiedNumber")._default_manager.filter(gone_at=None)
@@ -176,11 +176,9 @@ def _count(person: User) -> dict[str, Any]:
     sweep = SinchProject.objects.filter(is_active=True).order_by(
         F("discovered_at").asc(nulls_first=True)
     )
-    waiting = deliveries.filter(
-        next_try_at__isnull=False, received_at__lt=timezone.now() - STUCK_AFTER
-    )
+    waiting = deliveries.filter(next_try_at__isnull=False, received_at__lt=before)
     # The statement needs a row to hang on: the person's own.
-    found = User.objects.filter(pk=person.pk).values(
+    return User.objects.filter(pk=person).values(
         home=queue.capped(home.filter(mine)),
         all=queue.capped(items),
         ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
@@ -200,7 +198,9 @@ def _count(person: User) -> dict[str, Any]:
         last_delivery=Subquery(newest),
         last_sweep=Subquery(sweep.values("discovered_at")[:1]),
     )
-    return dict(found[0])
+
+
+_counts = Prepared(_counted, A_KEY, A_MOMENT)
 
 
 def health_of(counts: dict[str, Any]) -> Health:

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache as kept_once
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import F, Q, Subquery
+from django.db.models import F, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation
+from portal.prepared import A_DAY, A_KEY, A_MOMENT, ANOTHER_DAY, Prepared
 from portal.work import queue
 from portal.work.filters import address
 from portal.work.lines import Line, line
@@ -149,38 +151,49 @@ class Home:
 def home(person: User, *, whole_team: bool) -> Home:
     """Return the home page of a person; the figures, rows, dates, news and actions each cost one
     statement, and so does the alarm when there is one."""
-    mine = Q() if whole_team else Q(assignee=person) | Q(assignee=None)
     today = timezone.localdate()
     since = looked_before(person)
-    todo = [line(item) for item in _todo(mine)]
+    todo = _todo(Q()) if whole_team else _own_todo.all(person.pk)
+    lines = [line(item) for item in todo]
     scope = {} if whole_team else {"owner": "me,nobody"}
     # Whoever looks after the others hears of their late orders too.
-    watched = Q() if person.has_perm(SUPERVISES) else mine
-    figures = _figures(person, mine, today, watched)
+    watches_all = whole_team or person.has_perm(SUPERVISES)
+    figures = _figures(whole_team, watches_all).first(person.pk, today)
+    watched = Q() if watches_all else _mine(person.pk)
     return Home(
         title=f"{today:%A} {today.day} {today:%B}",
         whole_team=whole_team,
         alarm=_alarm(watched, today, figures["overdue"]) if figures["overdue"] else None,
-        ready=[line for line in todo if line.item.bucket == WorkItem.Bucket.READY],
-        needs_us=[line for line in todo if line.item.bucket == WorkItem.Bucket.US],
+        ready=[line for line in lines if line.item.bucket == WorkItem.Bucket.READY],
+        needs_us=[line for line in lines if line.item.bucket == WorkItem.Bucket.US],
         figures=figures,
         list_url=address("work:list", {"bucket": "ready,us", **scope}),
         days=_days(today),
         since=since,
         news=_news(person, since),
-        actions=list(
-            Operation.objects.filter(by=person)
-            .exclude(kind="port_in.check")
-            .only("key", "kind", "state", "subject", "created_at", "finished_at")
-            .order_by("-created_at")[:MOST_ACTIONS]
-        ),
+        actions=_actions.all(person.pk),
         bars=_bars(figures),
     )
 
 
-def _todo(mine: Q) -> list[WorkItem]:
-    wanted = WorkItem.objects.filter(mine, bucket__in=WorkItem.HOME)
-    return list(queue.rows(wanted).order_by("rank", "-pk")[:MOST_TODO])
+def _mine(person: int) -> Q:
+    return Q(assignee=person) | Q(assignee=None)
+
+
+def _todo(which: Q) -> QuerySet[WorkItem]:
+    wanted = WorkItem.objects.filter(which, bucket__in=WorkItem.HOME)
+    return queue.rows(wanted).order_by("rank", "-pk")[:MOST_TODO]
+
+
+_own_todo = Prepared(lambda person: _todo(_mine(person)))
+_actions = Prepared(
+    lambda person: (
+        Operation.objects.filter(by=person)
+        .exclude(kind="port_in.check")
+        .only("key", "kind", "state", "subject", "created_at", "finished_at")
+        .order_by("-created_at")[:MOST_ACTIONS]
+    )
+)
 
 
 def overdue(today: date) -> Q:
@@ -205,45 +218,65 @@ def _how_long(item: WorkItem, today: date) -> str:
     return f"{words.count_text((today - item.foc_date).days, 'day')} late"
 
 
-def _figures(person: User, mine: Q, today: date, watched: Q) -> dict[str, Any]:
-    items = WorkItem.objects.all()
-    own = items.filter(mine)
-    late = own.filter(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
-    next_date = items.filter(bucket__in=WorkItem.LIVING, foc_date__gte=today).order_by("foc_date")
-    found = User.objects.filter(pk=person.pk).values(
-        ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
-        us=queue.capped(own.filter(bucket=WorkItem.Bucket.US)),
-        late=queue.capped(late),
-        overdue=queue.capped(items.filter(watched & overdue(today))),
-        any=queue.capped(items),
-        all_ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
-        all_us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
-        all_date=queue.capped(items.filter(bucket=WorkItem.Bucket.DATE)),
-        all_wait=queue.capped(items.filter(bucket=WorkItem.Bucket.WAIT)),
-        next_date=Subquery(next_date.values("foc_date")[:1]),
-    )
-    return dict(found[0])
+@kept_once
+def _figures(whole_team: bool, watches_all: bool) -> Prepared:
+    """Return the statement for all figures of the page, for a person and the present day."""
+
+    def build(person: int, today: date) -> QuerySet[Any, Any]:
+        items = WorkItem.objects.all()
+        own = items if whole_team else items.filter(_mine(person))
+        watched = items if watches_all else items.filter(_mine(person))
+        late = own.filter(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
+        living = items.filter(bucket__in=WorkItem.LIVING)
+        next_date = living.filter(foc_date__gte=today).order_by("foc_date")
+        return User.objects.filter(pk=person).values(
+            ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
+            us=queue.capped(own.filter(bucket=WorkItem.Bucket.US)),
+            late=queue.capped(late),
+            overdue=queue.capped(watched.filter(overdue(today))),
+            any=queue.capped(items),
+            all_ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
+            all_us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
+            all_date=queue.capped(items.filter(bucket=WorkItem.Bucket.DATE)),
+            all_wait=queue.capped(items.filter(bucket=WorkItem.Bucket.WAIT)),
+            next_date=Subquery(next_date.values("foc_date")[:1]),
+        )
+
+    return Prepared(build, A_KEY, A_DAY)
 
 
 def _days(today: date) -> list[Day]:
     tomorrow = today + timedelta(days=1)
     days = [Day("Today", today), Day("Tomorrow", tomorrow)]
-    dated = WorkItem.objects.filter(foc_date__in=[today, tomorrow]).exclude(
-        bucket=WorkItem.Bucket.ENDED
-    )
-    for item in queue.rows(dated).order_by("rank", "-pk")[:MOST_DATED]:
+    for item in _dated.all(today, tomorrow):
         days[item.foc_date != today].lines.append(line(item))
     return days
 
 
-def _news(person: User, since: datetime) -> list[News]:
-    entries = list(
+_dated = Prepared(
+    lambda today, tomorrow: (
+        queue.rows(WorkItem.objects.filter(foc_date__in=[today, tomorrow]))
+        .exclude(bucket=WorkItem.Bucket.ENDED)
+        .order_by("rank", "-pk")[:MOST_DATED]
+    ),
+    A_DAY,
+    ANOTHER_DAY,
+)
+_news_of = Prepared(
+    lambda person, since: (
         TimelineEntry.objects.filter(at__gt=since, item__isnull=False)
         .exclude(by=person)
         .select_related("item", "by")
         .defer("item__search", "item__reasons", "item__parts")
         .order_by("-at", "-id")[:MOST_NEWS_READ]
-    )
+    ),
+    A_KEY,
+    A_MOMENT,
+)
+
+
+def _news(person: User, since: datetime) -> list[News]:
+    entries = _news_of.all(person.pk, since)
     found = [entry for entry in entries if entry.text.startswith(TimelineEntry.FOUND)]
     if len(found) < FEWEST_FOUND_TOGETHER:
         return [_one_of_the_news(entry) for entry in entries[:MOST_NEWS]]
