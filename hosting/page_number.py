@@ -1,41 +1,50 @@
 """What the pages of an imported and of a qualified number have in common."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Subquery
-from django.http import Http404, HttpRequest
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
 
-from hosting import page
+from hosting import page, sync
 from hosting.models import ImportedNumber, NumberRecord, QualifiedNumber
 from portal.accounts.guards import MAY_SEND, NO_RIGHT
 from portal.accounts.models import User
 from portal.accounts.sessions import signed_in_user
-from portal.operations.models import Operation, Reading
+from portal.operations.models import Operation
+from portal.work import page as work_page
 
-MOST_PANELS, MOST_DONE = 5, 20
+MOST_DONE = 20
+
+Record = TypeVar("Record", bound=NumberRecord)
+# The kind of their readings, and how operations name them.
+_NAMES: dict[type[NumberRecord], tuple[str, str]] = {
+    ImportedNumber: (sync.IMPORTED_READER, "imported"),
+    QualifiedNumber: (sync.QUALIFIED_READER, "qualified"),
+}
 
 
-def context_of(number: ImportedNumber | QualifiedNumber, reader: str, user: User) -> dict[str, Any]:
+def with_mark(rows: QuerySet[Record]) -> QuerySet[Record]:
+    """Add `mark`: everything that makes an open page out of date when it differs."""
+    reader, target = _NAMES[rows.model]
+    return work_page.with_mark(
+        rows, reader=reader, target=target, resource="phone_number", version="version"
+    )
+
+
+def context_of(number: Any, user: User) -> dict[str, Any]:
     """Return what was and is being done to a number, its reading, and where else it is known.
 
-    `reader` is the kind of its readings. `token` differs as soon as an open page is out of date.
+    The number comes from `with_mark`; `token` differs as soon as an open page is out of date.
     """
     operations = Operation.objects.filter(target=number.target).select_related("by")
-    operations = operations.defer("payload").order_by("-pk")
-    unseen = list(operations.filter(seen_at=None)[:MOST_PANELS])
-    reading = Reading.objects.filter(
-        project=number.project, kind=reader, resource_id=number.phone_number
-    ).first()
-    waits = bool(reading and (not reading.read_at or reading.requested_at > reading.read_at))
-    parts = "-".join(f"{op.pk}{op.state}{op.attempts}" for op in unseen)
-    own = "imported" if isinstance(number, ImportedNumber) else "qualified"
+    _, own = _NAMES[type(number)]
     return {
         "number": number,
-        "operations": unseen,
-        "reading": reading,
-        "waits": waits,
-        "token": f"{number.version}.{int(waits)}.{parts}",
-        "done": list(operations[:MOST_DONE]),
+        "operations": work_page.operations_of(number.mark),
+        "reading": work_page.reading_of(number.mark, number.fetched_at),
+        "token": work_page.token_of(number.mark),
+        "done": list(operations.defer("payload").order_by("-pk")[:MOST_DONE]),
         "also": page.also_at(number.project_id, number.phone_number) | {own: None},
         "may_send": user.has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
@@ -43,10 +52,17 @@ def context_of(number: ImportedNumber | QualifiedNumber, reader: str, user: User
     }
 
 
-def is_signed_in(request: HttpRequest, model: type[NumberRecord], pk: int) -> bool:
-    """Tell whether somebody is signed in who polls a number's page. Raises Http404 without it."""
-    rows = model._default_manager.filter(pk=pk)
-    user: Any = signed_in_user(request, version=Subquery(rows.values("version")[:1]))
-    if user is not None and user.version is None:
+def no_news(request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    """Return the answer to a poll whose page is up to date, or that nobody signed in sends.
+
+    None when the parts of the page have to be sent anew. One statement. Raises Http404.
+    """
+    marked = with_mark(rows).values_list("mark")
+    user: Any = signed_in_user(request, mark=Subquery(marked[:1]))
+    if user is None:
+        return redirect_to_login(request.get_full_path())
+    if user.mark is None:
         raise Http404
-    return user is not None
+    if work_page.token_of(user.mark) == request.GET.get("token"):
+        return HttpResponse(status=204)
+    return None

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
 from django.db.models import Q
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, facts, moves, number_list, page, page_number, sync, wire
+from hosting import actions, facts, moves, number_list, page, page_number, wire
 from hosting import actions_imported as imported
 from hosting.failures import grouped
 from hosting.forms_numbers import ImportForm, LinkForm, SearchForm
@@ -201,7 +200,8 @@ def import_number(request: HtmxHttpRequest) -> HttpResponse:
 
 
 def _number(pk: int) -> ImportedNumber:
-    return get_object_or_404(ImportedNumber.objects.select_related("project"), pk=pk)
+    rows = ImportedNumber.objects.select_related("project")
+    return get_object_or_404(page_number.with_mark(rows), pk=pk)
 
 
 def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
     sms = wire.mapping(number.payload.get("smsConfiguration"))
     times = wire.times_of_imported(number.payload)
     pairs = list(Combination.objects.filter(project=number.project)[:200])
-    return page_number.context_of(number, sync.IMPORTED_READER, person_of(request)) | {
+    return page_number.context_of(number, person_of(request)) | {
         "steps": [
             (
                 page.STEP_WORDS[column],
@@ -268,13 +268,9 @@ def imported_number(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def imported_number_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Answer an open page: 204 while nothing has changed, else its live parts."""
-    if not page_number.is_signed_in(request, ImportedNumber, pk):
-        return redirect_to_login(request.get_full_path())
-    number = _number(pk)
-    context = _context(request, number)
-    if context["token"] == request.GET.get("token"):
-        return HttpResponse(status=204)
-    return render(request, "hosting/_imported_live.html", context)
+    if (answer := page_number.no_news(request, ImportedNumber.objects.filter(pk=pk))) is not None:
+        return answer
+    return render(request, "hosting/_imported_live.html", _context(request, _number(pk)))
 
 
 @login_required
@@ -284,7 +280,7 @@ def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     number = _number(pk)
     imported.check_now(number)
     if wants_fragment(request):
-        return render(request, "hosting/_imported_live.html", _context(request, number))
+        return render(request, "hosting/_imported_live.html", _context(request, _number(pk)))
     return redirect(number)
 
 

@@ -5,7 +5,6 @@ from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
 from django.db.models import Count
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, clocks, number_list, page_number, sync, wire
+from hosting import actions, clocks, number_list, page_number, wire
 from hosting import actions_qualified as qualified
 from hosting.forms_numbers import CodeForm, QualifyForm
 from hosting.models import QualifiedNumber
@@ -262,11 +261,11 @@ def text_enable(request: HtmxHttpRequest) -> HttpResponse:
 
 def _number(pk: int) -> QualifiedNumber:
     rows = QualifiedNumber.objects.select_related("project", "invoices_sent_by")
-    return get_object_or_404(rows, pk=pk)
+    return get_object_or_404(page_number.with_mark(rows), pk=pk)
 
 
 def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any]:
-    return page_number.context_of(number, sync.QUALIFIED_READER, person_of(request)) | {
+    return page_number.context_of(number, person_of(request)) | {
         "line": Line(number, _office([number], number.project)),
         "why_no_call": qualified.why_no_call(number),
         "may_prove": number.state in qualified.PROVABLE,
@@ -295,11 +294,9 @@ def qualified_number(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def qualified_number_live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Answer an open page: 204 while nothing has changed, else its live parts."""
-    if not page_number.is_signed_in(request, QualifiedNumber, pk):
-        return redirect_to_login(request.get_full_path())
+    if (answer := page_number.no_news(request, QualifiedNumber.objects.filter(pk=pk))) is not None:
+        return answer
     context = _context(request, _number(pk)) | {"code_form": CodeForm()}
-    if context["token"] == request.GET.get("token"):
-        return HttpResponse(status=204)
     return render(request, "hosting/_qualified_live.html", context)
 
 
@@ -310,7 +307,7 @@ def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     number = _number(pk)
     qualified.check_now(number)
     if wants_fragment(request):
-        context = _context(request, number) | {"code_form": CodeForm()}
+        context = _context(request, _number(pk)) | {"code_form": CodeForm()}
         return render(request, "hosting/_qualified_live.html", context)
     return redirect(number)
 

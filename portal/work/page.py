@@ -50,15 +50,20 @@ def reading_json(**which: Any) -> Subquery:
     )
 
 
-def with_mark(rows: QuerySet[Any], *, reader: str, target: str) -> QuerySet[Any]:
+def with_mark(
+    rows: QuerySet[Any],
+    *,
+    reader: str,
+    target: str,
+    resource: str = "sinch_id",
+    version: str = "item__version",
+) -> QuerySet[Any]:
     """Add `mark`: everything that makes an open page out of date when it differs.
 
-    `rows` have a project, an item and a sinch_id; `reader` is the kind of their readings, `target`
-    how operations name them: "port_in" for "port_in:17".
+    `rows` have a project; `reader` is the kind of their readings, which name them by `resource`,
+    `target` how operations name them: "port_in" for "port_in:17". `version` grows with them.
     """
-    reading = reading_json(
-        kind=reader, project=OuterRef("project"), resource_id=OuterRef("sinch_id")
-    )
+    reading = reading_json(kind=reader, project=OuterRef("project"), resource_id=OuterRef(resource))
     unseen = (
         Operation.objects.filter(
             target=Concat(Value(f"{target}:"), Cast(OuterRef("pk"), CharField())), seen_at=None
@@ -67,7 +72,7 @@ def with_mark(rows: QuerySet[Any], *, reader: str, target: str) -> QuerySet[Any]
         .values(json=JSONObject(pk="pk", state="state", attempts="attempts"))
     )
     return rows.annotate(
-        mark=JSONObject(version="item__version", reading=reading, unseen=ArraySubquery(unseen))
+        mark=JSONObject(version=version, reading=reading, unseen=ArraySubquery(unseen))
     )
 
 
