@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from portal.accounts import actions
+from portal.accounts import actions, callbacks
 from portal.accounts.models import SinchProject, User, WebhookToken
 
 
@@ -72,10 +72,10 @@ class SinchProjectAdmin(admin.ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: SinchProject, form: Any, change: bool) -> None:
-        """Store the project, and make the webhook token of a new one."""
+        """Store the project; one in use is made ready to be called back by Sinch."""
         super().save_model(request, obj, form, change)
-        if not change:
-            WebhookToken.make(obj)
+        if obj.is_active:
+            callbacks.prepare(obj, "staff")
 
     @admin.action(description="Test the connection to Sinch", permissions=["change"])
     def test_connection(self, request: HttpRequest, projects: QuerySet[SinchProject]) -> None:

@@ -65,15 +65,19 @@ def callback_url(project: SinchProject) -> str:
     return configuration.webhook_address(token.token, "hosting")
 
 
-def prepare(project: SinchProject) -> None:
-    """See that a project has an address and a secret for callbacks; call in a transaction.
+def prepare(project: SinchProject, cause: str) -> None:
+    """See that Sinch can call back about a project, and that its settings there are read.
 
-    A first secret is given to Sinch at once: callbacks that nobody signed are turned away.
+    Call in a transaction. A first secret for callbacks is given to Sinch at once: those that
+    nobody signed are turned away.
     """
+    if not configuration.valid_tokens(project).exists():
+        WebhookToken.make(project)
+    configuration.ask(project, cause)
     callback_url(project)
     if not valid_secrets(project).exists():
         set_at_sinch(CallbackSecret.make(project), by=None)
-    readings.want_one(project, KIND, project.project_id, "start")
+    readings.want_one(project, KIND, project.project_id, cause)
 
 
 def set_at_sinch(secret: CallbackSecret, *, by: Any) -> Operation:

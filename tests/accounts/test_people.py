@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portal.accounts import configuration
+from portal.accounts import callbacks, configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.accounts.sessions import signed_in_user
-from portal.operations.models import Reading
+from portal.operations.models import Operation, Reading
 
 PASSWORD = "a-long-test-word"
 
@@ -172,14 +172,21 @@ def test_the_key_secret_is_set_in_the_admin_and_never_shown(boss_client, project
         assert "fresh-secret" not in boss_client.get(page).content.decode()
 
 
-def test_a_new_project_needs_its_secret_and_gets_a_webhook_token(boss_client, db):
+def test_a_new_project_needs_its_secret_and_can_be_called_back_at_once(boss_client, db):
+    """A callback of hosting that no secret has signed is turned away."""
     address = reverse("admin:accounts_sinchproject_add")
     values = {"name": "Alder", "project_id": "p", "key_id": "k", "is_active": "on"}
     assert "A new project needs its secret." in boss_client.post(address, values).content.decode()
     assert boss_client.post(address, values | {"new_secret": "s3cret"}).status_code == 302
     project = SinchProject.objects.get()
     assert project.key_secret == "s3cret"
-    assert project.tokens.count() == 1
+    assert set(project.tokens.values_list("kind", flat=True)) == {"porting", "hosting"}
+    assert callbacks.valid_secrets(project).count() == 1
+    assert Operation.objects.get().kind == "hosting.configure"
+    assert set(Reading.objects.values_list("kind", flat=True)) == {
+        "configuration",
+        "callback_configuration",
+    }
 
 
 def test_the_actions_on_a_project_work(boss_client, project):

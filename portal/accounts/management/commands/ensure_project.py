@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import env
-from portal.accounts import callbacks, configuration
-from portal.accounts.models import SinchProject, WebhookToken
+from portal.accounts import callbacks
+from portal.accounts.models import SinchProject
 from portal.celery import app
 
 # The rooms that find orders lie above; Celery knows them by these names.
@@ -31,10 +31,7 @@ class Command(BaseCommand):
             return
         with transaction.atomic():
             project, made = _store()
-            if not configuration.valid_tokens(project).exists():
-                WebhookToken.make(project)
-            configuration.ask(project, "start")
-            callbacks.prepare(project)
+            callbacks.prepare(project, "start")
         self.stdout.write(f"{project.name}: {'connected' if made else 'up to date'}.")
         try:
             for task in DISCOVER:
