@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # the many that come right behind it share the second.
 CALM = 0.8
 WEBHOOK, SWEEP = "webhook", "sweep"
+# How long the readings of a project that is out of use are put off each time.
+OUT_OF_USE = timedelta(hours=1)
 
 # A sweep that comes upon a wish not yet fulfilled does not make a sweep of it.
 # A wish for something nobody reads at the moment makes it due now; while it is being read the
@@ -157,6 +159,10 @@ def run_one() -> bool:
 
 def _read(reading: Reading) -> None:
     started_at = timezone.now()
+    if not reading.project.is_active:
+        # Nothing is lost: whoever takes the project up again has everything read.
+        reading.let_go(next_try_at=started_at + OUT_OF_USE, attempts=0)
+        return
     if reading.read_at is not None and reading.fulfils(reading.requested_at):
         reading.cause = SWEEP  # nobody asked since the last one: due by itself
     try:

@@ -27,6 +27,9 @@ FLIGHT_SECONDS = 45.0  # longer than a token fetch plus a write with its time-ou
 LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each look for a lost write
 # How long an uncertain write is looked for before a person is asked.
 PATIENCE = timedelta(minutes=15)
+OUT_OF_USE = (
+    "This Sinch project is out of use; nothing was sent. An administrator can put it back into use."
+)
 MOST_SENDS = 30  # attempts that certainly did nothing before the desk stops trying by itself
 
 
@@ -143,6 +146,9 @@ def _step(operation: Operation) -> None:
 
 def _send(operation: Operation, handler: Handler) -> None:
     state = Operation.State
+    if not operation.project.is_active:
+        _end(operation, handler, state.REFUSED, message=OUT_OF_USE)
+        return
     mine = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
     # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
     now = timezone.now()
@@ -173,8 +179,8 @@ def _send(operation: Operation, handler: Handler) -> None:
 
 def _look(operation: Operation, handler: Handler) -> None:
     state = Operation.State
-    if operation.state == state.SENDING:
-        _note_uncertain(operation, handler)
+    if operation.state == state.SENDING and not _note_uncertain(operation, handler):
+        return
     try:
         found = handler.find_out(operation)
     except Refused as refusal:
@@ -209,21 +215,26 @@ def _look(operation: Operation, handler: Handler) -> None:
         )
 
 
-def _note_uncertain(operation: Operation, handler: Handler) -> None:
+def _note_uncertain(operation: Operation, handler: Handler) -> bool:
+    """Note that nobody knows what became of the write; False when it is not ours any more.
+
+    Another worker may have taken it up, and even settled it, while our request hung.
+    """
     with transaction.atomic():
-        now = timezone.now()
-        Operation.objects.filter(pk=operation.pk).update(
-            state=Operation.State.UNCERTAIN,
-            uncertain_since=operation.uncertain_since or now,
+        since = operation.uncertain_since or timezone.now()
+        ours = Operation.objects.filter(
+            pk=operation.pk, lease_id=operation.lease_id, state__in=Operation.UNDER_WAY
         )
-        operation.state = Operation.State.UNCERTAIN
-        operation.uncertain_since = operation.uncertain_since or now
+        if not ours.update(state=Operation.State.UNCERTAIN, uncertain_since=since):
+            return False
+        operation.state, operation.uncertain_since = Operation.State.UNCERTAIN, since
         handler.uncertain(operation)
+    return True
 
 
 def _be_uncertain(operation: Operation, handler: Handler, error: SinchError) -> None:
-    _note_uncertain(operation, handler)
-    operation.try_later(error.staff_message, LOOK_PAUSES[0], flies_until=None)
+    if _note_uncertain(operation, handler):
+        operation.try_later(error.staff_message, LOOK_PAUSES[0], flies_until=None)
 
 
 def _look_again_or_ask(operation: Operation, handler: Handler, message: str) -> None:

@@ -37,6 +37,21 @@ def test_wanting_nothing_asks_nothing(project, django_assert_num_queries):
         assert readings.want(project, KIND, {}, "sweep") == {}
 
 
+def test_a_project_out_of_use_is_not_read_until_somebody_takes_it_up_again(project, library):
+    readings.want_one(project, KIND, "1", "sweep")
+    project.is_active = False
+    project.save()
+    assert readings.run_one()
+    assert not readings.run_one()
+    assert library.asked == []
+    assert Reading.objects.get().attempts == 0
+    project.is_active = True
+    project.save()
+    due_now()
+    assert readings.run_one()
+    assert len(library.asked) == 1
+
+
 def test_a_reading_remembers_when_it_left_not_when_it_came_back(project, library):
     moments = []
     library.meanwhile = lambda reading: moments.append(timezone.now())

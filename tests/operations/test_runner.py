@@ -195,6 +195,53 @@ def test_a_refusal_of_a_worker_that_lost_its_lease_does_not_end_the_write(write,
     assert desk.told == []
 
 
+def test_an_answer_lost_after_another_worker_settled_the_write_changes_nothing(write, desk):
+    """The machine stood still, or the database was away for longer than the lease."""
+    operation = write()
+    send = desk.send
+
+    def while_another_settles_it(op):
+        desk.there.append(op.pk)
+        due_now(op)
+        assert runner.run_one()
+        raise LOST
+
+    desk.send = while_another_settles_it
+    assert runner.run_one()
+    desk.send = send
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert operation.next_try_at is None
+    assert desk.told.count(("succeeded", "found")) == 1
+    assert desk.told[-1] == ("succeeded", "found")
+
+
+def test_a_worker_that_lost_its_write_does_not_look_for_it_either(write, desk):
+    operation = write()
+    desk.after = LOST
+    run(operation)
+    due_now(operation, state=State.SENDING)
+    (slow,) = Operation.claim(Operation.objects.all(), limit=1, seconds=45)
+    due_now(operation)
+    assert runner.run_one()
+    told = list(desk.told)
+    runner._step(slow)
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert desk.told == told
+
+
+def test_nothing_is_sent_for_a_project_out_of_use_and_staff_are_told(write, desk, project):
+    operation = write()
+    project.is_active = False
+    project.save()
+    run(operation)
+    assert operation.state == State.REFUSED
+    assert "out of use" in operation.staff_message
+    assert desk.sent == []
+    assert desk.told == [("failed", State.REFUSED)]
+
+
 def test_a_write_whose_worker_is_gone_is_looked_for_at_once_and_sent_again_only_later(write, desk):
     """The worker may be cut off and not dead: its request could still be on its way."""
     operation = write()
