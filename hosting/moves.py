@@ -175,23 +175,33 @@ def linked(operation: Operation) -> None:
 
 
 def _operation_ended(operation: Operation, before: str, after: str) -> None:
-    move = NumberMove.objects.filter(pk=operation.payload.get("move"), state=before).first()
-    if move is None:
-        return
-    _be(move, after)
-    number = ImportedNumber.objects.get(pk=move.number_id)
-    sync_numbers.touch(number)
-    read_soon(number)
+    if found := _locked_move(operation, before):
+        move, number = found
+        _be(move, after)
+        sync_numbers.touch(number)
+        read_soon(number)
 
 
 def stopped(operation: Operation) -> None:
     """Note that a write of a move was refused or stopped: a person decides."""
-    move = NumberMove.objects.filter(
-        pk=operation.payload.get("move"), state__in=NumberMove.LIVING
-    ).first()
-    if move is not None:
+    if found := _locked_move(operation, *NumberMove.LIVING):
+        move, number = found
         _be(move, State.STOPPED, operation.staff_message)
-        sync_numbers.touch(ImportedNumber.objects.get(pk=move.number_id))
+        sync_numbers.touch(number)
+
+
+def _locked_move(operation: Operation, *states: str) -> tuple[NumberMove, ImportedNumber] | None:
+    """Return the move that a write belongs to and its number while it is in one of the states.
+
+    Both locked, the number first, as whoever reads it does.
+    """
+    moves = NumberMove.objects.filter(pk=operation.payload.get("move"))
+    number_pk = moves.values_list("number_id", flat=True).first()
+    if number_pk is None:
+        return None
+    number = locked(number_pk)
+    move = moves.filter(state__in=states).select_for_update().first()
+    return None if move is None else (move, number)
 
 
 def taken_up(operation: Operation) -> None:

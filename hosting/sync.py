@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from hosting import changes, facts, standing, wire
@@ -367,7 +367,7 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         order = _locked(project, sinch_id)
         if order is None or order.gone_at or order.fetched_at >= at:
             return
-        update(order, {"gone_at": at})
+        update(order, {"gone_at": at, "fetched_at": at})
         item = standing.item_of(order.item_id)
         standing.store_item(item, order, standing.rows_of(order), is_visible=True)
         text = "Sinch does not know this order any more"
@@ -477,7 +477,9 @@ def apply_event(
         if not resource_id.startswith("+"):
             return Applied(True, {ORDER_READER: frozenset({resource_id})})
         if resource_type == IMPORTED_NUMBER:
-            _keep_code(ImportedNumber.objects.filter(project=project), resource_id, step, code)
+            numbers = ImportedNumber.objects.filter(project=project)
+            news = {"version": F("version") + 1, "changed_at": timezone.now()}
+            _keep_code(numbers, resource_id, step, code, **news)
             return Applied(True, {IMPORTED_READER: frozenset({resource_id})})
         return Applied(True, _of_order_number(project, resource_id, event_type, step, code))
 
@@ -514,11 +516,16 @@ def _of_order_number(
     return wishes
 
 
-def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str) -> bool:
-    """Keep the code of a failed step beside the number, or drop that of one that went well."""
+def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str, **also: Any) -> bool:
+    """Keep the code of a failed step beside the number, or drop that of one that went well.
+
+    `also` is set with it. Two events about a number come at the same time, and no reading repeats
+    a code: the row is locked.
+    """
     if not step:
         return False
-    row = rows.filter(phone_number=phone).only("failure_codes").first()
+    locked = rows.filter(phone_number=phone).order_by("pk").select_for_update(no_key=True)
+    row = locked.only("failure_codes").first()
     if row is None:
         return False
     codes = {name: kept for name, kept in row.failure_codes.items() if name != step}
@@ -526,7 +533,7 @@ def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str) -> bool:
         codes[step] = code
     if codes == row.failure_codes:
         return False
-    rows.filter(pk=row.pk).update(failure_codes=codes)
+    rows.filter(pk=row.pk).update(failure_codes=codes, **also)
     return True
 
 

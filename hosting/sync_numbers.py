@@ -148,6 +148,7 @@ def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) 
     )
     if row is None:
         return None
-    row.gone_at, row.version, row.changed_at = at, row.version + 1, timezone.now()
-    row.save(update_fields=["gone_at", "version", "changed_at"])
+    row.gone_at = row.fetched_at = at
+    row.version, row.changed_at = row.version + 1, timezone.now()
+    row.save(update_fields=["gone_at", "fetched_at", "version", "changed_at"])
     return row

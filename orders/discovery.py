@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from orders import wire
+from orders import sync, wire
 from orders.models import PortInOrder
-from orders.sync import READER
 from portal.accounts import clients
 from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject
@@ -24,7 +22,7 @@ def discover(project: SinchProject, *, everything: bool = False) -> dict[str, in
 
     So is one that nobody has ever meant to read, however it came into the mirror: what the list
     does not show, such as notes, would never come. Returns the keys of the readings by order id.
-    One request and at most three statements for a thousand orders; `everything` asks for every
+    One request and at most five statements for a thousand orders; `everything` asks for every
     order. Raises SinchError.
     """
     client = clients.porting_client(project)
@@ -32,7 +30,7 @@ def discover(project: SinchProject, *, everything: bool = False) -> dict[str, in
     for page in client.get_port_in_orders(page_size=PAGE_SIZE):
         said = {item["id"]: wire.list_digest(item) for item in page}
         readings_of = Reading.objects.filter(
-            project=project, kind=READER, resource_id=OuterRef("sinch_id")
+            project=project, kind=sync.READER, resource_id=OuterRef("sinch_id")
         )
         orders = PortInOrder.objects.filter(project=project, sinch_id__in=said)
         orders = orders.only("sinch_id", "list_digest", "gone_at")
@@ -44,12 +42,10 @@ def discover(project: SinchProject, *, everything: bool = False) -> dict[str, in
         # One that Sinch lists is not gone, whatever it once answered.
         wanted |= {o.sinch_id for o in known.values() if o.gone_at or not o.is_followed}
         wishes = dict.fromkeys({*wanted, *(order.sinch_id for order in differing)}, timezone.now())
-        with transaction.atomic():
-            wished |= readings.want(project, READER, wishes, "sweep")
-            for order in differing:
-                # Sinch may count in a way of its own: what it said is what the next walk expects.
-                order.list_digest = said[order.sinch_id]
-            PortInOrder.objects.bulk_update(differing, ["list_digest"])
+        wished |= readings.want(project, sync.READER, wishes, "sweep")
+        # Sinch may count in a way of its own: what it said is what the next walk expects. After
+        # the wish and apart from it: whoever settles a write holds the order and wants a reading.
+        sync.expect_in_list({order.pk: said[order.sinch_id] for order in differing})
     SinchProject.objects.filter(pk=project.pk).update(discovered_at=timezone.now())
     return wished
 

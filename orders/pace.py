@@ -13,7 +13,9 @@ READ_PENDING: Final = timedelta(minutes=15)
 READ_CONFIRMED: Final = timedelta(minutes=30)
 READ_FINISHED: Final = timedelta(hours=24)
 NEAR_PORT: Final = timedelta(days=1)
-FINISHED_FOR: Final = timedelta(days=3)  # then a finished order is only read when asked for
+# Then a finished order is only read when the list differs or somebody asks. Notes are in no list,
+# and Sinch may write one about an order that is over.
+FINISHED_FOR: Final = timedelta(days=30)
 
 
 def pause_before_reading(facts: Facts, now: datetime) -> timedelta | None:

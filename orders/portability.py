@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from orders import wire
@@ -46,29 +46,34 @@ def store_verdicts(
     """
     by_number = {wire.phone_of(verdict): verdict for verdict in verdicts}
     by_number.pop("", None)
-    newer = set(
-        PortabilityResult.objects.filter(
-            project=project, phone_number__in=by_number, checked_at__gt=asked_at
-        ).values_list("phone_number", flat=True)
-    )
-    PortabilityResult.objects.bulk_create(
-        [
-            PortabilityResult(
-                project=project,
-                phone_number=number,
-                portable=verdict["portable"],
-                carrier=wire.text(verdict.get("carrier"), 120),
-                reason=wire.text(verdict.get("reason"), 500),
-                checked_at=asked_at,
-            )
-            # In one order everywhere: two checks of the same numbers must not wait for each other.
-            for number, verdict in sorted(by_number.items())
-            if number not in newer
-        ],
-        update_conflicts=True,
-        unique_fields=["project", "phone_number"],
-        update_fields=["portable", "carrier", "reason", "checked_at"],
-    )
+    said = list(by_number.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STORE,
+            [
+                project.pk,
+                asked_at,
+                list(by_number),
+                [bool(verdict["portable"]) for verdict in said],
+                [wire.text(verdict.get("carrier"), 120) for verdict in said],
+                [wire.text(verdict.get("reason"), 500) for verdict in said],
+            ],
+        )
+
+
+# In one order everywhere: two checks of the same numbers must not wait for each other.
+_STORE = """
+INSERT INTO orders_portabilityresult
+    (project_id, checked_at, phone_number, portable, carrier, reason)
+SELECT %s, %s, said.phone_number, said.portable, said.carrier, said.reason
+FROM unnest(%s::text[], %s::boolean[], %s::text[], %s::text[])
+     AS said(phone_number, portable, carrier, reason)
+ORDER BY said.phone_number
+ON CONFLICT (project_id, phone_number) DO UPDATE SET
+    portable = EXCLUDED.portable, carrier = EXCLUDED.carrier, reason = EXCLUDED.reason,
+    checked_at = EXCLUDED.checked_at
+WHERE orders_portabilityresult.checked_at <= EXCLUDED.checked_at
+"""
 
 
 def fresh_numbers(project: SinchProject, numbers: Sequence[str]) -> set[str]:

@@ -138,6 +138,8 @@ class _Reading:
         """Return the stored JSON with what was sent and what was read over it."""
         merged = dict(stored)
         if self.sent is not None:
+            # Also beside a newer reading: Sinch need not repeat what was sent. What it does repeat
+            # comes back with the reading that every write asks for.
             merged = wire.with_sent(merged, self.sent, replaces=self.replaces)
         if is_newer:
             merged = wire.merge_reading(merged, wire.redact(self.payload))
@@ -548,13 +550,26 @@ def _offer_in_words(group: ActivationGroup, rows: standing.Rows) -> str:
     return f"{count} at {carrier}" if carrier else count
 
 
+def expect_in_list(digests: Mapping[int, str]) -> None:
+    """Note what the list at Sinch said of orders, by key: the next walk expects it again."""
+    if not digests:
+        return
+    with transaction.atomic():
+        rows = PortInOrder.objects.filter(pk__in=digests).order_by("pk").only("pk")
+        # Locked in one order by everybody, so that two walks cannot wait for each other.
+        orders = list(rows.select_for_update(no_key=True))
+        for order in orders:
+            order.list_digest = digests[order.pk]
+        PortInOrder.objects.bulk_update(orders, ["list_digest"])
+
+
 def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> None:
     """Note that Sinch does not know an order any more, as a read that left at `at` was told."""
     with transaction.atomic(savepoint=False):
         order = _locked(project, sinch_id)
         if order is None or order.gone_at or order.fetched_at >= at:
             return
-        update(order, {"gone_at": at, "offered_groups": []})
+        update(order, {"gone_at": at, "fetched_at": at, "offered_groups": []})
         text = "Sinch does not know this order any more"
         item = standing.item_of(order.item_id)
         rows = standing.Rows.of(item)

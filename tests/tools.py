@@ -25,6 +25,15 @@ def wait_for(
         time.sleep(pause)
 
 
+def somebody_waits_for_a_lock() -> bool:
+    """Tell whether a transaction in the tests' database waits for another one."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
 def free_port() -> int:
     """Return a port of this machine on which nobody listens at the moment."""
     with socket.socket() as probe:

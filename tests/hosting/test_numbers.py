@@ -1,14 +1,18 @@
 """Imported and qualified numbers: made, renamed, moved, proven and deleted, whatever breaks."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+from django.db import connections, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from hosting import moves
+from hosting import moves, sync, sync_numbers
 from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations.models import Operation
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 PHONE = "+12065550142"
@@ -285,3 +289,96 @@ def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
     overview.want_walks(project)
     work_off()
     assert order.numbers.get().phone_number == PHONE
+
+
+# --- Side by side -------------------------------------------------------------------------------
+
+
+def meanwhile(pool, work):
+    """Begin something that another transaction keeps waiting; return its future."""
+
+    def do():
+        try:
+            with transaction.atomic():
+                work()
+        finally:
+            connections.close_all()
+
+    found = pool.submit(do)
+    wait_for(somebody_waits_for_a_lock, what="the other transaction")
+    return found
+
+
+def failed(project, event_type, code):
+    sync.apply_event(
+        project.pk,
+        resource_type="IMPORTED_NUMBER",
+        resource_id=PHONE,
+        event_type=event_type,
+        status="FAILED",
+        failure_code=code,
+        at=timezone.now(),
+        event_id=event_type,
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_codes_of_two_events_at_the_same_time_are_both_kept_and_open_pages_told(project):
+    """No reading repeats the code of a callback."""
+    row = sync_numbers.store_imported(project, {"phoneNumber": PHONE}, timezone.now())
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            failed(project, "PROVISIONING_TO_SMS_PLATFORM", "NUMBER_PROVISIONING_FAILED")
+            other = meanwhile(
+                pool,
+                lambda: failed(project, "LINK_TO_10DLC_CAMPAIGN", "EXCEEDED_10DLC_LIMIT"),
+            )
+        other.result()
+    after = ImportedNumber.objects.get()
+    assert after.failure_codes == {
+        "platform": "NUMBER_PROVISIONING_FAILED",
+        "campaign": "EXCEEDED_10DLC_LIMIT",
+    }
+    assert after.version > row.version + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_number_that_is_gone_and_a_write_of_its_move_never_wait_for_each_other(project, agent):
+    payload = {"phoneNumber": PHONE, "smsConfiguration": {"servicePlanId": "plan-a"}}
+    row = sync_numbers.store_imported(project, payload, timezone.now())
+    move = moves.start(row, plan="plan-b", campaign="", by=agent)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            number = moves.locked(row.pk)  # as a reading begins
+            write = meanwhile(pool, lambda: moves.stopped(move.unlink_operation))
+            moves.number_is_gone(number)  # as it ends when Sinch answers 404
+        write.result()
+    move.refresh_from_db()
+    assert (move.state, move.problem) == (NumberMove.State.STOPPED, moves.GONE)
+
+
+def test_a_reading_that_left_before_a_number_was_gone_does_not_bring_it_back(project):
+    now, second = timezone.now(), timedelta(seconds=1)
+    payload = {"phoneNumber": PHONE}
+    for store, gone in (
+        (sync_numbers.store_imported, sync_numbers.mark_imported_gone),
+        (sync_numbers.store_qualified, sync_numbers.mark_qualified_gone),
+    ):
+        store(project, payload, now)
+        gone(project, PHONE, now + 2 * second)
+        assert store(project, payload, now + second).gone_at == now + 2 * second
+        assert store(project, payload, now + 3 * second).gone_at is None
+
+
+@pytest.mark.parametrize("kind", ["imported", "qualified"])
+def test_a_poll_of_a_page_on_which_nothing_has_changed_is_one_statement(
+    kind, agent_client, project, django_assert_num_queries
+):
+    store = getattr(sync_numbers, f"store_{kind}")
+    row = store(project, {"phoneNumber": PHONE}, timezone.now())
+    page = agent_client.get(row.get_absolute_url()).content.decode()
+    (address,) = re.findall(rf'hx-get="([^"]*/{kind}/[^"]*/live/[^"]*)"', page)
+    with django_assert_num_queries(1):
+        assert agent_client.get(address).status_code == 204
+    assert post(agent_client, f"{kind}_refresh", row).status_code == 302
+    assert agent_client.get(address).status_code == 200

@@ -24,7 +24,7 @@ from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import wait_for
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 A, B = "+12065550140", "+12065550141"
@@ -758,12 +758,6 @@ def test_a_reading_says_why_it_was_made(project: SinchProject) -> None:
 
 
 # --- Side by side ---------------------------------------------------------------------------
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,11 +1,12 @@
 """Thousands of numbers asked about in the background."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from portal.accounts.models import SinchProject, User
 from portal.numbers import read_numbers
 from portal.sandbox import Sandbox
 from portal.sinch.porting import PortingClient
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -209,6 +211,27 @@ def test_an_older_answer_does_not_replace_a_newer_one(project: SinchProject) -> 
         project, [{"phoneNumber": number, "portable": True}], now + timedelta(seconds=1)
     )
     assert PortabilityResult.objects.get().portable is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_answers_stored_at_the_same_time_the_newer_one_stays(project: SinchProject) -> None:
+    (number,) = numbers(1)
+    now = timezone.now()
+
+    def older() -> None:
+        try:
+            verdict = {"phoneNumber": number, "portable": True}
+            portability.store_verdicts(project, [verdict], now - timedelta(seconds=1))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            portability.store_verdicts(project, [{"phoneNumber": number, "portable": False}], now)
+            stored = pool.submit(older)
+            wait_for(somebody_waits_for_a_lock, what="the older answer")
+        stored.result()
+    assert PortabilityResult.objects.get().portable is False
 
 
 def test_a_number_sinch_says_nothing_about_counts_as_asked(run_of: Any) -> None:

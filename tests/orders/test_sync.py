@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.search import SearchQuery
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -28,6 +28,7 @@ from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.sinch.porting import ActivationGroup, PortingClient
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 A, B, C = "+12065550100", "+12065550101", "+12065550102"
@@ -343,6 +344,8 @@ def test_an_order_that_sinch_does_not_know_any_more_is_marked_and_comes_back_whe
     assert fresh(order).gone_at is None
     sync.mark_gone(project, order.sinch_id, now + MINUTE)
     assert item_of(order).bucket == "us"
+    sync.store_port_in_order(project, order_json(), now + MINUTE / 2)
+    assert fresh(order).gone_at == now + MINUTE, "that reading left before Sinch knew it no more"
     sync.store_port_in_order(project, order_json(), now + 2 * MINUTE)
     assert fresh(order).gone_at is None
     assert "P6" not in [reason["code"] for reason in item_of(order).reasons]
@@ -787,4 +790,32 @@ def test_an_order_that_was_gone_is_read_again_when_the_list_still_names_it(
     assert discovery.discover(project).keys() == {sinch_id}
     work_off()
     assert PortInOrder.objects.get().gone_at is None
+    assert discovery.discover(project) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_walk_and_the_settling_of_a_write_never_wait_for_each_other(
+    porting_client: PortingClient,
+    project: SinchProject,
+    sandbox: Sandbox,
+    work_off: Callable[[], None],
+) -> None:
+    (sinch_id,) = make_orders(sandbox, 1)
+    discovery.discover(project)
+    work_off()
+    sandbox.control.confirm(sinch_id)
+
+    def walk() -> dict[str, int]:
+        try:
+            return discovery.discover(project)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            PortInOrder.objects.select_for_update().get(sinch_id=sinch_id)  # as settling begins
+            walked = pool.submit(walk)
+            wait_for(somebody_waits_for_a_lock, what="the walk")
+            readings.want_one(project, sync.READER, sinch_id, "staff")  # as settling ends
+        assert walked.result().keys() == {sinch_id}
     assert discovery.discover(project) == {}
