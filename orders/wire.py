@@ -415,20 +415,16 @@ def merge_reading(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
     """Return the stored JSON with a newer answer over it.
 
     Short answers carry number and status only, so an absent key says nothing and what we had
-    stays; null is an answer. What became of a number is kept only while it fits the number's new
-    status: an old refusal must not stick to a number that is confirmed now. Numbers keep their
-    places, as Sinch promises no order; one that the answer leaves out is gone. An empty list of
-    numbers says nothing: an order has at least one.
+    stays. Null says as little of what was ordered; of what Sinch alone knows it is an answer.
+    What became of a number is kept only while it fits the number's new status: an old refusal
+    must not stick to a number that is confirmed now. Numbers keep their places, as Sinch promises
+    no order; one that the answer leaves out is gone. An empty list of numbers says nothing: an
+    order has at least one.
     """
     merged: Json = {**stored, **answer}
-    if isinstance(answer.get("desiredPortSchedule"), Mapping):
-        before = mapping(stored.get("desiredPortSchedule"))
-        merged["desiredPortSchedule"] = {**before, **answer["desiredPortSchedule"]}
-    elif "desiredPortSchedule" in stored:
-        merged["desiredPortSchedule"] = stored["desiredPortSchedule"]
-    for key in ("notes", "documents", "status"):
-        if merged.get(key) is None and key in stored:
-            merged[key] = stored[key]
+    merged |= _merge_ordered(
+        stored, answer, ("desiredPortSchedule", *ORDERED_KEYS, "notes", "documents", "status")
+    )
     entries = by_number(answer)
     before = by_number(stored)
     if not entries:
@@ -463,8 +459,43 @@ def _merge_number(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
         if answer.get(key) and twin not in answer:
             kept.pop(twin, None)
     merged = {**kept, **answer}
-    if answer.get("status") is None and "status" in stored:
-        merged["status"] = stored["status"]
+    return merged | _merge_ordered(kept, answer, (*NUMBER_ORDERED_KEYS, "status"))
+
+
+# A section with all of these is a whole one and goes over what was there; of any other that Sinch
+# shows only what it holds is known, such as a PIN behind a mask.
+_WHOLE: Final[dict[str, frozenset[str]]] = {
+    "endUser": frozenset({"name", "streetNum", "streetName", "city", "state", "zipCode"}),
+    "e911": frozenset({"name", "streetNum", "city", "state", "postalCode"}),
+}
+
+
+def _merge_ordered(
+    stored: Mapping[str, Any], answer: Mapping[str, Any], keys: Iterable[str]
+) -> Json:
+    """Return what to keep of keys that were ordered: nothing is overwritten with nothing."""
+    kept: Json = {}
+    for key in keys:
+        if key in answer and key in stored and answer[key] != stored[key]:
+            kept[key] = _merge_section(key, stored[key], answer[key])
+    return kept
+
+
+def _merge_section(key: str, stored: Any, answer: Any) -> Any:
+    if answer is None:
+        return stored
+    if not isinstance(answer, Mapping) or not isinstance(stored, Mapping):
+        # What is of no shape that Sinch documents says nothing either.
+        return stored if isinstance(stored, Mapping) else answer
+    said = {name: value for name, value in answer.items() if value is not None}
+    whole = _WHOLE.get(key)
+    if whole is not None and all(said.get(name) for name in whole):
+        return dict(answer)
+    if key == "voiceConfiguration" and said.get("type") not in (None, stored.get("type")):
+        return dict(answer)  # the id of another type is none of this one's
+    merged = {**stored, **said}
+    if "e911" in said and "e911" in stored:
+        merged["e911"] = _merge_section("e911", stored["e911"], said["e911"])
     return merged
 
 
@@ -525,8 +556,3 @@ def count_notes(payload: Mapping[str, Any], note: str) -> int:
 def documents_named(payload: Mapping[str, Any], name: str) -> list[DocumentFacts]:
     """Return the documents of an order that have this name."""
     return [found for found in _read_documents(payload.get("documents")) if found.name == name]
-
-
-def same_numbers(payload: Mapping[str, Any], numbers: Iterable[str]) -> bool:
-    """Tell whether an order holds exactly these numbers."""
-    return numbers_of(payload) == set(numbers)

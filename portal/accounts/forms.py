@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation
+from portal.sinch.payloads import PORT_ZONES
 
 # Sinch takes these four and no others. Source: Porting API, "Configuration".
-SINCH_ZONES = ("US/Eastern", "US/Central", "US/Mountain", "US/Pacific")
 ZONES = {
     "US/Eastern": "Eastern",
     "US/Central": "Central",
@@ -86,7 +86,7 @@ class ConfigurationForm(forms.Form):
         widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         error_messages={"invalid": "A time such as 09:00."},
     )
-    zone = forms.ChoiceField(label="Default zone", choices=[(zone, zone) for zone in SINCH_ZONES])
+    zone = forms.ChoiceField(label="Default zone", choices=[(zone, zone) for zone in PORT_ZONES])
 
     @classmethod
     def of(cls, project: SinchProject, ours: dict[str, Any] | None = None) -> "ConfigurationForm":
@@ -105,7 +105,7 @@ class ConfigurationForm(forms.Form):
                 "name": contact.get("name") or "",
                 "phone": contact.get("phone") or "",
                 "time": project.default_port_time,
-                "zone": zone if zone in SINCH_ZONES else SINCH_ZONES[0],
+                "zone": zone if zone in PORT_ZONES else PORT_ZONES[0],
             }
         )
 

@@ -6,7 +6,12 @@ Source: Porting API v1.0 reference; see `portal/sandbox/openapi/porting.openapi.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from datetime import datetime
+from typing import Any, Final, Literal, NotRequired, TypedDict, cast
+from zoneinfo import ZoneInfo
+
+# The zones that may be written; GMT is only ever read.
+PORT_ZONES: Final = ("US/Eastern", "US/Central", "US/Mountain", "US/Pacific")
 
 
 class PortabilityResult(TypedDict):
@@ -274,12 +279,32 @@ def writable_order(order: Mapping[str, Any]) -> PortInOrderWrite:
 
 def _writable_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
     body = _picked(schedule, _SCHEDULE_KEYS)
-    if isinstance(date := body.get("desiredPortDate"), str):
-        body["desiredPortDate"] = date[:10]
-    if isinstance(time := body.get("desiredPortTime"), str):
-        time = time.removesuffix("Z")
-        body["desiredPortTime"] = f"{time}:00" if time.count(":") == 1 else time
+    if isinstance(day := body.get("desiredPortDate"), str):
+        body["desiredPortDate"] = day = day[:10]
+    if isinstance(at := body.get("desiredPortTime"), str):
+        zone = str(body.get("desiredPortTimeZone") or "")
+        body["desiredPortTime"], zone = written_time(at, zone, str(day or ""))
+        if zone:
+            body["desiredPortTimeZone"] = zone
     return body
+
+
+def written_time(at: str, zone: str, day: str) -> tuple[str, str]:
+    """Return a time of day and its zone as Sinch takes them: HH:MM:SS in one of PORT_ZONES.
+
+    A time that was read may lack its seconds, end in "Z" or stand in GMT. It is told in
+    US/Eastern then, as it is on that day (YYYY-MM-DD); what cannot be told so stays as it is.
+    """
+    at = at.removesuffix("Z")
+    at = f"{at}:00" if at.count(":") == 1 else at
+    if not zone or zone in PORT_ZONES:
+        return at, zone
+    try:
+        moment = datetime.fromisoformat(f"{day}T{at}").replace(tzinfo=ZoneInfo(zone))
+    except (ValueError, KeyError, OSError):  # no date, no time, no zone, the name of a folder
+        return at, zone
+    there = moment.astimezone(ZoneInfo(PORT_ZONES[0]))
+    return (f"{there:%H:%M:%S}", PORT_ZONES[0]) if f"{there:%Y-%m-%d}" == day else (at, zone)
 
 
 def _writable_number(number: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from portal.sinch.payloads import (
     writable_order,
 )
 from portal.sinch.transport import Transport
+from portal.values import phone_of
 
 CHECK_BATCH = 500  # numbers in one portability check: the most an order takes
 PAGE_SIZE = 1000  # orders in one list page: the most Sinch gives
@@ -332,7 +333,13 @@ class PortingClient:
             if len(shapes) != 1:
                 raise ValueError("activate at least one group, all of one shape")
             body = {shapes.pop(): list(dict.fromkeys(group.key for group in groups))}
-        answer = self._transport.post(f"{ORDERS}/{_order_id(order_id)}/activate", body)
+        try:
+            answer = self._transport.post(f"{ORDERS}/{_order_id(order_id)}/activate", body)
+        except SinchUnexpectedReply as reply:
+            # Any 2xx is a yes, and nothing tells an accepted activation from one not yet begun.
+            if not 200 <= (reply.status or 0) < 300:
+                raise
+            return {}
         return cast(ActivateResponse, answer) if isinstance(answer, dict) else {}
 
     # Port-in settings
@@ -383,7 +390,7 @@ class PortingClient:
             customer_order_reference=reference, created_from=created_from
         ):
             said = item.get("customerOrderReference")
-            if "customerOrderReference" not in item:
+            if not isinstance(said, str):
                 said = self.get_order_details(item["id"]).get("customerOrderReference")
             if isinstance(said, str) and said.strip() == wanted:
                 found.append(item)
@@ -551,10 +558,10 @@ def _entries(path: str, answer: object, *wrappers: str) -> list[dict[str, Any]]:
 def _numbers_in(entry: Mapping[str, Any]) -> tuple[str, ...]:
     numbers = entry.get("phoneNumbers")
     found = (
-        item.get("phoneNumber") if isinstance(item, dict) else item
+        phone_of(item if isinstance(item, dict) else {"phoneNumber": item})
         for item in (numbers if isinstance(numbers, list) else [])
     )
-    return tuple(number for number in found if isinstance(number, str) and number)
+    return tuple(number for number in found if number)
 
 
 def _decoded(encoded: str) -> bytes | None:

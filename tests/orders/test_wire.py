@@ -15,6 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from orders import bodies, comparing, wire
+from portal.sinch.payloads import writable_order
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = json.loads((ROOT / "tests/sinch/porting-examples.json").read_text())
@@ -213,9 +214,93 @@ def test_a_short_answer_leaves_what_we_had(order_json: OrderJson) -> None:
     assert merged.desired_port_date == date(2099, 6, 16)
 
 
-def test_null_is_an_answer(order_json: OrderJson) -> None:
+def test_null_is_an_answer_about_what_sinch_alone_knows(order_json: OrderJson) -> None:
     merged = wire.merge_reading(order_json({A: {}}), order_json({A: {"phoneNumberGroup": None}}))
     assert wire.read_order(merged).numbers[0].group == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"endUser": None, "portOutInfo": None, "voiceConfiguration": None, "features": None},
+        {"endUser": {}, "portOutInfo": {}, "voiceConfiguration": {}, "features": {}},
+        {
+            "endUser": {"name": "Harborview Dental LLC", "city": None},
+            "portOutInfo": {"existingPortOutPin": "****"},
+            "voiceConfiguration": {"type": "EST"},
+            "features": {"e911": {"city": "Seattle"}},
+        },
+        {"endUser": "Harborview Dental LLC", "portOutInfo": [], "features": {"e911": None}},
+    ],
+    ids=["null", "empty", "in part", "odd"],
+)
+def test_nothing_that_was_ordered_is_overwritten_with_nothing(
+    order_json: OrderJson, said: dict[str, Any]
+) -> None:
+    """The next change sends everything back, and Sinch clears what is missing."""
+    e911 = {"name": "Harborview", "streetNum": "1420", "city": "Seattle", "postalCode": "98101"}
+    full = order_json(
+        {
+            A: {
+                "portOutInfo": {
+                    "accountPhoneNumber": "+12065550100",
+                    "authorizingName": "Dana Whitfield",
+                },
+                "voiceConfiguration": {"type": "EST", "trunkId": "01HX"},
+                "features": {"e911": e911},
+            }
+        },
+        customerOrderReference="HVD-1",
+        onDemandActivation=True,
+        resellerName="Alder",
+    )
+    nulls = dict.fromkeys(
+        ("customerOrderReference", "onDemandActivation", "resellerName", "desiredPortSchedule")
+    )
+    answer = {"id": full["id"], "status": "PENDING", **nulls}
+    answer["phoneNumbers"] = [{"phoneNumber": A, "status": "PENDING", **said}]
+    before, after = (
+        bodies.write_body(order, {}) for order in (full, wire.merge_reading(full, answer))
+    )
+    assert after == before
+
+
+def test_a_whole_section_goes_over_what_was_there(order_json: OrderJson) -> None:
+    place = {"streetPreDir": "N", "locationType1": "STE", "locationValue1": "7"}
+    full = order_json({A: {}})
+    entry = full["phoneNumbers"][0]
+    full["phoneNumbers"] = [
+        {
+            **entry,
+            "endUser": entry["endUser"] | place,
+            "voiceConfiguration": {"type": "EST", "trunkId": "01HX"},
+        }
+    ]
+    answer = order_json({A: {"voiceConfiguration": {"type": "RTC", "appId": "app"}}})
+    (merged,) = wire.merge_reading(full, answer)["phoneNumbers"]
+    assert merged["endUser"] == entry["endUser"]
+    assert merged["voiceConfiguration"] == {"type": "RTC", "appId": "app"}
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "day", "written"),
+    [
+        ("09:00", "US/Pacific", "2026-06-16", ("09:00:00", "US/Pacific")),
+        ("09:00:00Z", "US/Central", "2026-06-16", ("09:00:00", "US/Central")),
+        ("14:00:00", "GMT", "2026-06-16", ("10:00:00", "US/Eastern")),
+        ("14:00", "GMT", "2026-12-16", ("09:00:00", "US/Eastern")),
+        ("01:00:00", "GMT", "2026-06-16", ("01:00:00", "GMT")),  # the day before in the US
+        ("soon", "GMT", "2026-06-16", ("soon", "GMT")),
+        ("09:00", "", "", ("09:00:00", "")),
+    ],
+)
+def test_a_time_is_written_as_sinch_takes_it_however_it_was_read(
+    at: str, zone: str, day: str, written: tuple[str, str]
+) -> None:
+    schedule = {"desiredPortDate": day, "desiredPortTime": at, "desiredPortTimeZone": zone}
+    body = writable_order({"desiredPortSchedule": schedule, "phoneNumbers": []})
+    sent = body["desiredPortSchedule"]
+    assert (sent["desiredPortTime"], sent.get("desiredPortTimeZone", "")) == written
 
 
 def test_an_old_refusal_does_not_stick_to_a_number_that_is_confirmed_now(
