@@ -190,3 +190,9 @@ class Facts(Decided):
     def open_focs(self) -> list[date]:
         """The FOC dates of the numbers that are confirmed and not live yet, earliest first."""
         return sorted({n.foc_date for n in self.numbers if n.status == CONFIRMED and n.foc_date})
+
+    @property
+    def offer_days(self) -> set[date]:
+        """The days from which Sinch may offer numbers; a confirmed one need not have a FOC date."""
+        days = {n.foc_date or self.desired_date for n in self.numbers if n.status == CONFIRMED}
+        return {day for day in days if day}

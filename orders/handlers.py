@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
@@ -102,8 +102,22 @@ class OrderReader(readings.Reader):
 # --- What the handlers share --------------------------------------------------------------------
 
 
+REFUSALS: Final = (SinchInvalidRequest, SinchConflict)
+
+
 def _client(operation: Operation) -> PortingClient:
     return clients.porting_client(operation.project)
+
+
+def came_through(handler: Handler, operation: Operation, refusal: SinchError) -> Found:
+    """Return the trace of an earlier try whose answer was lost, when a later one is refused.
+
+    It may have come through after everybody had looked for it: Sinch then refuses to do the same
+    twice. Without a trace the refusal is raised again.
+    """
+    if operation.attempts > 1 and (found := handler.find_out(operation)) is not None:
+        return found
+    raise refusal
 
 
 class OrderHandler(Handler):
@@ -259,7 +273,9 @@ class CreateHandler(drafts.CreateHandler):
     drafts = PortInDraft
     kind = "port_in.create"
     how_found_out = (
-        "Orders at Sinch are looked up by our reference; one with the same numbers is ours."
+        "Orders at Sinch are looked up by our reference; one with the same numbers is ours, and "
+        "so is one that shows only some of them yet. One that shares some of ours and has others "
+        "is left to a person."
     )
 
     def send(self, operation: Operation) -> dict[str, Any]:
@@ -267,11 +283,8 @@ class CreateHandler(drafts.CreateHandler):
         at = timezone.now()
         try:
             created = _client(operation).order_port_in(self._body(operation))
-        except (SinchInvalidRequest, SinchConflict):
-            # A try before this one may have come through later than anybody looked for it.
-            if operation.attempts > 1 and (found := self.find_out(operation)) is not None:
-                return found.answer
-            raise
+        except REFUSALS as refusal:
+            return came_through(self, operation, refusal).answer
         order: dict[str, Any] = dict(created)
         if not order.get("id"):
             found = self.find_out(operation)
@@ -292,13 +305,30 @@ class CreateHandler(drafts.CreateHandler):
                 "This order went without a reference, so it cannot be looked up. "
                 "Look for it in Sinch’s dashboard before sending it again."
             )
+        ours = wire.numbers_of(body)
         since = operation.created_at - CREATED_SLACK
+        begun: tuple[dict[str, Any], datetime] | None = None
+        shared = ""
         for item in client.find_orders_by_reference(reference, created_from=since):
             at = timezone.now()
-            order: dict[str, Any] = dict(client.get_order_details(item["id"]))
-            if wire.same_numbers(order, wire.numbers_of(body)):
-                remember(operation, order, at)
-                return Found({"id": item["id"]})
+            order: dict[str, Any] = {**client.get_order_details(item["id"]), "id": item["id"]}
+            theirs = wire.numbers_of(order)
+            if theirs == ours:
+                begun = order, at
+                break
+            if theirs < ours:
+                begun = begun or (order, at)  # Sinch is still making it, and shows it in parts
+            elif theirs & ours:
+                shared = item["id"]
+        if begun is not None:
+            remember(operation, *begun)
+            return Found({"id": begun[0]["id"]})
+        if shared:
+            raise Refused(
+                f"Order {shared} at Sinch has this reference and some of these numbers, beside "
+                "others. Look at it before you send this again; another reference makes it an "
+                "order of its own."
+            )
         return None
 
     @staticmethod
@@ -417,7 +447,11 @@ class CancelHandler(OrderHandler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Ask for the cancelation."""
         order, at = self.order(operation), timezone.now()
-        remember(operation, _client(operation).delete_order(order.sinch_id), at)
+        try:
+            said = _client(operation).delete_order(order.sinch_id)
+        except REFUSALS as refusal:
+            return came_through(self, operation, refusal).answer
+        remember(operation, said, at)
         return {}
 
     def find_out(self, operation: Operation) -> Found | None:
@@ -569,8 +603,11 @@ class ActivateHandler(OrderHandler):
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Ask for the activation of the chosen groups, or of the whole order."""
-        groups = self._groups(operation)
-        answer = _client(operation).activate_port_in(self.order(operation).sinch_id, groups or None)
+        groups, order = self._groups(operation), self.order(operation)
+        try:
+            answer = _client(operation).activate_port_in(order.sinch_id, groups or None)
+        except REFUSALS as refusal:
+            return came_through(self, operation, refusal).answer
         return {"groups": answer.get("phoneNumberGroups") or []}
 
     def find_out(self, operation: Operation) -> Found | None:

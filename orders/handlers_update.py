@@ -96,9 +96,11 @@ class UpdateHandler(OrderHandler):
             if wire.read_status(seen.get("status")) != PortInOrder.Status.PENDING:
                 raise Refused("The order was locked before our change arrived.")
             return None
-        is_visible = base != comparing.digest(body) if base else True
+        # A reading that says nothing of what was changed is like the old copy as well.
+        against = unpacked(operation.payload.get("against", "")) or order.payload
+        is_visible = bool(comparing.differences(against, seen))
         differ = comparing.echoed_secrets_differ(body, seen)
-        # Where only secrets were changed and Sinch does not show them, the carrier's taking the
+        # Where Sinch does not show what was changed, secrets above all, the carrier's taking the
         # refused numbers up again is the trace. Without one it is sent again, which does no harm.
         if differ or (
             differ is None and not is_visible and not self._went_on(operation, order, seen)

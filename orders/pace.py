@@ -51,5 +51,5 @@ def wants_offers(facts: Facts, now: datetime) -> bool:
         facts.on_demand
         and facts.status == CONFIRMED
         and facts.gone_at is None
-        and any(day <= facts.today(now) for day in facts.open_focs)
+        and any(day <= facts.today(now) for day in facts.offer_days)
     )

@@ -76,7 +76,27 @@ _FIELD_WORDS: Final = {
 
 def refused_writes(case: Case) -> None:
     """P1: a write that failed, and that no later success of its kind has replaced."""
-    verdicts.refused_writes(case, "P1", _WRITE_WORDS, _FIELD_WORDS)
+    verdicts.refused_writes(
+        case, "P1", _WRITE_WORDS, _FIELD_WORDS, lambda write: is_reached(write, case.facts)
+    )
+
+
+def is_reached(write: Write, facts: Facts) -> bool:
+    """Tell whether a cancelation or an activation has come about, whatever became of the write.
+
+    Its answer may have been lost, and a second try refused because the first had got through.
+    """
+    if write.kind == "port_in.cancel":
+        return facts.status in (CANCELING, CANCELED)
+    return (
+        write.kind == "port_in.activate"
+        and any(
+            number.status == ACTIVATED
+            and (not write.numbers or number.phone_number in write.numbers)
+            for number in facts.numbers
+        )
+        and is_over(write, facts)
+    )
 
 
 def late(case: Case) -> None:

@@ -64,9 +64,16 @@ class Rows:
 
     @property
     def is_cancel_ours(self) -> bool:
-        """Whether somebody here asked for the cancelation."""
+        """Whether somebody here asked for the cancelation.
+
+        One that failed counts as long as nobody has put it away: its first try may have got
+        through, and the second been refused for that.
+        """
         failed = (Operation.State.REFUSED, Operation.State.DEAD)
-        return any(row["kind"] == CANCEL and row["state"] not in failed for row in self.writes)
+        return any(
+            row["kind"] == CANCEL and (row["state"] not in failed or row["seen"] is None)
+            for row in self.writes
+        )
 
     @property
     def has_activations(self) -> bool:

@@ -506,26 +506,28 @@ def store_offers(
 
     Source: Porting API, "Get available activations".
     """
-    offered = [
-        {
-            "key": group.key,
-            "shape": group.shape,
-            "focDate": group.foc_date,
-            "numbers": list(group.numbers),
-        }
-        for group in groups
-    ]
     with transaction.atomic(savepoint=False):
         order = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
         if order.offered_at and asked_at <= order.offered_at:
             return order
+        said = wire.read_order(order.payload)
+        groups = _with_numbers(groups, said)
+        offered = [
+            {
+                "key": group.key,
+                "shape": group.shape,
+                "focDate": group.foc_date,
+                "numbers": list(group.numbers),
+            }
+            for group in groups
+        ]
         before = {(g["key"], g["focDate"]): g.get("since") for g in order.offered_groups}
         for group in offered:
             known = before.get((group["key"], group["focDate"]))
             group["since"] = known or asked_at.isoformat()
         update(order, {"offered_groups": offered, "offered_at": asked_at})
         item = standing.item_of(order.item_id)
-        said, rows = wire.read_order(order.payload), standing.Rows.of(item)
+        rows = standing.Rows.of(item)
         events = [
             Event(
                 f"Sinch offers {_offer_in_words(group, rows)} for activation",
@@ -539,6 +541,29 @@ def store_offers(
         standing.store_item(item, order, said, rows, is_visible=bool(events))
         items.tell(item, events)
     return order
+
+
+def _with_numbers(groups: Sequence[ActivationGroup], order: wire.OrderFacts) -> list[Any]:
+    """Return groups with the numbers they cover; one of which Sinch names none has those of its
+    name, else all confirmed ones that no other group names."""
+    named = {number for group in groups for number in group.numbers}
+    by_group: dict[str, list[str]] = {}
+    for number in order.numbers:
+        by_group.setdefault(number.group, []).append(number.phone_number)
+    keys = {group.key for group in groups}
+    left = tuple(
+        number.phone_number
+        for number in order.numbers
+        if number.status == buckets.CONFIRMED
+        and number.phone_number not in named
+        and number.group not in keys
+    )
+    return [
+        group
+        if group.numbers
+        else replace(group, numbers=tuple(by_group.get(group.key, ())) or left)
+        for group in groups
+    ]
 
 
 def _offer_in_words(group: ActivationGroup, rows: standing.Rows) -> str:

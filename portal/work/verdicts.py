@@ -304,13 +304,15 @@ def refused_writes(
     code: str,
     kinds: Mapping[str, tuple[str, str]],
     fields: Mapping[str, str],
+    is_reached: Callable[[Any], bool] = lambda write: False,
 ) -> None:
     """Add a write that failed, and that no later success of its kind has replaced.
 
     `kinds` says what each kind of write is called and what its button says, `fields` what the
-    fields are called that Sinch may name.
+    fields are called that Sinch may name. `is_reached` tells of a write whether what it was to
+    bring about has come about all the same: nothing is left to do about that.
     """
-    writes = case.facts.writes
+    writes = [write for write in case.facts.writes if not is_reached(write)]
     for kind, (what, next_step) in kinds.items():
         own = [w for w in writes if w.kind == kind]
         good = max((w.created_at for w in own if w.state == "succeeded"), default=None)

@@ -491,3 +491,11 @@ def test_offers_are_asked_for_once_the_day_has_come() -> None:
     assert buckets.wants_offers(today, NOW)
     assert not buckets.wants_offers(replace(today, on_demand=False), NOW)
     assert not buckets.wants_offers(today, NOW - timedelta(days=1))
+
+
+def test_offers_are_asked_for_from_the_day_asked_for_where_sinch_confirms_without_a_date() -> None:
+    undated = number(0, "CONFIRMED", foc_date=None)
+    case = facts("CONFIRMED", undated, on_demand=True, desired_date=TODAY)
+    assert buckets.wants_offers(case, NOW)
+    assert not buckets.wants_offers(case, NOW - timedelta(days=1))
+    assert not buckets.wants_offers(replace(case, desired_date=None), NOW)

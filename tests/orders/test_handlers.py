@@ -17,11 +17,15 @@ from orders.models import (
     PortInDraft,
     PortInOrder,
 )
+from portal.accounts import clients
+from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
+from portal.sinch.porting import ActivationGroup
+from portal.values import phone_of
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
 from tests.tools import somebody_waits_for_a_lock, wait_for
@@ -185,6 +189,36 @@ def test_an_answer_without_a_body_is_looked_up(
     assert state_of(create) == State.SUCCEEDED
     assert len(sandbox.control.orders()) == 1
     assert create.answer["id"] == str(sandbox.control.orders()[0].id)
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+def test_an_order_that_sinch_is_still_making_is_ours_however_little_it_shows(
+    create: Operation, sandbox: Sandbox, settle: Run, shown: int
+) -> None:
+    sandbox.control.faults.add("drop_after", "orderPortIn")
+    runner.run_one()
+    (made,) = sandbox.control.orders()
+    numbers, made.numbers[:] = list(made.numbers), made.numbers[:shown]
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert create.answer == {"id": str(made.id)}
+    made.numbers[:] = numbers
+    readings.want_one(create.project, "port_in_order", str(made.id), "staff")
+    settle()
+    assert count(sandbox, "orderPortIn") == 1
+    order = PortInOrder.objects.get()
+    assert set(order.numbers.values_list("phone_number", flat=True)) == {A, B}
+
+
+def test_an_order_with_our_reference_some_of_our_numbers_and_others_is_left_to_a_person(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    theirs = sandbox.control.create_order([A, "+12065550177"], reference="HVD-2026-014")
+    sandbox.control.faults.add("drop_before", "orderPortIn")
+    settle()
+    assert state_of(create) == State.REFUSED
+    assert f"Order {theirs.id} at Sinch has this reference" in create.staff_message
+    assert count(sandbox, "orderPortIn") == 1
 
 
 def test_an_order_with_our_reference_but_other_numbers_is_not_ours(
@@ -411,6 +445,25 @@ def test_a_lost_change_of_a_field_that_did_arrive_is_not_sent_again(
     assert count(sandbox, "updatePortInOrder") == 1
 
 
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
+def test_a_lost_change_is_sent_again_where_sinch_does_not_show_what_was_changed(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    fault: str,
+) -> None:
+    """A short answer looks the same before and after."""
+    sandbox.control.personality(numbers_on_read="short")
+    sandbox.control.faults.add(fault, "updatePortInOrder")
+    operation = update(NEW_STREET)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "updatePortInOrder") == 2
+    for number in sandbox.control.orders()[0].numbers:
+        assert number.details["endUser"]["streetNum"] == "1422"
+
+
 def test_a_lost_new_pin_is_known_to_have_arrived_when_the_carrier_looks_again(
     order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
 ) -> None:
@@ -493,6 +546,38 @@ def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
     settle()
     assert state_of(operation) == State.SUCCEEDED
     assert count(sandbox, "deleteOrder") == 1
+
+
+def test_a_cancelation_that_got_through_after_it_was_looked_for_is_ours_and_no_refusal(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    runner.run_one()
+    while state_of(operation) == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        runner.run_one()
+    sandbox.control.cancel(order.sinch_id)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert not any("refused" in text for text in timeline(order))
+
+
+def test_a_refused_cancelation_asks_nothing_more_once_the_order_is_canceled(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    """An earlier try may have got through, and a later one been refused for that."""
+    sandbox.control.faults.add("status", "deleteOrder", status=422)
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert WorkItem.objects.get().reasons[0]["code"] == "P1"
+    sandbox.control.cancel(order.sinch_id)
+    sandbox.control.next(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    item = WorkItem.objects.get()
+    assert (item.status, item.bucket, item.reasons) == ("CANCELED", "ended", [])
 
 
 def test_a_cancelation_that_came_too_late_says_so(
@@ -616,6 +701,50 @@ def test_an_activation_is_accepted_once_and_numbers_are_live_only_when_sinch_say
     assert WorkItem.objects.get().live_count == 2
 
 
+def test_an_activation_that_got_through_after_it_was_looked_for_is_no_refusal(
+    ready: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = send("activate", {"groups": ready.offered_groups})
+    runner.run_one()
+    while state_of(operation) == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        runner.run_one()
+    sandbox.control.next(ready.sinch_id)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+
+
+def test_a_refused_activation_asks_nothing_more_once_its_numbers_are_live(
+    ready: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("status", "activatePortIn", status=422, after=True)
+    operation = send("activate", {"groups": ready.offered_groups})
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert WorkItem.objects.get().reasons[0]["code"] == "P1"
+    sandbox.control.next(ready.sinch_id)
+    readings.want_one(ready.project, "port_in_order", ready.sinch_id, "staff")
+    settle()
+    item = WorkItem.objects.get()
+    assert item.live_count == 2
+    assert "P1" not in [reason["code"] for reason in item.reasons]
+
+
+@pytest.mark.parametrize("spelling", ["+{}", "{}", ""])
+def test_a_group_is_offered_in_whatever_way_its_numbers_are_named(
+    ready: PortInOrder, project: SinchProject, spelling: str
+) -> None:
+    """A group need have nothing but its key; a key need not be what the numbers call it."""
+    named = tuple(phone_of({"phoneNumber": spelling.format(n[1:])}) for n in (A, B) if spelling)
+    group = ActivationGroup("grp-001", named, None, "groupIds")
+    sync.store_offers(ready, [group], timezone.now())
+    item = WorkItem.objects.get()
+    assert (item.bucket, item.reasons[0]["text"]) == ("ready", "Activate 2 numbers")
+    ready.refresh_from_db()
+    assert sorted(ready.offered_groups[0]["numbers"]) == [A, B]
+
+
 def test_a_refused_activation_comes_before_everything_else(
     ready: PortInOrder, send: Callable[..., Operation], settle: Run
 ) -> None:
@@ -664,6 +793,32 @@ def test_settings_are_created_then_replaced(
         project.refresh_from_db()
         assert project.default_port_time_zone == zone
         assert sandbox.state.configuration["defaultPortTimeZone"] == zone
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
+def test_an_address_of_which_sinch_shows_only_the_host_is_sent_again_when_the_answer_was_lost(
+    project: SinchProject, agent: User, sandbox: Sandbox, settle: Run, fault: str
+) -> None:
+    """Taken for registered, the old token would be retired and every webhook lost."""
+    sandbox.control.personality(webhook_url_read="bare_host")
+    for token in ("abc", "def"):
+        payload = {"configuration": {"webhookUrl": SETTINGS["webhookUrl"].replace("abc", token)}}
+        if token == "abc":
+            payload = {"configuration": SETTINGS}
+        else:
+            sandbox.control.faults.add(fault, "updateConfiguration")
+            shown = clients.porting_client(project).get_configuration()
+            payload["base"] = project_configuration.digest(shown)
+        operation, _ = submit(
+            project,
+            "porting.configure",
+            target=f"project:{project.pk}",
+            payload=payload,
+            by=agent,
+        )
+        settle()
+        assert state_of(operation) == State.SUCCEEDED
+        assert sandbox.state.configuration["webhookUrl"].endswith(f"/{token}/")
 
 
 # --- All kinds ------------------------------------------------------------------------------
@@ -724,7 +879,7 @@ def test_the_reader_comes_back_sooner_the_more_is_expected(
     assert timedelta(minutes=4) < next_in() < timedelta(minutes=6)
     sandbox.control.cancel(order.sinch_id)
     assert timedelta(hours=21) < next_in() < timedelta(hours=27)
-    WorkItem.objects.update(waiting_since=timezone.now() - timedelta(days=4))
+    WorkItem.objects.update(waiting_since=timezone.now() - timedelta(days=31))
     readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
     settle()
     assert Reading.objects.get().next_try_at is None
