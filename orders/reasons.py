@@ -26,6 +26,7 @@ from orders.facts import (
     SETTLED_NUMBERS,
     Facts,
     Number,
+    Offer,
     Write,
 )
 from portal import words
@@ -113,6 +114,8 @@ def late(case: Case) -> None:
             case.add("P2", text, "bad", "Ask Sinch", due)
         return
     confirmed = [n for n in facts.numbers if n.status == CONFIRMED and n.foc_date]
+    if facts.on_demand:
+        confirmed = _without_offer(confirmed, case)
     for day, count in sorted(Counter(n.foc_date for n in confirmed if n.foc_date).items()):
         said = f"{words.count_text(count, 'number')} confirmed for {words.day_text(day, today)}"
         text = f"{said} {'is' if count == 1 else 'are'} not live"
@@ -120,7 +123,7 @@ def late(case: Case) -> None:
             due = facts.moment(day) + AUTOMATIC_GRACE
             if moments.is_past(due):
                 late.append((due, text))
-        elif not facts.offers and not any(is_running(w, case) for w in facts.writes):
+        else:
             due = facts.start_of(day + timedelta(days=1))
             # An old answer about what is on offer says nothing about today.
             asked_today = facts.offered_at and facts.offered_at >= facts.start_of(today)
@@ -136,6 +139,19 @@ def late(case: Case) -> None:
     if late:
         since, text = min(late)
         case.add("P2", text, "bad", "Ask Sinch", since)
+
+
+def _without_offer(numbers: Sequence[Number], case: Case) -> list[Number]:
+    """Return the numbers that Sinch does not offer and that are not being activated."""
+    facts = case.facts
+    groups = [numbers_of(offer, facts) for offer in facts.offers]
+    running = [w for w in facts.writes if is_running(w, case)]
+    # What names no number of the order may be about any of them.
+    if not all(groups) or not all(w.numbers for w in running):
+        return []
+    cared_for = {n.phone_number for group in groups for n in group}
+    cared_for.update(phone for w in running for phone in w.numbers)
+    return [n for n in numbers if n.phone_number not in cared_for]
 
 
 def rejected(case: Case) -> None:
@@ -353,6 +369,14 @@ def is_loa_name(name: str) -> bool:
     return any(f" {word} " in spaced for word in _LOA_WORDS)
 
 
+def numbers_of(offer: Offer, facts: Facts) -> list[Number]:
+    """Return the numbers of a group on offer; where it names none, those of the group's name."""
+    named = set(offer.numbers)
+    return [
+        n for n in facts.numbers if (n.phone_number in named if named else n.group == offer.key)
+    ]
+
+
 def not_live(activation: Write, facts: Facts) -> list[Number]:
     """Return the confirmed numbers that an activation was asked for; without any, all of them."""
     return [
@@ -385,13 +409,10 @@ def ready(case: Case) -> Reason | None:
     if not (facts.on_demand and facts.status == CONFIRMED and facts.is_living):
         return None
     today = facts.today(case.moments.now)
-    by_number = {n.phone_number: n for n in facts.numbers}
     waiting: set[str] = set()
     heard: list[datetime | None] = []
     for offer in facts.offers:
-        numbers = [by_number[p] for p in offer.numbers if p in by_number]
-        if not offer.numbers:
-            numbers = [n for n in facts.numbers if n.group == offer.key]
+        numbers = numbers_of(offer, facts)
         dates = [n.foc_date for n in numbers if n.foc_date]
         day = offer.foc_date or (min(dates) if dates else None)
         if day and day > today:

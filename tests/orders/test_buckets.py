@@ -191,6 +191,32 @@ def test_an_on_demand_order_past_its_date_without_an_offer_is_late() -> None:
     assert "checking" in work_out(unread, NOW).reasons[0].text
 
 
+def test_an_on_demand_number_is_late_although_another_group_is_offered() -> None:
+    day = TODAY - timedelta(days=1)
+    numbers = [
+        number(n, "CONFIRMED", foc_date=day, group=f"GW {name} Grp1")
+        for n, name in enumerate(["Lumen", "Lumen", "Verizon"])
+    ]
+    lumen = Offer("g1", (PHONES[0], PHONES[1]))
+    case = offered(facts("CONFIRMED", *numbers), lumen)
+    late = work_out(case, NOW).reasons[1]
+    assert (late.code, late.text) == (
+        "P2",
+        "1 number confirmed for Mon 8 Jun is not live, and Sinch does not offer them",
+    )
+    by_name = offered(case, lumen, Offer("GW Verizon Grp1", ()))
+    assert codes(by_name) == ["READY"]
+    running = write("activate", "sending", 0.1, groups=("g2",), numbers=frozenset({PHONES[2]}))
+    assert "P2" not in codes(replace(case, writes=(running,)))
+    other = write("activate", "sending", 0.1, groups=("g1",), numbers=frozenset(PHONES[:2]))
+    assert codes(replace(case, writes=(other,))) == ["P2"]
+
+
+def test_an_offer_that_names_no_number_of_the_order_may_be_of_any() -> None:
+    yesterday = number(0, "CONFIRMED", foc_date=TODAY - timedelta(days=1))
+    assert codes(offered(facts("CONFIRMED", yesterday), Offer("770014", ()))) == ["DATE"]
+
+
 def test_numbers_not_live_an_hour_after_an_accepted_activation_are_late() -> None:
     case = offered(facts("CONFIRMED", number(0, "CONFIRMED", foc_date=TODAY)))
     groups = {"groups": ("g1",), "numbers": frozenset({PHONES[0]})}
