@@ -23,7 +23,6 @@ from orders.facts import (
     EXCLUDED,
     PENDING,
     REJECTED,
-    SETTLED_NUMBERS,
     Facts,
     Number,
     Offer,
@@ -238,7 +237,7 @@ def moved(case: Case) -> None:
     """P5: a confirmed date changed or fell away, and the customer does not know yet."""
     facts = case.facts
     notice = facts.moved
-    if notice and facts.is_living and not facts.is_settled(marks.notice_fact("P5", notice.at)):
+    if notice and not facts.is_settled(marks.notice_fact("P5", notice.at)):
         case.add("P5", notice.text, "us", "Tell customer", notice.at)
 
 
@@ -265,12 +264,12 @@ def left_out(case: Case) -> None:
         since = min(n.since for n in part.things)
         step = _way_on(part.things)
         add_part(case, part, "P7", f"{text}{part.text}", "us", step, since, "out")
+    # What does not move at all goes without everything, and is told above or as refused.
     without = [
         n
         for n in facts.numbers
-        if facts.is_living
-        and n.features
-        and n.status not in SETTLED_NUMBERS
+        if n.features
+        and (n.is_live or n.status == ACTIVATED)
         and not facts.is_settled(n.features_fact)
     ]
     for part in by_asking(case, without, lambda number: number.features_fact):

@@ -321,6 +321,14 @@ def test_a_moved_date_is_told_until_somebody_says_that_the_customer_knows() -> N
     assert "P5" in codes(again), "another move is a new fact"
 
 
+def test_a_moved_date_is_told_on_a_finished_order_too() -> None:
+    moved = Notice(NOW, "FOC date moved from Mon 15 Jun to Tue 23 Jun")
+    case = facts("COMPLETED", number(0, "ACTIVATED"), moved=moved)
+    assert (work_out(case, NOW).bucket, codes(case)) == ("us", ["P5"])
+    told = replace(case, marks=(mark("settled", marks.notice_fact("P5", NOW)),))
+    assert work_out(told, NOW).bucket == "done"
+
+
 def test_an_order_ended_by_others_is_told_until_it_is_settled() -> None:
     ended = Notice(NOW, "Order canceled, and not by us")
     case = facts("CANCELED", number(0, "CANCELED"), ended=ended)
@@ -344,7 +352,7 @@ def test_what_is_left_out_needs_us_until_it_is_settled() -> None:
     assert codes(facts("COMPLETED", canceled, number(1, "ACTIVATED"))) == []
 
 
-def test_features_left_out_are_told_while_the_number_is_on_its_way() -> None:
+def test_features_left_out_are_told_until_they_are_settled() -> None:
     without = number(0, "CONFIRMED", features="CNAM")
     case = facts("CONFIRMED", without)
     assert codes(case) == ["P7"]
@@ -352,7 +360,18 @@ def test_features_left_out_are_told_while_the_number_is_on_its_way() -> None:
     assert "P7" not in codes(settled)
     more = replace(settled, numbers=(replace(without, features="CNAM, E911"),))
     assert codes(more) == ["P7"]
-    assert codes(facts("COMPLETED", number(0, "ACTIVATED", features="CNAM"))) == []
+    done = facts("COMPLETED", number(0, "ACTIVATED", features="E911"))
+    assert (work_out(done, NOW).bucket, codes(done)) == ("us", ["P7"])
+    told = replace(done, marks=(mark("settled", done.numbers[0].features_fact),))
+    assert work_out(told, NOW).bucket == "done"
+    assert codes(facts("CONFIRMED", replace(without, status="ACTIVATED"))) == ["P7"]
+
+
+def test_features_of_a_number_that_does_not_move_are_not_told() -> None:
+    refused = number(0, "REJECTED", features="E911")
+    assert codes(facts("COMPLETED", refused, number(1, "ACTIVATED"))) == ["P3"]
+    for status in ("CANCELED", "PENDING_CANCELATION"):
+        assert "P7" not in codes(facts(status, number(0, "CONFIRMED", features="E911")))
 
 
 # --- P8, P9 ---------------------------------------------------------------------------------

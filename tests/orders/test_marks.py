@@ -180,6 +180,20 @@ def test_features_that_were_left_out_are_settled_together(agent_client, store):
     assert "P7" not in codes(order)
 
 
+def test_what_a_customer_should_hear_of_a_finished_order_ends_when_they_were_told(
+    agent_client, store
+):
+    foc = {"status": "CONFIRMED", "focDate": "2099-06-16"}
+    order = store({FIRST: foc}, status="CONFIRMED")
+    store({FIRST: foc | {"focDate": "2099-06-18"}}, status="CONFIRMED")
+    without = {"excludedFeatures": [{"featureName": "E911", "exclusionReason": "No address"}]}
+    store({FIRST: {"status": "ACTIVATED"} | without}, status="COMPLETED")
+    assert codes(order) == ["P5", "P7"]
+    press(agent_client, order, "settle:P5")
+    press(agent_client, order, "settle:P7:features")
+    assert item_of(order).bucket == "done"
+
+
 # --- Asking ---------------------------------------------------------------------------------
 
 
