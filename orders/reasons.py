@@ -156,8 +156,9 @@ def _without_offer(numbers: Sequence[Number], case: Case) -> list[Number]:
 def rejected(case: Case) -> None:
     """P3: a refused number that is not settled, and that no update has answered yet."""
     facts = case.facts
+    # What counts is when somebody decided to write: what was refused after that was not seen.
     updates = [
-        w.finished_at
+        (w.created_at, w.finished_at)
         for w in facts.writes
         if w.kind == "port_in.update" and w.state == "succeeded" and w.finished_at
     ]
@@ -165,7 +166,7 @@ def rejected(case: Case) -> None:
     for number in facts.numbers:
         if number.status != REJECTED or facts.is_cared_for(number):
             continue
-        answered = max((at for at in updates if at > number.since), default=None)
+        answered = max((done for decided, done in updates if decided > number.since), default=None)
         if answered is None:
             open_since[number] = number.since
             continue

@@ -284,6 +284,15 @@ def test_a_number_rejected_anew_after_the_update_is_open_again() -> None:
     assert codes(facts("PENDING", anew, writes=(write("update", "succeeded"),))) == ["P3"]
 
 
+def test_an_update_decided_before_the_rejection_was_seen_does_not_answer_it() -> None:
+    seen = NOW - timedelta(hours=2)
+    case = facts("PENDING", number(0, "REJECTED", since=seen))
+    sent = write("update", "succeeded", 3, finished_at=NOW - timedelta(hours=1))
+    assert codes(replace(case, writes=(sent,))) == ["P3"]
+    later = replace(sent, created_at=seen + timedelta(minutes=1))
+    assert work_out(replace(case, writes=(later,)), NOW).bucket == "wait"
+
+
 # --- P4 -------------------------------------------------------------------------------------
 
 
