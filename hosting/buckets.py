@@ -59,7 +59,9 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
     if found:
         move = "us"
         if all(reason.is_asked for reason in found):
-            move = _WHOM.get(found[0].code, ("", "customer"))[1]
+            # A move under way is about no fact that anybody could be asked about.
+            has_asked = bool(found[0].facts)
+            move = _WHOM.get(found[0].code, ("", "customer"))[1] if has_asked else "sinch"
         return case.verdict("us", move, found, verdicts.rank_of(found, now))
     return _calm(case, waiting)
 
@@ -128,6 +130,11 @@ def _held(case: Case) -> None:
         text = f"{words.count_text(count, 'number')} {are} held by another provider at T-Mobile"
         since = min(number.since for number in part.things)
         add_part(case, part, "H4", text + part.text, "bad", MOVE_HELD, since)
+    if facts.moving:
+        # Nobody has to do anything, so it sinks as what somebody was asked about does.
+        count_words = words.count_text(len(facts.moving), "number")
+        text = f"{count_words} being moved to Sinch at T-Mobile by another order"
+        case.add("H4", text, "wait", "", None, "half", is_asked=True)
 
 
 def _unsigned(case: Case) -> None:
@@ -236,8 +243,7 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
             text = f"{what} runs {words.moment_text(facts.scheduled_at, str(facts.time_zone))}"
             reason = Reason("DATE", text, "date", "date")
             return case.verdict("date", "date", [reason], verdicts.RANKS["date"] + min(ahead, 99))
-    is_open = bool(waiting or facts.moving)
-    if facts.status == COMPLETED and not facts.pending and facts.numbers and not is_open:
+    if facts.status == COMPLETED and not facts.pending and facts.numbers and not waiting:
         done = any(
             number.verdict == "done" or number.phone_number in facts.migrated
             for number in facts.numbers
@@ -245,7 +251,7 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
         return case.verdict("done" if done else "ended", "nobody", [])
     if facts.status == COMPLETED and facts.is_read and not facts.numbers:
         return case.verdict("done", "nobody", [])
-    if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not is_open:
+    if facts.status == COMPLETED and facts.is_settled(facts.state_fact) and not waiting:
         done = any(number.verdict == "done" for number in facts.numbers)
         return case.verdict("done" if done else "ended", "nobody", [])
     if facts.status == REJECTED:
@@ -273,10 +279,6 @@ def _waiting(case: Case, waiting: list[Failure]) -> tuple[Reason, str]:
         count = words.count_text(len({f.phone_number for f in waiting}), "number")
         text = f"{count}: {waiting[0].cause.short}; it may pass by itself"
         return Reason("WAIT", text, "wait", "wait", since=since), "sinch"
-    if facts.moving:
-        count = words.count_text(len(facts.moving), "number")
-        text = f"{count} being moved to Sinch at T-Mobile by another order"
-        return Reason("WAIT", text, "wait", "half", since=since), "sinch"
     if facts.status == COMPLETED:
         what = words.count_text(len(facts.pending), "number") if facts.is_read else "the numbers"
         text = f"Completed; {what} not done yet" if facts.is_read else "Completed; being read"

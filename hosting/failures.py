@@ -95,7 +95,7 @@ ALREADY: Final = Cause(
     "The operator says that this was done before.",
     "Check with Sinch now: read again, it may be done.",
     WAIT,
-    Limit(4, "bh"),
+    Limit(4, "h"),
     pattern=_words(r"already (?:assigned|processed|provisioned)|duplicate"),
 )
 UNKNOWN: Final = Cause(
@@ -188,7 +188,7 @@ CAUSES: Final = (
         "Passing trouble at a partner or an operator.",
         "Try again later, on the next day for quotas; ask support after one business day.",
         WAIT,
-        Limit(4, "bh"),
+        Limit(4, "h"),
         codes=frozenset({"PARTNER_SERVICE_UNAVAILABLE"}),
         pattern=_words(
             r"time[ -]?out|timed out|throttl|try again|temporar|unavailable|quota|daily limit"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 AMBER_FROM: Final = 0.75  # of the whole
-UNITS: Final = {"bd": "business days", "bh": "business hours"}
+UNITS: Final = {"bd": "business days", "bh": "business hours", "h": "hours"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 Pure: the moment is an argument. "bd" is a business day: Monday to Friday without the holidays of
 the countries whose numbers are in the order, and without the extra days off of its project, which
-are given as `extra` (`SinchProject.extra_days_off`). "bh" is an hour of one. A clock is stored as
-the moments at which its units are over, so that whoever shows it needs no calendar and nothing is
-written as it runs; `portal.work.clocks` reads it.
+are given as `extra` (`SinchProject.extra_days_off`). "bh" is an hour of one, "h" any hour. A clock
+is stored as the moments at which its units are over, so that whoever shows it needs no calendar and
+nothing is written as it runs; `portal.work.clocks` reads it.
 """
 
 from bisect import bisect_right
@@ -29,7 +29,7 @@ _SHORT: Final = {
     "National Day for Truth and Reconciliation": "the Day for Truth and Reconciliation",
 }
 
-Unit = Literal["bd", "bh"]
+Unit = Literal["bd", "bh", "h"]
 
 
 def zone_named(*names: str) -> ZoneInfo:
@@ -148,7 +148,7 @@ def moment_plus_bd(
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How long something may last: so many business days or hours."""
+    """How long something may last: so many business days, business hours or hours of the clock."""
 
     count: int
     unit: Unit
@@ -211,7 +211,11 @@ class Calendar:
                 left -= max(there, timedelta())
             local = datetime.combine(day + timedelta(days=1), time.min, self.zone)
 
+    def plus_h(self, moment: datetime, count: int) -> datetime:
+        """Return the moment so many hours later, whether anybody works then or not."""
+        return moment + timedelta(hours=count)
+
     def clock(self, start: datetime, limit: Limit) -> Clock:
         """Return the clock that starts at a moment and runs to a limit."""
-        plus = self.plus_bd if limit.unit == "bd" else self.plus_bh
+        plus = {"bd": self.plus_bd, "bh": self.plus_bh, "h": self.plus_h}[limit.unit]
         return Clock(limit.unit, tuple(plus(start, n) for n in range(1, limit.count + 1)))

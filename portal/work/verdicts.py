@@ -76,8 +76,9 @@ Facts = TypeVar("Facts", bound=Judged)
 class Reason:
     """Why an order is where it is, in words; `next` is what its button says.
 
-    `is_asked` while the customer has been asked and may still take time to answer. `facts` are the
-    keys of what it is about, for decisions; they are worked out anew each time and never kept.
+    `is_asked` while the customer has been asked, or another order sees to it, and that may still
+    take time. `facts` are the keys of what it is about, for decisions; they are worked out anew
+    each time and never kept.
     """
 
     code: str

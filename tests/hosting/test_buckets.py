@@ -272,8 +272,8 @@ def test_the_most_serious_cause_is_told_first_then_that_of_the_most_numbers() ->
 @pytest.mark.parametrize(
     ("code", "due"),
     [
-        # From Tuesday 14:00: three hours until 17:00, and one on Wednesday from 08:00.
-        ("PARTNER_SERVICE_UNAVAILABLE", datetime(2026, 6, 10, 9, tzinfo=PACIFIC)),
+        # From Tuesday 14:00: hours of the clock, not of business.
+        ("PARTNER_SERVICE_UNAVAILABLE", datetime(2026, 6, 9, 18, tzinfo=PACIFIC)),
         ("CAMPAIGN_PENDING_ACCEPTANCE", datetime(2026, 6, 12, 14, tzinfo=PACIFIC)),
         ("CAMPAIGN_MNO_REVIEW", datetime(2026, 6, 16, 14, tzinfo=PACIFIC)),
     ],
@@ -359,11 +359,28 @@ def test_a_number_that_t_mobile_took_after_all_is_not_held() -> None:
     assert place(facts("COMPLETED", one)) == ("done", "nobody")
 
 
-def test_a_number_being_moved_by_another_order_waits_for_it() -> None:
+def test_a_number_being_moved_by_another_order_is_told_until_it_is_done() -> None:
     for status in ("IN_PROGRESS", "COMPLETED"):
         case = facts(status, held(0), number(1, DONE), migrating=frozenset(PHONES[:1]))
-        assert place(case) == ("wait", "sinch"), status
-        assert told(case) == ["1 number being moved to Sinch at T-Mobile by another order"]
+        verdict = work_out(case, NOW)
+        assert (verdict.bucket, verdict.move) == ("us", "sinch"), status
+        assert [(r.code, r.text, r.next) for r in verdict.reasons] == [
+            ("H4", "1 number being moved to Sinch at T-Mobile by another order", "")
+        ]
+        assert not verdict.reasons[0].is_late(NOW + 30 * DAY)
+        assert verdict.rank > work_out(replace(case, migrating=frozenset()), NOW).rank
+        done = replace(case, migrating=frozenset(), migrated=frozenset(PHONES[:1]))
+        assert work_out(done, NOW).bucket in ("wait", "done")
+
+
+def test_numbers_that_are_not_being_moved_yet_come_before_those_that_are() -> None:
+    case = facts("IN_PROGRESS", held(0), held(1), migrating=frozenset(PHONES[:1]))
+    verdict = work_out(case, NOW)
+    assert verdict.move == "us"
+    assert [r.text for r in verdict.reasons] == [
+        "1 number is held by another provider at T-Mobile",
+        "1 number being moved to Sinch at T-Mobile by another order",
+    ]
 
 
 def test_a_number_that_was_moved_is_done() -> None:

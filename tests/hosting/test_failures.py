@@ -34,7 +34,7 @@ def number(phone: str = PHONE, errors: Any = None, codes: Any = None, **steps: s
 @pytest.mark.parametrize(
     ("code", "key", "kind", "patience"),
     [
-        ("PARTNER_SERVICE_UNAVAILABLE", "passing", WAIT, Limit(4, "bh")),
+        ("PARTNER_SERVICE_UNAVAILABLE", "passing", WAIT, Limit(4, "h")),
         ("CAMPAIGN_PENDING_ACCEPTANCE", "acceptance", WAIT, Limit(3, "bd")),
         ("CAMPAIGN_MNO_REVIEW", "review", WAIT, Limit(5, "bd")),
         ("CAMPAIGN_NOT_AVAILABLE", "campaign_unknown", FIX, None),

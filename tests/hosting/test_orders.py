@@ -320,12 +320,14 @@ def test_a_refused_move_at_t_mobile_is_named_on_the_order_it_was_for(
     assert order.item.reasons[0]["code"] == "H1"
     page = agent_client.get(order.get_absolute_url()).content.decode()
     assert 'href="#move"' in page
-    # Sent anew and taken, it is gone.
+    # Sent anew and taken, it is gone; the number is told until it has moved.
     send_again(agent_client, draft)
     work_off()
     tasks.recompute_due()
     order.item.refresh_from_db()
-    assert [r["code"] for r in order.item.reasons] == ["WAIT"]
+    (told,) = order.item.reasons
+    assert (told["code"], order.item.move) == ("H4", "sinch")
+    assert "being moved" in told["text"]
 
 
 def settle_all(client, order, code, only=None):
