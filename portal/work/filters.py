@@ -41,6 +41,7 @@ class Sort:
     column: str
     descending: bool = False
     nullable: bool = False
+    oldest_first: bool = False  # among rows with the same value
 
     def ordering(self, *, backwards: bool = False) -> list[Any]:
         """Return the order of rows, those without a value at the end (first, backwards)."""
@@ -63,16 +64,18 @@ class Sort:
 
     def _pk_rises(self, backwards: bool) -> bool:
         # The index on the FOC date is read backwards for "latest first", keys and all.
-        return (self.nullable and self.descending) != backwards
+        return (self.oldest_first or (self.nullable and self.descending)) != backwards
 
     def value(self, item: WorkItem) -> Any:
         """Return the item's value in this order."""
         return getattr(item, self.column)
 
     def written(self, item: WorkItem) -> str:
-        """Return where the item stands, for an address: `120~553`."""
+        """Return where the item stands, for an address: `7884955~553`."""
         value = self.value(item)
-        text = "" if value is None else value.isoformat() if self.column != "rank" else str(value)
+        text = (
+            "" if value is None else value.isoformat() if self.column != "urgency" else str(value)
+        )
         return f"{text}~{item.pk}"
 
     def read(self, text: str) -> tuple[Any, int] | None:
@@ -83,8 +86,8 @@ class Sort:
         try:
             if not value:
                 return (None, int(key)) if self.nullable else None
-            if self.column == "rank":
-                return (int(value), int(key)) if 0 <= int(value) < 32768 else None
+            if self.column == "urgency":
+                return (int(value), int(key)) if 0 <= int(value) < 2**31 else None
             if self.column == "foc_date":
                 return date.fromisoformat(value), int(key)
             moment = datetime.fromisoformat(value)
@@ -97,7 +100,7 @@ class Sort:
 
         Without a place they hold all rows.
 
-        Ranks and dates repeat a lot, so "past" is written as: the same value and a further key;
+        Values repeat a lot, so "past" is written as: the same value and a further key;
         then a further value; then none. Each of them is a range the index goes to directly,
         however deep the page and however many rows share the value.
         """
@@ -121,7 +124,7 @@ class Sort:
 
 
 SORTS = {
-    "worst": Sort("worst first", "rank"),
+    "worst": Sort("worst first", "urgency", oldest_first=True),
     "changed": Sort("newest change first", "changed_at", descending=True),
     "date": Sort("port date, soonest first", "foc_date", nullable=True),
     "-date": Sort("port date, latest first", "foc_date", descending=True, nullable=True),

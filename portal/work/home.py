@@ -182,7 +182,7 @@ def _mine(person: int) -> Q:
 
 def _todo(which: Q) -> QuerySet[WorkItem]:
     wanted = WorkItem.objects.filter(which, bucket__in=WorkItem.HOME)
-    return queue.rows(wanted).order_by("rank", "-pk")[:MOST_TODO]
+    return queue.rows(wanted).order_by("urgency", "pk")[:MOST_TODO]
 
 
 _own_todo = Prepared(lambda person: _todo(_mine(person)))
@@ -257,7 +257,7 @@ _dated = Prepared(
     lambda today, tomorrow: (
         queue.rows(WorkItem.objects.filter(foc_date__in=[today, tomorrow]))
         .exclude(bucket=WorkItem.Bucket.ENDED)
-        .order_by("rank", "-pk")[:MOST_DATED]
+        .order_by("urgency", "pk")[:MOST_DATED]
     ),
     A_DAY,
     ANOTHER_DAY,

@@ -1,19 +1,28 @@
 """WorkItem, timeline and team notes: what both kinds of order share on screen."""
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models import F, Func, Value
+from django.db.models.functions import Coalesce, Greatest, Least, Upper
 from django.urls import reverse
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject
 from portal.operations.models import Operation
+
+# Days of the FOC date fit below a rank: up to 2149; what has none, or a later one, comes last.
+_DAYS = 2**16
+_FOC_DAY = Func(
+    Coalesce("foc_date", Value(date.max)),
+    template="(%(expressions)s - DATE '1970-01-01')",
+    output_field=models.IntegerField(),
+)
 
 
 class WorkItem(models.Model):
@@ -45,6 +54,12 @@ class WorkItem(models.Model):
     bucket = models.CharField(max_length=8, choices=Bucket, default=Bucket.WAIT)
     # Smaller is worse: rank of the bucket and of its first reason, for "worst first".
     rank = models.PositiveSmallIntegerField(default=900)
+    # Rank and FOC date as one number, so that a page of "worst first" is one stretch of an index.
+    urgency = models.GeneratedField(
+        expression=F("rank") * _DAYS + Least(Greatest(_FOC_DAY, 0), _DAYS - 1),
+        output_field=models.PositiveIntegerField(),
+        db_persist=True,
+    )
     # [{"code": "P3", "text": "2 numbers rejected: PIN", "tone": "bad", "glyph": "bad",
     #   "next": "Fix PIN", "since": ISO}], worst first.
     reasons = models.JSONField(default=list)
@@ -72,13 +87,13 @@ class WorkItem(models.Model):
             models.UniqueConstraint(fields=["kind", "target_pk"], name="one_item_for_an_order"),
         ]
         indexes = [
-            # "Worst first", the order of the list and of home.
-            models.Index(fields=["rank", "-id"], name="item_worst"),
-            models.Index(fields=["bucket", "rank", "-id"], name="item_bucket"),
+            # "Worst first", then the oldest: the order of the list and of home.
+            models.Index(fields=["urgency", "id"], name="item_worst"),
+            models.Index(fields=["bucket", "urgency", "id"], name="item_bucket"),
             models.Index(fields=["status", "-id"], name="item_status"),
             models.Index(fields=["-changed_at", "-id"], name="item_changed"),
             models.Index(fields=["foc_date", "-id"], name="item_foc"),
-            models.Index(fields=["assignee", "rank", "-id"], name="item_owner"),
+            models.Index(fields=["assignee", "urgency", "id"], name="item_owner"),
             models.Index(
                 fields=["next_change_at"],
                 name="item_next_change",

@@ -25,7 +25,7 @@ COLUMNS = (
     "carriers",
     "status",
     "bucket",
-    "rank",
+    "urgency",
     "reasons",
     "move",
     "live_count",

@@ -111,10 +111,16 @@ def test_the_clock_counts_from_when_the_first_need_arose(agent_client, make_item
     assert since_text(item.waiting_since) in html
 
 
-def test_the_worst_come_first_and_the_newest_of_equals(agent_client, make_item):
-    waiting, bad, ready = make_item(rank=400), make_item(rank=130), make_item(rank=100)
-    bad_too = make_item(rank=130)
-    assert keys(get(agent_client)) == [ready.pk, bad_too.pk, bad.pk, waiting.pk]
+def test_the_worst_come_first_then_the_nearest_date_then_the_oldest(agent_client, make_item):
+    undated, undated_too = make_item(rank=130), make_item(rank=130)
+    far = make_item(rank=130, foc_date=date(9999, 12, 30))
+    late, soon = make_item(rank=130, foc_date=date(2026, 7, 9)), make_item(rank=130)
+    soon_too = make_item(rank=130, foc_date=date(2026, 6, 9))
+    items.save_item(soon, {"foc_date": date(2026, 6, 9)})
+    odd = make_item(rank=130, foc_date=date(1, 1, 1))
+    worse = make_item(rank=62)
+    dated = [worse, odd, soon, soon_too, late]
+    assert keys(get(agent_client)) == [i.pk for i in (*dated, undated, undated_too, far)]
 
 
 def test_the_other_orders_are_newest_change_and_port_date_with_undated_ones_last(
@@ -140,7 +146,7 @@ def test_filters_are_links_that_keep_one_another(agent_client, agent, make_item)
     assert keys(get(agent_client, f"{LIST}?bucket=us&owner=me")) == [mine.pk]
     assert keys(get(agent_client, f"{LIST}?bucket=us&owner=nobody")) == [nobodys.pk]
     both = get(agent_client, f"{LIST}?bucket=us&owner=me,nobody")
-    assert keys(both) == [nobodys.pk, mine.pk]
+    assert keys(both) == [mine.pk, nobodys.pk]
     assert "<h1>Mine + unassigned, needs us</h1>" in both
     assert 'href="/work/?owner=me,nobody"' in both, "the way out of the bucket keeps the owner"
     assert 'href="/work/?bucket=ready,us&amp;owner=me,nobody"' in both
@@ -204,7 +210,7 @@ def test_pages_repeat_no_row_while_rows_change(agent_client, make_item, monkeypa
 
 def test_a_page_whose_rows_have_gone_leads_back_to_the_first(agent_client, make_item):
     item = make_item(rank=100)
-    html = get(agent_client, f"{LIST}?after=500~{item.pk}&n=51")
+    html = get(agent_client, f"{LIST}?after={item.urgency}~{item.pk}&n=51")
     assert keys(html) == []
     assert "This page is empty." in html
     assert 'href="/work/"' in html
