@@ -51,7 +51,6 @@ _WRITE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "port_in.note": ("our note", "Look at it"),
     "port_in.document": ("our document", "Look at it"),
     "port_in.activate": ("our activation", "Activate again"),
-    "port_in.create": ("our order", "Look at it"),
 }
 _FIELD_WORDS: Final = {
     "existingPortOutPin": "PIN",

@@ -6,6 +6,7 @@ One statement for all of it, kept for a few seconds for each person; a page that
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -22,8 +23,9 @@ from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation, Reading
 from portal.prepared import A_KEY, A_MOMENT, Prepared
-from portal.work import queue
+from portal.work import queue, unmade
 from portal.work.filters import address
+from portal.work.home import SUPERVISES
 from portal.work.models import WorkItem
 
 KEPT_SECONDS = 5
@@ -60,9 +62,11 @@ def _desk(request: HttpRequest) -> dict[str, Any]:
     if person is None or not person.is_authenticated:
         return shown
     counts = counts_of(person)
+    # Home tells of drafts as well; the view of the same orders does not.
+    beside = counts | {"home": counts["home"] + unmade.count_of(counts)}
     return shown | {
         "nav_counts": {
-            name: queue.count_text(counts[name]) if counts[name] else 0
+            name: queue.count_text(beside[name]) if beside[name] else 0
             for name in (
                 "home",
                 "all",
@@ -141,7 +145,8 @@ def counts_of(person: User) -> dict[str, Any]:
     key = f"frame:{person.pk}"
     kept = cache.get(key)
     if kept is None:
-        kept = _counts.first(person.pk, timezone.now() - STUCK_AFTER)
+        counted = _counts[person.has_perm(SUPERVISES)]
+        kept = counted.first(person.pk, timezone.now() - STUCK_AFTER)
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 
@@ -151,7 +156,7 @@ def forget(person: User) -> None:
     cache.delete(f"frame:{person.pk}")
 
 
-def _counted(person: int, before: datetime) -> QuerySet[Any, Any]:
+def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any, Any]:
     """Return the statement for all counts; what is older than `before` is stuck."""
     items = WorkItem.objects.all()
     home = items.filter(bucket__in=WorkItem.HOME)
@@ -197,10 +202,14 @@ def _counted(person: int, before: datetime) -> QuerySet[Any, Any]:
         late_deliveries=queue.capped(waiting),
         last_delivery=Subquery(newest),
         last_sweep=Subquery(sweep.values("discovered_at")[:1]),
+        **unmade.counts(Q() if supervises else unmade.own(person)),
     )
 
 
-_counts = Prepared(_counted, A_KEY, A_MOMENT)
+_counts = {
+    supervises: Prepared(partial(_counted, supervises=supervises), A_KEY, A_MOMENT)
+    for supervises in (False, True)
+}
 
 
 def health_of(counts: dict[str, Any]) -> Health:

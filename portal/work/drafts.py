@@ -56,6 +56,8 @@ class Draft(models.Model):
         SENT = "sent"
         THROWN_AWAY = "thrown_away"
 
+    UNFINISHED = (State.OPEN, State.SENDING)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(SinchProject, on_delete=models.PROTECT)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
@@ -73,6 +75,14 @@ class Draft(models.Model):
     class Meta:
         abstract = True
         ordering = ["-updated_at"]
+        indexes = [
+            # Those that were sent and did not become orders, for home.
+            models.Index(
+                fields=["by"],
+                name="%(app_label)s_draft_unmade",
+                condition=models.Q(state__in=["open", "sending"], operation__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title or "Draft"

@@ -13,10 +13,11 @@ from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation
 from portal.prepared import A_DAY, A_KEY, A_MOMENT, ANOTHER_DAY, Prepared
-from portal.work import queue
+from portal.work import queue, unmade
 from portal.work.filters import address
 from portal.work.lines import Line, line
 from portal.work.models import TimelineEntry, WorkItem
+from portal.work.unmade import Unmade
 
 MOST_TODO = 20
 MOST_DATED = 40
@@ -108,6 +109,7 @@ class Home:
     whole_team: bool
     alarm: Alarm | None
     ready: list[Line]
+    drafts: list[Unmade]
     needs_us: list[Line]
     figures: dict[str, Any]
     list_url: str
@@ -119,7 +121,17 @@ class Home:
 
     @property
     def todo_count(self) -> int:
-        """How many orders ask for a step of ours."""
+        """How many orders ask for a step of ours, those that are still drafts included."""
+        return int(self.figures["ready"] + self.us_count)
+
+    @property
+    def us_count(self) -> int:
+        """How many of them need us."""
+        return int(self.figures["us"] + unmade.count_of(self.figures))
+
+    @property
+    def list_count(self) -> int:
+        """How many the list shows; drafts are not in it."""
         return int(self.figures["ready"] + self.figures["us"])
 
     @property
@@ -156,7 +168,7 @@ def home(person: User, *, whole_team: bool) -> Home:
     todo = _todo(Q()) if whole_team else _own_todo.all(person.pk)
     lines = [line(item) for item in todo]
     scope = {} if whole_team else {"owner": "me,nobody"}
-    # Whoever looks after the others hears of their late orders too.
+    # Whoever looks after the others hears of their late orders and failed drafts too.
     watches_all = whole_team or person.has_perm(SUPERVISES)
     figures = _figures(whole_team, watches_all).first(person.pk, today)
     watched = Q() if watches_all else _mine(person.pk)
@@ -165,6 +177,7 @@ def home(person: User, *, whole_team: bool) -> Home:
         whole_team=whole_team,
         alarm=_alarm(watched, today, figures["overdue"]) if figures["overdue"] else None,
         ready=[line for line in lines if line.item.bucket == WorkItem.Bucket.READY],
+        drafts=unmade.unmade_of(figures),
         needs_us=[line for line in lines if line.item.bucket == WorkItem.Bucket.US],
         figures=figures,
         list_url=address("work:list", {"bucket": "ready,us", **scope}),
@@ -240,6 +253,7 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
             all_date=queue.capped(items.filter(bucket=WorkItem.Bucket.DATE)),
             all_wait=queue.capped(items.filter(bucket=WorkItem.Bucket.WAIT)),
             next_date=Subquery(next_date.values("foc_date")[:1]),
+            **unmade.columns(Q() if watches_all else unmade.own(person)),
         )
 
     return Prepared(build, A_KEY, A_DAY)

@@ -320,18 +320,24 @@ def refused_writes(
         open_ones = [w for w in own if not w.is_seen and (good is None or w.created_at > good)]
         for write in sorted(open_ones, key=lambda w: w.created_at, reverse=True):
             since = write.finished_at or write.uncertain_since or write.created_at
-            if write.state == "refused":
-                about = fields.get(write.field.rsplit(".", 1)[-1], "")
-                text = f"Sinch refused {what}" + (f": {about}" if about else "")
-                case.add(code, text, "bad", next_step, since)
-            elif write.state == "dead":
-                text = f"{what.capitalize()} stopped and needs a look"
-                case.add(code, text, "bad", next_step, since, "out")
-            elif write.state == "uncertain" and write.uncertain_since:
+            if write.state == "uncertain" and write.uncertain_since:
                 if not case.moments.is_past(write.uncertain_since + UNCERTAIN_PATIENCE):
                     continue
-                text = f"No trace of {what} at Sinch yet"
-                case.add(code, text, "us", next_step, since, "unknown")
-            else:
+            elif write.state not in ("refused", "dead"):
                 continue
+            about = fields.get(write.field.rsplit(".", 1)[-1], "")
+            text, tone, glyph = told_of_write(write.state, what, about)
+            case.add(code, text, tone, next_step, since, glyph)
             break
+
+
+def told_of_write(state: str, what: str, about: str = "") -> tuple[str, str, str]:
+    """Return how a write is told that failed, or that left no trace: text, tone and glyph.
+
+    `about` is the field that Sinch named in a refusal.
+    """
+    if state == "refused":
+        return f"Sinch refused {what}" + (f": {about}" if about else ""), "bad", "bad"
+    if state == "dead":
+        return f"{what.capitalize()} stopped and needs a look", "bad", "out"
+    return f"No trace of {what} at Sinch yet", "us", "unknown"

@@ -885,8 +885,10 @@ def test_the_sandbox_refuses_a_real_order_and_the_draft_is_sent_again(checked, s
     assert "Sinch:" in html
     assert checked.draft.state == PortInDraft.State.OPEN
     assert 'id="id_state_error"' in html
+    assert "Sinch refused our order" in checked.client.get("/").content.decode()
     checked.post({}, "send")
     runner.run_one()
+    assert "Sinch refused our order" not in checked.client.get("/").content.decode()
     assert PortInOrder.objects.count() == 1
     assert Operation.objects.filter(kind="port_in.create").count() == 2
 

@@ -10,6 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from hosting.models import HostingDraft
+from orders.models import PortInDraft
 from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
 from portal.work import context, items
@@ -118,6 +120,98 @@ def test_home_tells_what_to_do_now_worst_first_with_one_step_for_each(agent_clie
     assert 'href="/work/?bucket=ready,us&amp;owner=me,nobody">All 3 in the list' in html
 
 
+@pytest.fixture
+def make_draft(project):
+    """Make a draft that was sent; its create stands as said."""
+
+    def make(by, state="refused", model=PortInDraft, is_locked=False, **fields):
+        now = timezone.now()
+        ended = {"finished_at": now} if state in ("refused", "dead", "succeeded") else {}
+        values = {"kind": "port_in.create", "target": "draft:1", "by": by} | ended | fields
+        operation = Operation.objects.create(project=project, state=state, **values)
+        return model.objects.create(
+            project=project,
+            by=by,
+            title="Juniper and Pike Law PLLC",
+            operation=operation,
+            state="sending" if is_locked else "open",
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("refused", "Sinch refused our order"),
+        ("dead", "Our order stopped and needs a look"),
+        ("uncertain", "No trace of our order at Sinch yet"),
+    ],
+)
+def test_a_draft_whose_order_did_not_come_about_needs_us(
+    agent_client, agent, make_draft, state, said
+):
+    lost = {"uncertain_since": timezone.now() - timedelta(minutes=15)}
+    draft = make_draft(agent, state, is_locked=state != "refused", **lost)
+    html = get(agent_client)
+    assert "<b>1 order needs you.</b>" in html
+    todo = html[html.index('id="h-now"') :]
+    assert f'<a class="what" href="{draft.get_absolute_url()}">{said}</a>' in todo
+    assert "Juniper and Pike Law PLLC" in todo
+    assert "<span>a draft</span>" in todo
+    assert f'href="{draft.get_absolute_url()}">Look at it' in todo
+    assert "in the list</a>" not in todo, "the list does not know drafts"
+
+
+def test_a_hosting_draft_that_was_refused_needs_us_too(agent_client, agent, make_draft):
+    draft = make_draft(agent, model=HostingDraft, kind="hosting.text_enable")
+    html = get(agent_client)
+    assert f'href="{draft.get_absolute_url()}">Sinch refused our hosting order</a>' in html
+
+
+def test_drafts_come_before_what_needs_us_and_are_counted(agent_client, agent, busy, make_draft):
+    make_draft(agent)
+    html = get(agent_client)
+    assert "<b>4 orders need you, 1 is late.</b>" in html
+    assert "<span>Needs us</span><span>3</span>" in html
+    assert ">All 3 in the list</a>" in html
+    assert html.index("Sinch refused our order") < html.index("2 numbers rejected: PIN")
+
+
+def test_a_draft_is_no_trouble_while_its_order_is_under_way_or_once_it_is_settled(
+    agent_client, agent, make_draft, make_item
+):
+    now = timezone.now()
+    make_item()
+    make_draft(agent, "sending", is_locked=True)
+    make_draft(agent, "uncertain", is_locked=True, uncertain_since=now - timedelta(minutes=14))
+    make_draft(agent, "dead", seen_at=now)
+    for state in ("sent", "thrown_away"):
+        draft = make_draft(agent)
+        PortInDraft.objects.filter(pk=draft.pk).update(state=state)
+    assert "Nothing needs you." in get(agent_client)
+
+
+def test_drafts_of_colleagues_are_told_to_the_team_and_to_who_supervises(
+    agent_client, agent, make_agent, make_draft
+):
+    tom = make_agent("tom", first_name="Tom", last_name="Adair")
+    draft = make_draft(tom)
+    there = f'href="{draft.get_absolute_url()}">Sinch refused our order</a>'
+    assert there not in get(agent_client)
+    html = get(agent_client, "/?who=team")
+    assert there in html
+    assert "<span>Tom Adair</span>" in html
+    supervisor = Client()
+    supervisor.force_login(
+        make_agent("mara", "manage_project"),
+        backend="portal.accounts.backends.EmailOrUsernameBackend",
+    )
+    assert there in get(supervisor)
+    Operation.objects.update(by=agent)
+    assert there in get(agent_client), "whoever sent it hears of it as well"
+
+
 def test_everyones_work_includes_that_of_colleagues(agent_client, busy):
     assert "FOC date moved" not in get(agent_client).split("Going live")[0]
     html = get(agent_client, "/?who=team")
@@ -196,7 +290,7 @@ def test_my_last_actions_say_what_became_of_them(agent_client, agent, project):
 
 
 def test_home_costs_at_most_eight_statements_however_busy_the_desk_is(
-    agent_client, agent, busy, make_item, project
+    agent_client, agent, busy, make_item, make_draft, project
 ):
     def statements() -> int:
         agent_client.get("/")
@@ -210,6 +304,8 @@ def test_home_costs_at_most_eight_statements_however_busy_the_desk_is(
         item = make_item(bucket="us", rank=130, foc_date=timezone.localdate())
         items.tell(item, [items.Event(text=f"News {number}", fact=("n",))])
         Operation.objects.create(project=project, kind="port_in.note", target="x", by=agent)
+        make_draft(agent)
+        make_draft(agent, model=HostingDraft)
     assert few <= 8
     assert statements() == few
 
@@ -248,6 +344,16 @@ def test_the_frame_counts_what_its_links_lead_to(agent_client, busy):
     assert 'Ready to activate<span class="count due">1</span>' in html
     assert 'Needs us<span class="count due">3</span>' in html
     assert 'Nobody owns it<span class="count">3</span>' in html
+
+
+def test_the_frame_counts_the_drafts_that_home_tells_of(
+    agent_client, agent, make_agent, busy, make_draft
+):
+    make_draft(agent)
+    make_draft(make_agent("ana"))
+    html = get(agent_client, "/work/")
+    assert 'Home<span class="count due">4</span>' in html
+    assert 'Mine + unassigned<span class="count">3</span>' in html
 
 
 def test_the_link_of_the_view_that_is_shown_is_marked(agent_client, busy):
