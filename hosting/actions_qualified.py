@@ -1,6 +1,5 @@
 """What staff do with qualified numbers: add them, prove who owns them, delete them."""
 
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -44,11 +43,6 @@ def add(project: SinchProject, numbers: Sequence[str], *, by: User, key: str) ->
             )
             found.append(operation)
     return found
-
-
-def new_key() -> str:
-    """Return a key for a form: the same form sent twice carries the same one."""
-    return uuid.uuid4().hex
 
 
 def why_no_call(number: QualifiedNumber) -> str:

@@ -23,6 +23,7 @@ from hosting.models import HostingDraft
 from hosting.review import MOST_LINES_SHOWN, Review, known_pairs
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
 
@@ -227,7 +228,7 @@ def _page(
         "drafts": actions.open_drafts(user) if is_new else [],
         "version": draft.version,
         "tab": (typed.tab if typed else "") or uuid.uuid4().hex[:12],
-        "attempt": uuid.uuid4().hex,
+        "attempt": new_key(),
         "plans": {pair.service_plan_id: pair.name for pair in pairs},
         "campaigns": {pair.campaign_id: pair.name for pair in pairs if pair.campaign_id},
         "is_blamed": complete or refused,
@@ -301,7 +302,9 @@ def _send(request: HtmxHttpRequest, draft: HostingDraft, action: str) -> HttpRes
         asks = not found.reasons
         return _page(request, draft, complete=True, asks=asks, status=200 if asks else 422)
     try:
-        actions.send(draft, user.time_zone, by=user, attempt=request.POST.get("attempt", "")[:40])
+        actions.send(
+            draft, user.time_zone, by=user, attempt=read_key(request.POST.get("attempt", ""))
+        )
     except NotSendable as wrong:
         said = f"Not sent: {wrong}."
         return _page(request, draft, complete=True, notice=said, status=422)

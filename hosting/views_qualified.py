@@ -20,6 +20,7 @@ from portal import words
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of
 from portal.csvfile import download
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
@@ -165,7 +166,7 @@ def qualify(request: HtmxHttpRequest) -> HttpResponse:
     project = actions.project_for_new_orders()
     posted = request.method == "POST" and project is not None
     form = QualifyForm(request.POST if posted else None)
-    key = request.POST.get("key", "")[:40] or qualified.new_key()
+    key = read_key(request.POST.get("key", "")) or new_key()
     known: list[QualifiedNumber] = []
     if form.is_valid() and project is not None:
         numbers = form.cleaned_data["numbers"]

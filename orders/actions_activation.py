@@ -12,11 +12,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import standing, wire
-from orders.actions_order import NotPossible, NotSendable, locked, new_key, why_gone
+from orders.actions_order import NotPossible, NotSendable, locked, why_gone
 from orders.buckets import zone_named
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.accounts.models import User
+from portal.formkey import new_key
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items

@@ -18,7 +18,6 @@ from orders.actions_order import (
     NotPossible,
     NotSendable,
     locked,
-    new_key,
     refuse_secrets,
     why_no_message,
 )
@@ -26,6 +25,7 @@ from orders.documents import MOST_DOCUMENTS, CheckedDocument, check
 from orders.models import OrderDocument, PortInOrder
 from portal import words
 from portal.accounts.models import User
+from portal.formkey import new_key
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items

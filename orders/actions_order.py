@@ -5,7 +5,6 @@ one transaction. What cannot be done is raised as NotPossible, with the reason i
 """
 
 import re
-import uuid
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,6 +12,7 @@ from django.utils import timezone
 from orders.models import OrderNote, PortInOrder
 from portal import words
 from portal.accounts.models import User
+from portal.formkey import new_key
 from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
@@ -84,11 +84,6 @@ def locked(order: PortInOrder) -> PortInOrder:
 
 def _collapsed(text: str) -> str:
     return " ".join(text.split())
-
-
-def new_key() -> str:
-    """Return a key for a form: the same form sent twice carries the same one."""
-    return uuid.uuid4().hex
 
 
 def refuse_secrets(order: PortInOrder, text: str) -> None:

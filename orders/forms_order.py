@@ -6,10 +6,10 @@ from typing import Any, cast
 from django import forms
 from django.utils import timezone
 
-from orders import actions_order as actions
 from orders import documents, papers
 from orders.actions_documents import BY_NAME
 from orders.models import OrderDocument
+from portal.formkey import new_key
 from portal.work.actions import LONGEST_NOTE
 
 
@@ -28,7 +28,7 @@ class Composer(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", "composer_%s")
         super().__init__(*args, **kwargs)
-        self.fields["key"].initial = actions.new_key
+        self.fields["key"].initial = new_key
 
 
 class SeveralFiles(forms.ClearableFileInput):
@@ -105,7 +105,7 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", "upload_%s")
         super().__init__(*args, **kwargs)
-        self.fields["key"].initial = actions.new_key
+        self.fields["key"].initial = new_key
 
     def clean_dated_on(self) -> datetime.date | None:
         """Return the date, if it is not ahead."""

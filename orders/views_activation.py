@@ -12,11 +12,12 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from orders import actions_activation as actions
 from orders import page, page_activation, page_numbers
-from orders.actions_order import NotPossible, NotSendable, new_key
+from orders.actions_order import NotPossible, NotSendable
 from orders.views_order import is_unchanged, order_row
 from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest
 from portal.work import page as work_page
 
@@ -62,7 +63,7 @@ def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         if not user.has_perm(MAY_SEND):
             return render(request, "403.html", {"exception": NO_SENDING}, status=403)
-        key = request.POST.get("key", "").replace("\0", "")[:32]
+        key = read_key(request.POST.get("key", ""))
         try:
             if not request.POST.get("expected"):
                 raise NotSendable("Tick that the customer expects it now.")

@@ -13,19 +13,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from orders import actions_activation as actions
 from orders import page_activations as page
-from orders.actions_order import READER, NotSendable, new_key
+from orders.actions_order import READER, NotSendable
 from orders.models import PortInOrder
 from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, wants_fragment
 from portal.operations import readings
-
-LONGEST_KEY = 32
-
-
-def _key(text: str) -> str:
-    return text.replace("\0", "")[:LONGEST_KEY]
 
 
 def _context(request: HtmxHttpRequest, user: User, picks: page.Picks) -> dict[str, Any]:
@@ -65,7 +60,7 @@ def activations(request: HtmxHttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _activate(request, user)
     picks = page.read_picks(request.GET.getlist("pick"))
-    batch_key = _key(request.GET.get("batch", ""))
+    batch_key = read_key(request.GET.get("batch", ""))
     context = _context(request, user, picks)
     if wants_fragment(request):
         return render(request, "orders/_activations_bar.html", context)
@@ -90,7 +85,7 @@ def _activate(request: HtmxHttpRequest, user: User) -> HttpResponse:
     if not user.has_perm(MAY_SEND):
         return render(request, "403.html", {"exception": NO_SENDING}, status=403)
     picks = page.read_picks(request.POST.getlist("pick"))
-    key = _key(request.POST.get("key", "")) or new_key()
+    key = read_key(request.POST.get("key", "")) or new_key()
     try:
         if not request.POST.get("expected"):
             raise NotSendable("Tick that the customers expect it now.")
@@ -108,7 +103,10 @@ def activations_live(request: HtmxHttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     if user is None:
         return redirect_to_login(request.get_full_path())
-    picks, key = page.read_picks(request.GET.getlist("pick")), _key(request.GET.get("batch", ""))
+    picks, key = (
+        page.read_picks(request.GET.getlist("pick")),
+        read_key(request.GET.get("batch", "")),
+    )
     if request.GET.get("token") == page.token_of(key, picks):
         return HttpResponse(status=204)
     batch = page.batch_of(key, picks, page.candidates_of(picks))

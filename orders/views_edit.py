@@ -36,6 +36,7 @@ from orders.views import notice_of, typed_of
 from orders.views_order import MAY_REVEAL
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to
 from portal.operations.models import Operation
 
@@ -77,7 +78,7 @@ def _shared_context(
     return {
         "order": order,
         "project": order.project,
-        "key": request.POST.get("key") or actions.new_key(),
+        "key": request.POST.get("key") or new_key(),
         "sealed": work.seal(person_of(request)),
         "post_to": reverse("orders:edit", args=[order.pk]),
         "advice": judged.form.advice(
@@ -275,7 +276,7 @@ def _send_edit(request: HtmxHttpRequest, order: PortInOrder, work: Work) -> Http
             order,
             work,
             seen=post.get("seen", ""),
-            key=post.get("key", "").replace("\0", "")[:40] or actions.new_key(),
+            key=read_key(post.get("key", "")) or new_key(),
             by=person_of(request),
         )
     except NotEditable as locked:

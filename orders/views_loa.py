@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import actions_documents as actions
 from orders import letters, loa
 from orders.actions_activation import today_there
-from orders.actions_order import NotPossible, NotSendable, new_key, why_no_message
+from orders.actions_order import NotPossible, NotSendable, why_no_message
 from orders.forms_fields import ends_of
 from orders.forms_order import UploadForm
 from orders.models import PortInDraft, PortInOrder
@@ -26,6 +26,7 @@ from orders.views_order import MAY_REVEAL, may_send, order_row
 from portal.accounts.guards import MAY_SEND, NO_SENDING, agents_only
 from portal.accounts.models import User
 from portal.accounts.sessions import person_of
+from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest
 
 DOTS = "••••"
@@ -85,7 +86,7 @@ def _attach(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             int(part) if part.isdecimal() and len(part) < 6 else 0,
             request.POST.get("seen", ""),
             by=person_of(request),
-            key=request.POST.get("key", "").replace("\0", "")[:32],
+            key=read_key(request.POST.get("key", "")),
         )
     except (NotPossible, NotSendable) as wrong:
         return _order_page(request, order, str(wrong), 409)

@@ -128,6 +128,12 @@ def test_numbers_are_qualified_once(fault, agent_client, project, sandbox, settl
     assert Operation.objects.filter(state="succeeded").count() == 1
 
 
+def test_a_key_that_the_database_refuses_is_kept_without_what_it_refuses(agent_client, project):
+    typed = {"numbers": "206 555 0142", "key": "a\x00b"}
+    assert agent_client.post(reverse("hosting:qualify"), typed).status_code == 302
+    assert Operation.objects.get().marker == f"qualified:{project.pk}:ab:1"
+
+
 def test_a_wrong_code_is_told_and_the_right_one_verifies(
     both, agent_client, project, sandbox, read_qualified, settle
 ):
