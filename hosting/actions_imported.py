@@ -10,6 +10,7 @@ from hosting import moves, sync
 from hosting.actions_number import submit_once
 from hosting.models import Combination, ImportedNumber
 from portal import words
+from portal.accounts.guards import MAY_SEND
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings
 from portal.operations.actions import submit
@@ -17,6 +18,9 @@ from portal.operations.models import Operation
 from portal.work.actions import NotPossible, NotSendable
 
 LONGEST_NAME: Final = 80
+UNKNOWN_PAIR: Final = (
+    "The desk does not know this plan with this campaign, and adding them needs the agent role."
+)
 SEARCH_READER: Final = "imported_search"
 WHERE: Final = {"START": "begin with", "CONTAIN": "contain", "END": "end with"}
 
@@ -92,11 +96,13 @@ def check_now(number: ImportedNumber) -> None:
 
 
 def search_at_sinch(
-    project: SinchProject, *, plan: str, campaign: str, digits: str, where: str
+    project: SinchProject, *, plan: str, campaign: str, digits: str, where: str, by: User
 ) -> None:
     """Have Sinch's own pattern search asked by a worker; what it finds is stored.
 
-    Raises NotSendable for what was typed.
+    A plan and campaign that are new to the desk are walked from then on, so whoever may not send
+    searches in those it knows. Raises NotSendable for what was typed, NotPossible for a plan and
+    campaign they may not add.
     """
     if not plan:
         raise NotSendable("Choose the service plan to look in; Sinch lists by plan and campaign.")
@@ -105,7 +111,12 @@ def search_at_sinch(
         raise NotSendable("Write the digits to look for.")
     if where == "START" and not digits.startswith("+"):
         digits = f"+{digits}" if digits.startswith("1") else f"+1{digits}"
-    sync.remember_pair(project, plan, campaign)
-    pair = Combination.objects.get(project=project, service_plan_id=plan, campaign_id=campaign)
+    if by.has_perm(MAY_SEND):
+        sync.remember_pair(project, plan, campaign)
+    pair = Combination.objects.filter(
+        project=project, service_plan_id=plan, campaign_id=campaign
+    ).first()
+    if pair is None:
+        raise NotPossible(UNKNOWN_PAIR)
     wish = {f"{pair.pk}|{where}|{digits}": timezone.now()}
     readings.want(project, SEARCH_READER, wish, "staff")

@@ -115,9 +115,12 @@ def imported_numbers(request: HtmxHttpRequest) -> HttpResponse:
                 campaign=given["campaign"],
                 digits=given["digits"],
                 where=given["where"],
+                by=person_of(request),
             )
         except NotSendable as wrong:
             form.add_error("digits", str(wrong))
+        except NotPossible as unknown:
+            form.add_error("plan", str(unknown))
         else:
             messages.success(request, "Sinch is being asked; what it finds appears in the list.")
             digits = "".join(c for c in given["digits"] if c.isdigit())

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -18,13 +19,15 @@ from portal.htmx import HtmxHttpRequest
 def overview_page(request: HtmxHttpRequest) -> HttpResponse:
     """Show which plans and campaigns are known, how old each picture is, and what is not listed.
 
-    On POST, keep a plan and campaign to be walked as well.
+    On POST, keep a plan and campaign to be walked as well; that needs the right to send.
     """
+    sends = person_of(request).has_perm(MAY_SEND)
+    if request.method == "POST" and not sends:
+        raise PermissionDenied(NO_RIGHT)
     project = actions.project_for_new_orders()
     if project is None:
         return render(request, "hosting/overview.html", {"no_project": True})
-    sends = person_of(request).has_perm(MAY_SEND)
-    form = PairForm(request.POST if request.method == "POST" and sends else None)
+    form = PairForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         form.keep(project, person_of(request))
         overview.want_walks(project, "staff")

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 from django.db import connections, transaction
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from hosting import moves, sync, sync_numbers
-from hosting.models import ImportedNumber, NumberMove, QualifiedNumber
+from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations.models import Operation
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
@@ -281,11 +282,58 @@ def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agen
     assert HostingOrder.objects.get().state == "COMPLETED"
 
 
+@pytest.fixture
+def reader_client(make_agent):
+    """A client in which somebody without any rights is signed in."""
+    client = Client()
+    client.force_login(
+        make_agent("robin"), backend="portal.accounts.backends.EmailOrUsernameBackend"
+    )
+    return client
+
+
+SEARCH = {"plan": "plan-x", "campaign": "CABC123", "where": "CONTAIN", "digits": "0142"}
+
+
+def test_a_search_at_sinch_brings_numbers_and_the_plan_is_walked_from_then_on(
+    project, sandbox, work_off, agent_client
+):
+    sandbox.hosting.add_imported(PHONE, "plan-x", "CABC123")
+    assert agent_client.post(reverse("hosting:imported_numbers"), SEARCH).status_code == 302
+    work_off()
+    assert ImportedNumber.objects.get().phone_number == PHONE
+    assert Combination.objects.get().service_plan_id == "plan-x"
+
+
+def test_whoever_may_not_send_searches_only_in_plans_that_the_desk_knows(
+    project, sandbox, work_off, reader_client
+):
+    sandbox.hosting.add_imported(PHONE, "plan-x", "CABC123")
+    address = reverse("hosting:imported_numbers")
+    answer = reader_client.post(address, SEARCH)
+    assert answer.status_code == 422
+    assert "adding them needs the agent role" in answer.content.decode()
+    assert not Combination.objects.exists()
+    sync.remember_pair(project, "plan-x", "CABC123")
+    assert reader_client.post(address, SEARCH).status_code == 302
+    work_off()
+    assert ImportedNumber.objects.get().phone_number == PHONE
+
+
+def test_whoever_may_not_send_adds_no_plan(project, reader_client):
+    address = reverse("hosting:overview")
+    answer = reader_client.post(address, {"plan": "plan-x", "campaign": "CABC123"})
+    assert answer.status_code == 403
+    assert "needs the agent role" in answer.content.decode()
+    assert not Combination.objects.exists()
+    assert reader_client.get(address).status_code == 200
+
+
 def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
     project, sandbox, work_off, hosting_client
 ):
     """A row can be there without a reading of it; its numbers would never come."""
-    from hosting import overview, sync
+    from hosting import overview
     from hosting.models import HostingOrder
 
     made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
