@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 
 from portal import health
+from portal.accounts.guards import staff_only
 
 urlpatterns = [
     path("", include("portal.work.urls")),
@@ -20,7 +21,7 @@ urlpatterns = [
     path("health/", health.health_page, name="health"),
     path(
         "components/",
-        TemplateView.as_view(template_name="components.html"),
+        staff_only(TemplateView.as_view(template_name="components.html")),
         name="components",
     ),
     path("admin/", admin.site.urls),

@@ -1,4 +1,4 @@
-"""Who may make and change orders, in the pages of both kinds."""
+"""Who may make and change orders, in the pages of both kinds, and who looks after the desk."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +12,7 @@ from portal.htmx import HtmxHttpRequest
 
 MAY_SEND: Final = "accounts.send_to_sinch"
 NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
+NO_ADMIN: Final = "This is for those who look after the desk. Your administrator can open it."
 NO_SENDING: Final = "Sending to Sinch needs the agent role. Your administrator can give it."
 
 View = Callable[..., HttpResponse]
@@ -24,6 +25,18 @@ def agents_only(view: View) -> View:
     def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.has_perm(MAY_SEND):
             raise PermissionDenied(NO_RIGHT)
+        return view(request, *args, **kwargs)
+
+    return login_required(guarded)
+
+
+def staff_only(view: View) -> View:
+    """Guard a view: signed in, and let into the admin; 403 with the reason otherwise."""
+
+    @wraps(view)
+    def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_staff:
+            raise PermissionDenied(NO_ADMIN)
         return view(request, *args, **kwargs)
 
     return login_required(guarded)

@@ -67,17 +67,7 @@ def _desk(request: HttpRequest) -> dict[str, Any]:
     return shown | {
         "nav_counts": {
             name: queue.count_text(beside[name]) if beside[name] else 0
-            for name in (
-                "home",
-                "all",
-                "ready",
-                "us",
-                "nobody",
-                "drafts",
-                "hosting_drafts",
-                "imported",
-                "qualified",
-            )
+            for name in ("home", "all", "ready", "imported", "qualified")
         },
         "views": _views(counts),
         "view": _view(request),

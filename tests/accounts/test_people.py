@@ -154,6 +154,18 @@ def boss_client(make_agent) -> Client:
     return client
 
 
+def test_the_page_of_components_is_for_those_who_look_after_the_desk(
+    client, agent_client, boss_client
+):
+    address = reverse("components")
+    assert "/sign-in/" in client.get(address).url
+    assert agent_client.get(address).status_code == 403
+    assert address not in agent_client.get("/").content.decode()
+    page = boss_client.get(address)
+    assert page.status_code == 200
+    assert f'href="{address}"' in page.content.decode()
+
+
 def test_the_key_secret_is_set_in_the_admin_and_never_shown(boss_client, project):
     address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
     html = boss_client.get(address).content.decode()
