@@ -281,6 +281,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+# Behind a proxy everybody calls from the same address; eight tries would lock a name for all.
+AXES_CLIENT_IP_CALLABLE = "portal.callers.address_of"
 # However a name is spelled, the tries count for one person.
 AXES_USERNAME_CALLABLE = "portal.accounts.backends.tried_name"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

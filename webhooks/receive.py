@@ -18,9 +18,10 @@ from django.http import (
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from portal import callers
 from portal.crypto import cipher
 from portal.operations import doorbell
-from webhooks import refused, sources, tokens
+from webhooks import refused, tokens
 from webhooks.hosting import event_id_of
 from webhooks.models import Delivery
 from webhooks.signature import HEADER, is_signed
@@ -82,7 +83,7 @@ def hosting(request: HttpRequest, token: str) -> HttpResponse:
     door = tokens.door_of(token, "hosting")
     if door is None:
         return HttpResponseNotFound()
-    if not door.lets_in(sources.address_of(request)):
+    if not door.lets_in(callers.address_of(request)):
         log.warning("A hosting callback came from an address that is not on the list.")
         return HttpResponseForbidden()
     body = _body(request)
@@ -123,7 +124,7 @@ def store(
                 len(body),
                 hashlib.sha256(kept).hexdigest(),
                 json.dumps(headers),
-                sources.address_of(request),
+                callers.address_of(request),
                 kind,
                 event_id,
             ],

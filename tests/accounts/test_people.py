@@ -62,6 +62,34 @@ def test_tries_are_counted_for_the_person_however_their_name_is_spelled(client, 
     assert answers[-1].status_code == 429
 
 
+def test_behind_proxies_the_tries_of_one_address_lock_nobody_out_at_another(
+    client, agent, settings
+):
+    settings.TRUSTED_PROXIES = 2
+    wrote, attacker, office = "198.51.100.1", "203.0.113.9", "203.0.113.20"
+
+    def tried(password, *places):
+        forwarded = ", ".join((*places, "10.0.0.9"))
+        return client.post(
+            reverse("login"),
+            {"username": "dana", "password": password},
+            HTTP_X_FORWARDED_FOR=forwarded,
+            REMOTE_ADDR="10.0.0.7",
+        ).status_code
+
+    # What the caller writes in front changes each time, and is not believed.
+    answers = [tried("wrong", f"{wrote}{n}", attacker) for n in range(9)]
+    assert answers[-1] == 429
+    assert tried(PASSWORD, office, attacker) == 429
+    assert tried("wrong", attacker, office) == 200
+    assert tried(PASSWORD, attacker, office) == 302
+
+
+def test_tries_that_went_around_the_proxies_are_counted_together(client, agent, settings):
+    settings.TRUSTED_PROXIES = 1
+    assert [sign_in(client, "dana", f"wrong {n}") for n in range(9)][-1].status_code == 429
+
+
 def test_signing_out_takes_a_post(agent_client):
     assert agent_client.get(reverse("logout")).status_code == 405
     assert agent_client.post(reverse("logout")).status_code == 302
