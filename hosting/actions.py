@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from hosting.forms import TICKS, DraftForm
-from hosting.models import HostingDraft, HostingNumber, HostingOrder
+from hosting.models import HostingDraft, HostingOrder
 from hosting.review import Reason, Review, body_of
 from portal import words
 from portal.accounts import callbacks
@@ -291,11 +291,3 @@ def _submit(draft: HostingDraft, found: Review, part: Any, *, by: User) -> Opera
     draft.operation = operation
     HostingDraft.objects.filter(pk=draft.pk).update(operation=operation)
     return operation
-
-
-def living_orders_of(project: SinchProject, phones: Iterable[str]) -> set[str]:
-    """Return those of these numbers that a living hosting order holds."""
-    rows = HostingNumber.objects.filter(
-        order__project=project, phone_number__in=list(phones), order__gone_at=None
-    ).exclude(order__state__in=("COMPLETED", "REJECTED"))
-    return set(rows.values_list("phone_number", flat=True))

@@ -6,7 +6,7 @@ the words that carriers use. Source: Imported Numbers and Hosting Orders API, "C
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -294,12 +294,3 @@ def grouped(numbers: Iterable[Number]) -> list[Group]:
             found.setdefault(failure.cause.key, []).append(failure)
     groups = [Group(BY_KEY[key], tuple(failures)) for key, failures in found.items()]
     return sorted(groups, key=lambda group: (rank_of(group.cause), -len(group.phones)))
-
-
-def errors_as_steps(errors: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Return errors in words by what their steps are called."""
-    return {
-        STEP_WORDS[step]: " ".join(filter(None, error))
-        for step, error in errors.items()
-        if any(error)
-    }

@@ -26,7 +26,6 @@ LOAS: Final = (
     (Loa.RESELLER, "Reseller", "You sell to the end user; its business is named on the LOA"),
     (Loa.BLANKET, "Blanket", "Agreed with your Sinch account manager; nobody signs now"),
 )
-REGIONS: Final = ("US", "CA")
 TICKS: Final = ("migrate", "left_provider")
 MAX_TEXT: Final = 100
 _CODE: Final = re.compile(r"[A-Za-z]{2}")

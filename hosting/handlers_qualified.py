@@ -17,7 +17,6 @@ from portal.sinch.errors import SinchInvalidRequest, SinchNotFound
 from portal.sinch.hosting import HostingClient
 
 State = QualifiedNumber.State
-REFUSED_STATES = (State.VERIFICATION_FAILED, State.VERIFICATION_BLOCKED)
 PAST_PROOF = (State.VERIFIED, State.HOSTING_IN_PROGRESS, State.HOSTING_DONE, State.HOSTING_FAILED)
 WRONG_CODE = "Sinch did not accept the code. Listen to the call again, or have it called anew."
 BLOCKED = "Proof by phone call is blocked for this number now; use invoices."

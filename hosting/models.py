@@ -127,11 +127,6 @@ class HostingOrder(MirroredRecord):
         """How operations name this order."""
         return f"hosting_order:{self.pk}"
 
-    @property
-    def is_import(self) -> bool:
-        """Whether its numbers are only linked; nothing is routed anew."""
-        return self.order_type == "IMPORT"
-
 
 class HostingNumber(Steps):
     """One number of a hosting order as Sinch last described it; `hosting.sync` writes it."""

@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 WALK_READER: Final = "hosting_walk"
 STATES: Final = tuple(HostingOrder.State.values)
 TYPES: Final = ("IMPORT", "TYPE_TEXT_ENABLE")
-WALK_AGAIN: Final = timedelta(minutes=15)
 QUALIFIED: Final = "qualified"  # the resource that stands for all qualified numbers
 
 

@@ -8,8 +8,6 @@ from hosting import overview, standing, sync
 from portal.accounts.models import SinchProject
 from portal.operations.tasks import until_nothing
 
-LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
-
 
 @shared_task
 def walk() -> int:

@@ -47,7 +47,6 @@ urlpatterns = [
     path("imported/<int:pk>/delete/", views_imported.delete, name="imported_delete"),
     # Qualified numbers
     path("qualified/", views_qualified.qualified_numbers, name="qualified_numbers"),
-    path("qualified/live/", views_qualified.qualified_live, name="qualified_live"),
     path("qualified/numbers.csv", views_qualified.qualified_csv, name="qualified_csv"),
     path("qualified/add/", views_qualified.qualify, name="qualify"),
     path("qualified/invoices/", views_qualified.invoices, name="qualified_invoices"),

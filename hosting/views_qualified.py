@@ -133,13 +133,6 @@ def qualified_numbers(request: HtmxHttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def qualified_live(request: HtmxHttpRequest) -> HttpResponse:
-    """Show the rows as they now stand."""
-    return render(request, "hosting/_qualified_rows.html", _list_context(request))
-
-
-@login_required
-@require_GET
 def qualified_csv(request: HtmxHttpRequest) -> StreamingHttpResponse:
     """Return the numbers that match as a CSV file."""
     rows = _rows(_parameters(request)).defer("payload").order_by("phone_number")

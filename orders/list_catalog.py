@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from orders.details import SECRET_FIELDS
-
 NUMBER: Final = "number"
 ROW: Final = "row"  # in a file of corrected rows: the row each belongs to
 WRONG: Final = "wrong"  # … and what was said about it, which is not read
@@ -343,8 +341,3 @@ def column_of(title: str) -> str:
             if rest != text and rest not in _IGNORED and (known := _BY_TITLE.get(rest)):
                 return known
     return ""
-
-
-def hides(name: str) -> bool:
-    """Tell whether what stands in such a column must not be seen."""
-    return name in SECRET_FIELDS

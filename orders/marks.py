@@ -13,8 +13,7 @@ __all__ = ["ASKED", "SETTLED", "Mark", "digest"]
 
 NO_REPLY, NEEDS_REPLY, NO_LOA = "no_reply", "needs_reply", "no_loa"
 
-# The reasons that somebody may settle with words, and those with which a customer can help.
-SETTLEABLE: Final = ("P3", "P5", "P6", "P7")
+# The reasons with which a customer can help.
 ASKABLE: Final = ("P3", "P4", "P7", "P8", "P9")
 CHASE: Final = "P11"  # asked is Sinch, not the customer: the clock starts anew
 NO_LOA_FACT: Final = "LOA"

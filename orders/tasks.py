@@ -12,8 +12,6 @@ from portal.sinch.errors import SinchError
 
 log = logging.getLogger(__name__)
 
-LONGEST_RUN = 20.0  # seconds; what is left is due at the next beat
-
 
 @shared_task
 def discover() -> int:

@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-TONES: Final = ("ready", "us", "bad", "date", "wait", "done", "ended")
-
 MOVES: Final = {
     "us": "Our move",
     "customer": "Customer’s move",

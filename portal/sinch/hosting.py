@@ -30,7 +30,6 @@ from portal.sinch.transport import Transport
 
 TEXT_ENABLE_BATCH: Final = 500  # numbers in one text-enable order
 QUALIFY_BATCH: Final = 500  # numbers in one call; no limit is documented
-IMPORT_BATCH: Final = 5  # numbers in one import order, until the account manager raises it
 PAGE_SIZE: Final = 500  # a wish: neither default nor ceiling is documented
 MOST_PAGES: Final = 10_000
 STATE_PREFIX: Final = "GLOBAL_PROCESS_STATE_"

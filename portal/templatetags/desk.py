@@ -196,18 +196,6 @@ def clock_time(value: datetime | time | str | None, zone: str | None = None) -> 
 
 
 @register.filter
-def moment(value: datetime | None, zone: str | None = None) -> SafeString:
-    """Return day, time and zone word as a `<time>`: `Tue 9 Jun, 14:05 Eastern`."""
-    if value is None:
-        return SafeString("")
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        value.isoformat(),
-        words.moment_text(value, zone),
-    )
-
-
-@register.filter
 def stamp(value: datetime | None) -> SafeString:
     """Return day and time in the reader's zone as a `<time>`, the zone in its title."""
     if value is None:

@@ -241,7 +241,7 @@
     try { return !localStorage.getItem(KEYS_OFF); } catch { return true; }
   };
   function step(by) {
-    const rows = all("[data-rows] [data-row-link], [data-rows] .main a, .todo .what");
+    const rows = all("[data-rows] .main a, .todo .what");
     if (!rows.length) return;
     const at = rows.indexOf(document.activeElement);
     rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by))].focus();
