@@ -2,11 +2,10 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from hosting.forms import TICKS, DraftForm
 from hosting.models import HostingDraft, HostingOrder
@@ -17,8 +16,8 @@ from portal.accounts.models import SinchProject, User
 from portal.numbers import TOLL_FREE, area_code
 from portal.operations.actions import submit
 from portal.operations.models import Operation
-from portal.work import items
-from portal.work.drafts import ChangedElsewhere, NotEditable, NotSendable
+from portal.work import drafts, items
+from portal.work.drafts import NotSendable, Typed, locked_draft, refuse_unless_open
 
 Kind, State = HostingDraft.Kind, HostingDraft.State
 FIELDS: Final = tuple(DraftForm.base_fields)
@@ -32,90 +31,31 @@ CREATES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Typed:
-    """What one posted page says: fields as typed, and which version of the draft it began with."""
-
-    fields: Mapping[str, Any]
-    version: int = 0
-    tab: str = ""
-    overwrite: bool = False
-
-    @classmethod
-    def of(cls, post: Mapping[str, Any], overwrite: bool = False) -> "Typed":
-        """Return what a posted form says; fields it does not have stay what they are."""
-        fields: dict[str, Any] = {
-            name: str(post[name]).replace("\0", "") for name in FIELDS if name in post
-        }
-        if "version" in post:  # the whole form, in which an empty box is one that is not ticked
-            fields |= {name: name in post for name in TICKS}
-        version = str(post.get("version", ""))
-        return cls(
-            fields,
-            int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0,
-            str(post.get("tab", ""))[:40],
-            overwrite,
-        )
+def typed_of(post: Mapping[str, Any], overwrite: bool = False) -> Typed:
+    """Return what a posted form says; fields it does not have stay what they are."""
+    fields: dict[str, Any] = {
+        name: str(post[name]).replace("\0", "") for name in FIELDS if name in post
+    }
+    if "version" in post:  # the whole form, in which an empty box is one that is not ticked
+        fields |= {name: name in post for name in TICKS}
+    version = str(post.get("version", ""))
+    return Typed(
+        fields,
+        int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0,
+        str(post.get("tab", ""))[:40],
+        overwrite,
+    )
 
 
 # --- Drafts -------------------------------------------------------------------------------------
 
 
-def project_for_new_orders() -> SinchProject | None:
-    """Return the Sinch project a new order goes to: the first active one; None without any."""
-    return SinchProject.objects.filter(is_active=True).order_by("pk").first()
-
-
-def open_drafts(by: User) -> list[HostingDraft]:
-    """Return the drafts a person can go on with, the latest first."""
-    parts = HostingDraft.objects.filter(parent=OuterRef("pk"), state=State.SENDING)
-    mine = Q(state=State.OPEN) | Q(state=State.SENDING, parent=None) | Exists(parts)
-    return list(HostingDraft.objects.filter(mine, by=by).defer("data")[:20])
-
-
 def save_draft(
     pk: uuid.UUID, project: SinchProject, kind: str, typed: Typed, *, by: User
 ) -> HostingDraft:
-    """Save what was typed, whatever it is, and return the draft; the first time makes it.
-
-    Raises ChangedElsewhere when the page began with an older version, NotEditable when the draft
-    is being sent or gone.
-    """
-    with transaction.atomic():
-        # A click and an autosave may both be the first: the id comes from the page.
-        _, made = HostingDraft.objects.get_or_create(
-            pk=pk, defaults={"project": project, "by": by, "kind": kind, "data": {}}
-        )
-        draft = locked_draft(pk)
-        refuse_unless_open(draft)
-        own = typed.tab and draft.data.get("tab") == typed.tab
-        if not made and not own and not typed.overwrite and typed.version != draft.version:
-            raise ChangedElsewhere(draft)
-        data = {**draft.data, **typed.fields}
-        if data != draft.data:
-            if not made:
-                draft.version += 1
-            _store(draft, data | {"tab": typed.tab, "saved_by": by.short_name})
-    return draft
-
-
-def locked_draft(pk: uuid.UUID) -> HostingDraft:
-    """Return the draft, locked; call inside a transaction. Raises HostingDraft.DoesNotExist."""
-    return (
-        HostingDraft.objects.select_for_update(of=("self",))
-        .select_related("project", "operation", "order", "follows")
-        .get(pk=pk)
-    )
-
-
-def refuse_unless_open(draft: HostingDraft) -> None:
-    """Raise NotEditable when a draft is not there to be typed in."""
-    if draft.state == State.SENDING:
-        raise NotEditable("This draft is on its way to Sinch; it opens again if Sinch refuses it.")
-    if draft.state == State.SENT:
-        raise NotEditable("This draft was sent. An order at Sinch cannot be changed.")
-    if draft.state == State.THROWN_AWAY:
-        raise NotEditable("This draft was thrown away.")
+    """Save what was typed and return the draft. Raises ChangedElsewhere, NotEditable."""
+    new = {"project": project, "kind": kind, "data": {}}
+    return drafts.save_draft(HostingDraft, pk, typed, by=by, new=new, store=_store)
 
 
 def _store(draft: HostingDraft, data: dict[str, Any]) -> None:
@@ -132,24 +72,12 @@ def drop_numbers(draft: HostingDraft, phones: Iterable[str]) -> HostingDraft:
     from portal.numbers import without
 
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         text = without(str(draft.field("numbers")), set(phones))
         draft.version += 1
         _store(draft, draft.data | {"numbers": text})
     return draft
-
-
-def throw_draft_away(draft: HostingDraft) -> None:
-    """Throw a draft away; its text is gone. Raises NotEditable while it is sent."""
-    with transaction.atomic():
-        draft = locked_draft(draft.pk)
-        if draft.state == State.THROWN_AWAY:
-            return
-        refuse_unless_open(draft)
-        draft.state, draft.data = State.THROWN_AWAY, {}
-        draft.version += 1
-        draft.save(update_fields=["state", "data", "version", "updated_at"])
 
 
 # --- Drafts that the desk begins ----------------------------------------------------------------
@@ -217,7 +145,7 @@ def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list
     NotSendable, NotEditable.
     """
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         if draft.state in (State.SENDING, State.SENT) and draft.field("attempt") == attempt:
             return []
         refuse_unless_open(draft)

@@ -195,6 +195,8 @@ class HostingDraft(Draft):
         HostingOrder, null=True, on_delete=models.SET_NULL, related_name="draft_follow_ups"
     )
 
+    beside = (*Draft.beside, "follows")
+
     def get_absolute_url(self) -> str:
         """The page where it is typed."""
         return reverse("hosting:draft", args=[self.pk])
@@ -203,6 +205,11 @@ class HostingDraft(Draft):
     def target(self) -> str:
         """How operations name this draft."""
         return f"hosting_draft:{self.pk}"
+
+    @property
+    def why_sent(self) -> str:
+        """That Sinch takes no changes."""
+        return "This draft was sent. An order at Sinch cannot be changed."
 
 
 class NumberRecord(MirroredRecord):

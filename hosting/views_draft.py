@@ -18,7 +18,6 @@ from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from hosting import actions
-from hosting.actions import ChangedElsewhere, NotEditable, NotSendable, Typed
 from hosting.models import HostingDraft
 from hosting.review import MOST_LINES_SHOWN, Review, known_pairs
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
@@ -26,6 +25,15 @@ from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
+from portal.work.drafts import (
+    ChangedElsewhere,
+    NotEditable,
+    NotSendable,
+    Typed,
+    open_drafts,
+    project_for_new_orders,
+    throw_draft_away,
+)
 
 State = HostingDraft.State
 SLUGS: Final = {
@@ -60,7 +68,7 @@ def choose(request: HtmxHttpRequest) -> HttpResponse:
         "hosting/choose.html",
         {
             "kinds": [(slug, TITLES[kind][0], TITLES[kind][1]) for slug, kind in SLUGS.items()],
-            "drafts": actions.open_drafts(user) if sends else [],
+            "drafts": open_drafts(HostingDraft, user) if sends else [],
             "no_right": "" if sends else NO_RIGHT,
         },
     )
@@ -73,7 +81,7 @@ def create(request: HtmxHttpRequest, kind: str) -> HttpResponse:
     """Show an empty draft; what is first posted makes it, under the id the page came with."""
     if kind not in SLUGS:
         raise Http404("No such kind of order")
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is None:
         return render(request, "hosting/draft.html", {"no_project": True})
     draft = HostingDraft(project=project, by=person_of(request), kind=SLUGS[kind], version=0)
@@ -209,7 +217,7 @@ def _page(
         context = _sending(draft) | {"sending": True, "title": title, "lede": lede}
         return render(request, "hosting/draft.html", context, status=status)
     if typed is not None:
-        draft.data = {**draft.data, **typed.fields}
+        draft.data = typed.merged(draft.data)
     found = Review(draft, user.time_zone, complete=complete)
     operation: Operation | None = draft.operation
     refused = operation is not None and operation.state == Operation.State.REFUSED
@@ -225,7 +233,7 @@ def _page(
         "lede": lede,
         "is_new": is_new,
         "post_to": request.path if is_new else draft.get_absolute_url(),
-        "drafts": actions.open_drafts(user) if is_new else [],
+        "drafts": open_drafts(HostingDraft, user) if is_new else [],
         "version": draft.version,
         "tab": (typed.tab if typed else "") or uuid.uuid4().hex[:12],
         "attempt": new_key(),
@@ -249,10 +257,11 @@ def _page(
 def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResponse:
     """Save what was typed and do what was pressed; what was typed survives every failure."""
     user, action = person_of(request), request.POST.get("action", "save")
-    typed = Typed.of(request.POST.dict(), overwrite=action == "overwrite")
+    typed = actions.typed_of(request.POST.dict(), overwrite=action == "overwrite")
     try:
         if action == "throw_away":
-            actions.throw_draft_away(draft)
+            if known := HostingDraft.objects.filter(pk=pk).first():
+                throw_draft_away(known)
             messages.success(request, "The draft was thrown away.")
             return go_to(request, "hosting:choose")
         saved = actions.save_draft(pk, draft.project, draft.kind, typed, by=user)

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, facts, moves, number_list, page, page_number, wire
 from hosting import actions_imported as imported
+from hosting import facts, moves, number_list, page, page_number, wire
 from hosting.failures import grouped
 from hosting.forms_numbers import ImportForm, LinkForm, SearchForm
 from hosting.models import STEPS, Combination, ImportedNumber, NumberMove, Verdict
@@ -24,6 +24,7 @@ from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
 from portal.work.actions import NotPossible, NotSendable
+from portal.work.drafts import project_for_new_orders
 from portal.work.queue import count_text
 
 SHOWS = ("settling", "failed", "moving", "unlinked")
@@ -104,7 +105,7 @@ def imported_numbers(request: HtmxHttpRequest) -> HttpResponse:
     """Show imported numbers; on POST, have Sinch's own search asked."""
     form = SearchForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        project = actions.project_for_new_orders()
+        project = project_for_new_orders()
         if project is None:
             raise Http404("No project")
         given = form.cleaned_data
@@ -167,7 +168,7 @@ def _step_titles() -> list[str]:
 @require_http_methods(["GET", "POST"])
 def import_number(request: HtmxHttpRequest) -> HttpResponse:
     """Import one number."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     posted = request.method == "POST" and project is not None
     form = ImportForm(request.POST if posted else None)
     if form.is_valid() and project is not None:

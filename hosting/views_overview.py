@@ -7,11 +7,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from hosting import actions, overview
+from hosting import overview
 from hosting.forms_numbers import PairForm
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest
+from portal.work.drafts import project_for_new_orders
 
 
 @login_required
@@ -24,7 +25,7 @@ def overview_page(request: HtmxHttpRequest) -> HttpResponse:
     sends = person_of(request).has_perm(MAY_SEND)
     if request.method == "POST" and not sends:
         raise PermissionDenied(NO_RIGHT)
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is None:
         return render(request, "hosting/overview.html", {"no_project": True})
     form = PairForm(request.POST if request.method == "POST" else None)
@@ -48,7 +49,7 @@ def overview_page(request: HtmxHttpRequest) -> HttpResponse:
 @require_POST
 def walk_now(request: HtmxHttpRequest) -> HttpResponse:
     """Have all lists walked now."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is not None:
         overview.want_walks(project, "staff")
         messages.success(request, "Sinch is being asked for everything it lists.")

@@ -26,6 +26,7 @@ from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
 from portal.work.actions import NotPossible
 from portal.work.clocks import Clock, clock_of
+from portal.work.drafts import project_for_new_orders
 from portal.work.office import Calendar, countries_of, zone_named
 from portal.work.queue import count_text
 
@@ -86,7 +87,7 @@ def _office(rows: list[QualifiedNumber], project: Any) -> Calendar:
 
 def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
     parameters = _parameters(request)
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     shown = number_list.page_of(_rows(parameters).defer("payload"), request.GET, parameters)
     office = _office(shown.rows, project)
     counted = QualifiedNumber.objects.filter(gone_at=None).values("state").annotate(n=Count("pk"))
@@ -156,7 +157,7 @@ def qualified_csv(request: HtmxHttpRequest) -> StreamingHttpResponse:
 @require_http_methods(["GET", "POST"])
 def qualify(request: HtmxHttpRequest) -> HttpResponse:
     """Have pasted numbers qualified; those known already are named and left out."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     posted = request.method == "POST" and project is not None
     form = QualifyForm(request.POST if posted else None)
     key = read_key(request.POST.get("key", "")) or new_key()
@@ -190,7 +191,7 @@ def _chosen(request: HtmxHttpRequest) -> list[str]:
 @require_http_methods(["GET", "POST"])
 def invoices(request: HtmxHttpRequest) -> HttpResponse:
     """Show the mail that goes with the invoices of chosen numbers; note that it was sent."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is None:
         raise Http404("No project")
     if request.method == "GET":
@@ -232,7 +233,7 @@ def invoices(request: HtmxHttpRequest) -> HttpResponse:
 @require_POST
 def text_enable(request: HtmxHttpRequest) -> HttpResponse:
     """Begin an order of the chosen verified numbers, or of all of them."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is None:
         raise Http404("No project")
     rows = QualifiedNumber.objects.filter(project=project, state=State.VERIFIED, gone_at=None)

@@ -22,14 +22,15 @@ from orders.forms import DEFAULT_ZONE, MAX_NUMBERS, ZONES, DraftForm
 from orders.forms_own import OverrideForm
 from orders.models import ListRows, NumberList, PortInDraft
 from orders.places import blocked_numbers
-from orders.review import Reason, is_sending, review
+from orders.review import Reason, review
 from orders.verdicts import gone_results, numbers_to_ask
 from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.crypto import cipher
 from portal.numbers import numbers_of, read_numbers, replaced, without
 from portal.operations.actions import submit
-from portal.work.drafts import ChangedElsewhere, NotEditable, NotSendable
+from portal.work import drafts
+from portal.work.drafts import NotSendable, locked_draft, refuse_unless_open
 
 MAX_OVERRIDES: Final = MAX_NUMBERS
 TICKS: Final = ("on_demand", "e911_same")
@@ -47,20 +48,31 @@ class NumberInLiveOrder(NotSendable):
 
 
 @dataclass(frozen=True)
-class Typed:
-    """What one posted page says: fields as typed, and which version of the draft it began with.
+class Typed(drafts.Typed):
+    """What one posted page says of a port-in draft; `overrides` None leaves them alone."""
 
-    `overrides` None leaves them alone. `tab` tells pages apart, so that a page's own autosave is
-    not taken for somebody else.
-    """
-
-    fields: Mapping[str, Any]
     overrides: list[dict[str, Any]] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     dropped_secrets: Sequence[str] = ()
-    version: int = 0
-    tab: str = ""
-    overwrite: bool = False
+
+    def merged(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a draft's fields with what was typed; an empty secret keeps the saved one."""
+        result = dict(data)
+        for name, value in self.fields.items():
+            result[name] = value if isinstance(value, bool) else str(value).replace("\0", "")
+        for name in self.dropped_secrets:
+            result.pop(name, None)
+        result |= {name: value for name, value in self.secrets.items() if value}
+        if self.overrides is not None:
+            # A page need not show all of them: what it does not speak of stays, until removed.
+            said = {entry.get("key"): entry for entry in self.overrides}
+            result["overrides"] = [
+                _merged_entry(entry, said.pop(key)) if (key := entry.get("key")) in said else entry
+                for entry in data.get("overrides") or []
+            ]
+            result["overrides"] += [_merged_entry({}, entry) for entry in said.values()]
+            del result["overrides"][MAX_OVERRIDES:]
+        return result
 
 
 # --- Drafts ---------------------------------------------------------------------------------
@@ -76,85 +88,10 @@ def default_fields(project: SinchProject) -> dict[str, Any]:
     }
 
 
-def project_for_new_orders() -> SinchProject | None:
-    """Return the Sinch project a new order goes to: the first active one; None without any."""
-    return SinchProject.objects.filter(is_active=True).order_by("pk").first()
-
-
-def open_drafts(by: User) -> list[PortInDraft]:
-    """Return the drafts a person can go on with, the latest first.
-
-    One that is being sent as several orders stands for all of them, until the last has arrived.
-    """
-    state = PortInDraft.State
-    parts = PortInDraft.objects.filter(parent=OuterRef("pk"), state=state.SENDING)
-    mine = Q(state=state.OPEN) | Q(state=state.SENDING, parent=None) | Exists(parts)
-    return list(PortInDraft.objects.filter(mine, by=by).defer("data")[:20])
-
-
-def locked_draft(pk: uuid.UUID) -> PortInDraft:
-    """Return the draft, locked; call inside a transaction. Raises PortInDraft.DoesNotExist."""
-    return (
-        PortInDraft.objects.select_for_update(of=("self",))
-        .select_related("project", "operation", "check_operation", "order")
-        .get(pk=pk)
-    )
-
-
 def save_draft(pk: uuid.UUID, project: SinchProject, typed: Typed, *, by: User) -> PortInDraft:
-    """Save what was typed, whatever it is, and return the draft; the first time makes it.
-
-    Raises ChangedElsewhere when the page began with an older version, NotEditable when the draft
-    is being sent or gone.
-    """
-    with transaction.atomic():
-        # A click and an autosave may both be the first: the id comes from the page.
-        _, made = PortInDraft.objects.get_or_create(
-            pk=pk, defaults={"project": project, "by": by, "data": default_fields(project)}
-        )
-        draft = locked_draft(pk)
-        refuse_unless_open(draft)
-        own = typed.tab and draft.data.get("tab") == typed.tab
-        if not made and not own and not typed.overwrite and typed.version != draft.version:
-            raise ChangedElsewhere(draft)
-        data = merged(draft.data, typed)
-        if data != draft.data:
-            if not made:
-                draft.version += 1
-            _store(draft, data | {"tab": typed.tab, "saved_by": by.short_name})
-    return draft
-
-
-def refuse_unless_open(draft: PortInDraft) -> None:
-    """Raise NotEditable when a draft is not there to be typed in."""
-    state = PortInDraft.State
-    if draft.state == state.SENDING or is_sending(draft):
-        raise NotEditable("This draft is on its way to Sinch; it opens again if Sinch refuses it.")
-    if draft.state == state.SENT:
-        what = "an order" if draft.order_id else "orders"
-        raise NotEditable(f"This draft has become {what}. Changes are made there.")
-    if draft.state == state.THROWN_AWAY:
-        raise NotEditable("This draft was thrown away.")
-
-
-def merged(data: Mapping[str, Any], typed: Typed) -> dict[str, Any]:
-    """Return a draft's fields with what was typed; an empty secret field keeps the saved one."""
-    result = dict(data)
-    for name, value in typed.fields.items():
-        result[name] = value if isinstance(value, bool) else str(value).replace("\0", "")
-    for name in typed.dropped_secrets:
-        result.pop(name, None)
-    result |= {name: value for name, value in typed.secrets.items() if value}
-    if typed.overrides is not None:
-        # A page need not show all of them: what it does not speak of stays, until it is removed.
-        said = {entry.get("key"): entry for entry in typed.overrides}
-        result["overrides"] = [
-            _merged_entry(entry, said.pop(entry.get("key"))) if entry.get("key") in said else entry
-            for entry in data.get("overrides") or []
-        ]
-        result["overrides"] += [_merged_entry({}, entry) for entry in said.values()]
-        del result["overrides"][MAX_OVERRIDES:]
-    return result
+    """Save what was typed and return the draft. Raises ChangedElsewhere, NotEditable."""
+    new = {"project": project, "data": default_fields(project)}
+    return drafts.save_draft(PortInDraft, pk, typed, by=by, new=new, store=_store)
 
 
 def _merged_entry(before: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +112,7 @@ def _store(draft: PortInDraft, data: dict[str, Any]) -> None:
 def change_draft(draft: PortInDraft, changes: Mapping[str, Any]) -> PortInDraft:
     """Change fields of a draft on somebody's word, such as taking numbers out; return it."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         draft.version += 1
         _store(draft, draft.data | dict(changes))
@@ -206,7 +143,7 @@ def correct_lines(draft: PortInDraft, corrections: Mapping[str, tuple[str, str]]
 def continue_with_portable(draft: PortInDraft) -> PortInDraft:
     """Take the numbers out that cannot move, and keep them named beside the list."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         found = review(draft)
         if found.rows is not None:
@@ -233,7 +170,7 @@ def continue_with_portable(draft: PortInDraft) -> PortInDraft:
 def continue_without_taken(draft: PortInDraft) -> PortInDraft:
     """Take the numbers out that are on their way in another order."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         found = review(draft)
         if found.rows is not None:
@@ -249,7 +186,7 @@ def continue_without_taken(draft: PortInDraft) -> PortInDraft:
 def leave_row_out(draft: PortInDraft, number: str) -> PortInDraft:
     """Take one number out of a draft whose numbers are rows of a file."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         found = review(draft)
         if found.rows is None:
@@ -294,16 +231,9 @@ def new_key() -> str:
 
 
 def throw_draft_away(draft: PortInDraft) -> None:
-    """Throw a draft away; its text and secrets are gone. Raises NotEditable while it is sent."""
+    """Throw a draft away with its list of numbers. Raises NotEditable while it is sent."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
-        if draft.state == PortInDraft.State.THROWN_AWAY:
-            return
-        refuse_unless_open(draft)
-        draft.state = PortInDraft.State.THROWN_AWAY
-        draft.data = {}
-        draft.version += 1
-        draft.save(update_fields=["state", "data", "version", "updated_at"])
+        drafts.throw_draft_away(draft)
         NumberList.objects.filter(draft=draft).delete()
 
 
@@ -318,7 +248,7 @@ def check_portability(draft: PortInDraft, *, by: User) -> None:
     NotEditable when the draft is not open.
     """
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         found = review(draft)
         if not found.count:

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import bodies, comparing, edit_words, sync, wire
-from orders.actions import NotEditable, NotSendable
 from orders.actions_order import SECRETS, why_no_change
 from orders.conflicts import Merge, Unit, merge, units_of
 from orders.details import SECRET_FIELDS
@@ -26,6 +25,7 @@ from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.work import items
+from portal.work.drafts import NotEditable, NotSendable
 from portal.work.models import TimelineEntry
 
 UPDATE = "port_in.update"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from orders.actions import Typed, locked_draft, refuse_unless_open, save_draft
+from orders.actions import Typed, save_draft
 from orders.details import DETAIL_FIELDS, SECRET_FIELDS
 from orders.list_catalog import COLUMNS
 from orders.list_columns import objections
@@ -23,6 +23,7 @@ from orders.models import ListRow, NumberList, PortInDraft
 from portal.accounts.models import SinchProject, User
 from portal.numbers import MAX_LINES, Line, read_numbers
 from portal.operations import doorbell
+from portal.work.drafts import locked_draft, refuse_unless_open
 
 BY_HAND: Final = "Left out by hand"
 ELSEWHERE: Final = "On its way in another order"
@@ -59,7 +60,7 @@ def _put(
     columns: Mapping[str, str] | None = None,
 ) -> NumberList:
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         NumberList.objects.filter(draft=draft).delete()
         made = NumberList.objects.create(
@@ -130,7 +131,7 @@ def _as_file(draft: PortInDraft, lines: Iterable[Line], names: Sequence[str]) ->
 def remove_list(draft: PortInDraft) -> None:
     """Take a list out of its draft; what was typed before it comes back. Raises NotEditable."""
     with transaction.atomic():
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         refuse_unless_open(draft)
         NumberList.objects.filter(draft=draft).delete()
 
@@ -197,7 +198,7 @@ def choose_columns(draft: PortInDraft, columns: Mapping[int, str]) -> NumberList
 
 def _locked(draft: PortInDraft, *states: str) -> NumberList:
     """Return the draft's list, both locked; call inside a transaction."""
-    draft = locked_draft(draft.pk)
+    draft = locked_draft(draft)
     refuse_unless_open(draft)
     found = NumberList.objects.select_for_update().filter(draft=draft).first()
     if found is None:

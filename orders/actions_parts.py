@@ -13,24 +13,22 @@ from django.db import transaction
 
 from orders.actions import (
     TEXT_FIELDS,
-    NotSendable,
     NumberInLiveOrder,
     attempt_of,
     create_marker,
-    locked_draft,
-    refuse_unless_open,
 )
 from orders.actions_lists import forget_file
 from orders.details import SECRET_FIELDS
 from orders.list_rows import FROM_LIST, hand_over
 from orders.models import ListRow, PortInDraft
 from orders.parts import ONE, Part, Plan, create_body, made_reference, rows_by_part
-from orders.review import Reason, Review, is_sending, review
+from orders.review import Reason, Review, review
 from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items
+from portal.work.drafts import NotSendable, locked_draft, refuse_unless_open
 from portal.work.items import Event
 from portal.work.models import TimelineEntry
 
@@ -49,10 +47,10 @@ def submit_orders(draft: PortInDraft, *, attempt: int, by: User) -> list[Operati
         # One at a time in a project: two drafts must not take one reference or one number. Rows
         # that refer to the project are not held up by this lock.
         SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
-        draft = locked_draft(draft.pk)
+        draft = locked_draft(draft)
         if done := Operation.objects.filter(marker=create_marker(draft, attempt)).first():
             return [done]
-        if draft.operation and (is_sending(draft) or draft.state == PortInDraft.State.SENT):
+        if draft.operation and (draft.is_sending or draft.state == PortInDraft.State.SENT):
             return [draft.operation]
         if sent := list(Operation.objects.filter(drafts__parent=draft).order_by("drafts__part")):
             return sent

@@ -12,6 +12,7 @@ from orders.models import EndUserProfile, PortInDraft, PortInOrder, RoutingPrese
 from orders.profiles import END_USERS, Kind, filled
 from portal import words
 from portal.accounts.models import SinchProject, User
+from portal.work.drafts import locked_draft, refuse_unless_open
 
 Saved = EndUserProfile | RoutingPreset
 
@@ -87,8 +88,8 @@ def use(
     Raises NotEditable when the draft is not open.
     """
     with transaction.atomic():
-        draft = actions.locked_draft(draft.pk)
-        actions.refuse_unless_open(draft)
+        draft = locked_draft(draft)
+        refuse_unless_open(draft)
         changes = filled(kind, draft.data, saved.data, replaced=replaced)
         return actions.change_draft(draft, changes) if changes else draft
 

@@ -212,6 +212,8 @@ class PortInDraft(Draft):
         PortInOrder, null=True, on_delete=models.SET_NULL, related_name="draft_follow_ups"
     )
 
+    beside = (*Draft.beside, "check_operation")
+
     def get_absolute_url(self) -> str:
         """The page where it is typed."""
         return reverse("orders:draft", args=[self.pk])
@@ -220,6 +222,12 @@ class PortInDraft(Draft):
     def target(self) -> str:
         """How operations name this draft."""
         return f"draft:{self.pk}"
+
+    @property
+    def why_sent(self) -> str:
+        """That changes are made to what it has become."""
+        what = "an order" if self.order_id else "orders"
+        return f"This draft has become {what}. Changes are made there."
 
 
 class PortabilityResult(models.Model):

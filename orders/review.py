@@ -449,8 +449,3 @@ def review(draft: PortInDraft, *, complete: bool = False, every_own: bool = Fals
     `complete` also blames empty fields; `every_own` has forms for all numbers' own details.
     """
     return Review(draft, complete=complete, every_own=every_own)
-
-
-def is_sending(draft: PortInDraft) -> bool:
-    """Tell whether the draft's order is under way to Sinch."""
-    return draft.operation is not None and draft.operation.is_under_way

@@ -19,21 +19,23 @@ from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from orders import actions, actions_parts, part_pages
-from orders.actions import (
-    ChangedElsewhere,
-    NotEditable,
-    NotSendable,
-    Typed,
-)
+from orders.actions import Typed
 from orders.details import SECRET_FIELDS, as_number
 from orders.models import PortabilityRun, PortInDraft
 from orders.parts import BY_CARRIER, ONE, Plan
-from orders.review import MOST_SHOWN, Reason, Review, is_sending, review
+from orders.review import MOST_SHOWN, Reason, Review, review
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
+from portal.work.drafts import (
+    ChangedElsewhere,
+    NotEditable,
+    NotSendable,
+    open_drafts,
+    project_for_new_orders,
+)
 
 # --- A new order, and going on with a draft -----------------------------------------------------
 
@@ -43,7 +45,7 @@ from portal.operations.models import Operation
 @require_http_methods(["GET", "POST"])
 def create(request: HtmxHttpRequest) -> HttpResponse:
     """Show an empty draft; what is first posted makes it, under the id the page came with."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     if project is None:
         return render(request, "orders/draft.html", {"no_project": True})
     if request.method == "POST":
@@ -51,7 +53,9 @@ def create(request: HtmxHttpRequest) -> HttpResponse:
     draft = PortInDraft(
         project=project, by=person_of(request), data=actions.default_fields(project), version=0
     )
-    return _draft_page(request, draft, drafts=actions.open_drafts(person_of(request)), is_new=True)
+    return _draft_page(
+        request, draft, drafts=open_drafts(PortInDraft, person_of(request)), is_new=True
+    )
 
 
 @never_cache
@@ -189,7 +193,7 @@ def draft_live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _shows_sending(draft: PortInDraft) -> bool:
-    return draft.state in (PortInDraft.State.SENDING, PortInDraft.State.SENT) or (is_sending(draft))
+    return draft.state in (PortInDraft.State.SENDING, PortInDraft.State.SENT) or draft.is_sending
 
 
 def _sending_context(draft: PortInDraft) -> dict[str, Any]:
@@ -459,7 +463,7 @@ def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> Htt
             request, "orders/_draft_answer.html", context | {"parts": {"conflict"}}, status=409
         )
     shown = _draft_or_404(draft.pk)
-    shown.data = actions.merged(shown.data, typed)
+    shown.data = typed.merged(shown.data)
     secrets = {name: value for name, value in typed.secrets.items() if value}
     context |= {
         "version": typed.version,

@@ -27,7 +27,6 @@ from orders import (
     presence,
     wire,
 )
-from orders.actions import NotEditable, NotSendable
 from orders.actions_edit import Judged
 from orders.causes import cause_named, causes_of
 from orders.edit_work import Work, copy_of, opened, taken_up, unsealed
@@ -39,6 +38,7 @@ from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to
 from portal.operations.models import Operation
+from portal.work.drafts import NotEditable, NotSendable
 
 MOST_TICKS = 500  # as many as an order can have
 
@@ -224,7 +224,7 @@ def _too_old(request: HtmxHttpRequest, order: PortInOrder, why: str) -> HttpResp
 
 
 def _typed(work: Work, post: QueryDict) -> dict[str, Any]:
-    typed = actions.merged(work.typed, typed_of(post, {}))
+    typed = typed_of(post, {}).merged(work.typed)
     if "added" in post:
         typed["added"] = post.get("added", "").replace("\0", "")
     return typed

@@ -15,17 +15,16 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from orders import actions, list_out, list_report
 from orders import actions_lists as lists
-from orders.actions import ChangedElsewhere, NotEditable
 from orders.actions_lists import NotPossible
 from orders.list_columns import cautions
 from orders.list_files import MOST_BYTES, NotReadable
 from orders.models import NumberList, PortInDraft
-from orders.review import is_sending
 from orders.views import typed_of
 from portal import csvfile, words
 from portal.accounts.guards import agents_only
 from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.work.drafts import ChangedElsewhere, NotEditable, project_for_new_orders
 
 State = NumberList.State
 
@@ -56,7 +55,7 @@ def _list_or_404(pk: uuid.UUID) -> NumberList:
 @require_POST
 def add(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Save what was typed and do with its list what was pressed: add, make of pasted, remove."""
-    project = actions.project_for_new_orders()
+    project = project_for_new_orders()
     known = PortInDraft.objects.select_related("project").filter(pk=pk).first()
     if known is None and project is None:
         raise Http404("There is no project to make an order in.")
@@ -126,7 +125,7 @@ def _why_not(found: NumberList) -> str:
     assert draft is not None  # lists of corrections have no page
     if draft.state == PortInDraft.State.THROWN_AWAY:
         return "This draft was thrown away."
-    if draft.state != PortInDraft.State.OPEN or is_sending(draft):
+    if draft.state != PortInDraft.State.OPEN or draft.is_sending:
         return "This draft was sent; its list stays as it went."
     if found.state == State.READY and list_report.is_under_way(found):
         return "Corrections are being read; then rows can be changed again."

@@ -13,7 +13,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from orders import actions_portability, portability
-from orders.actions import project_for_new_orders
 from orders.forms_portability import PortabilityForm
 from orders.models import PortabilityRun
 from orders.portability_page import (
@@ -29,6 +28,7 @@ from portal import csvfile
 from portal.accounts.guards import MAY_SEND, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to
+from portal.work.drafts import project_for_new_orders
 
 NO_RIGHT = "Asking Sinch needs the agent role. Your administrator can give it."
 

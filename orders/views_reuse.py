@@ -15,7 +15,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from orders import actions, actions_reuse, views
-from orders.actions import NotEditable
 from orders.actions_reuse import Saved
 from orders.forms_profiles import FORMS
 from orders.models import PortInDraft, PortInOrder
@@ -24,6 +23,7 @@ from portal.accounts.guards import MAY_SEND, agents_only
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to
+from portal.work.drafts import NotEditable, project_for_new_orders
 
 MOST_SHOWN: Final = 200
 MOST_CHOICES: Final = 8
@@ -85,7 +85,7 @@ def _rows(kind: Kind, project: SinchProject | None, q: str = "") -> QuerySet[Any
 @require_GET
 def profiles(request: HtmxHttpRequest) -> HttpResponse:
     """List the end users and routings that are kept for new orders."""
-    project, q = actions.project_for_new_orders(), _asked(request)
+    project, q = project_for_new_orders(), _asked(request)
     lists: list[dict[str, Any]] = [
         {
             "kind": kind,
@@ -121,7 +121,7 @@ def _facts(kind: Kind, row: Saved) -> list[str]:
 @require_http_methods(["GET", "POST"])
 def profile_new(request: HtmxHttpRequest, kind: str) -> HttpResponse:
     """Keep something new: typed here, or taken from a draft or an order."""
-    found, project = _kind_or_404(kind), actions.project_for_new_orders()
+    found, project = _kind_or_404(kind), project_for_new_orders()
     source, fields, back = _source(request)
     project = source or project
     if project is None:
@@ -236,7 +236,7 @@ def _project_of(request: HttpRequest) -> SinchProject | None:
     pk = request.GET.get("project", "")
     if pk.isdecimal() and len(pk) < 10:
         return SinchProject.objects.filter(pk=int(pk)).first()
-    return actions.project_for_new_orders()
+    return project_for_new_orders()
 
 
 def choices(project: SinchProject | None, q: str) -> dict[str, Any]:

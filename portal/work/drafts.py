@@ -2,14 +2,16 @@
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from portal.accounts.models import SinchProject
+from portal.accounts.models import SinchProject, User
 from portal.crypto import EncryptedJSONField
 from portal.operations.heard import recall, words_of_refusal
 from portal.operations.models import Operation
@@ -72,6 +74,12 @@ class Draft(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
+    # Both kinds have these, each called differently from the other side.
+    operation: Any
+    order_id: Any
+    # What is read together with a draft that is about to change.
+    beside: ClassVar[tuple[str, ...]] = ("project", "operation", "order")
+
     class Meta:
         abstract = True
         ordering = ["-updated_at"]
@@ -90,6 +98,118 @@ class Draft(models.Model):
     def field(self, name: str, default: Any = "") -> Any:
         """Return a typed field."""
         return self.data.get(name, default)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether its order is under way to Sinch."""
+        return self.operation is not None and self.operation.is_under_way
+
+    @property
+    def why_sent(self) -> str:
+        """Why nothing can be typed in it any more once it was sent."""
+        raise NotImplementedError
+
+
+AnyDraft = TypeVar("AnyDraft", bound=Draft)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What one posted page says: fields as typed, and which version of the draft it began with.
+
+    `tab` tells pages apart, so that a page's own autosave is not taken for somebody else.
+    """
+
+    fields: Mapping[str, Any]
+    version: int = 0
+    tab: str = ""
+    overwrite: bool = False
+
+    def merged(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a draft's fields with what was typed."""
+        return {**data, **self.fields}
+
+
+# --- What is done with drafts of either kind ----------------------------------------------------
+
+
+def project_for_new_orders() -> SinchProject | None:
+    """Return the Sinch project a new order goes to: the first active one; None without any."""
+    return SinchProject.objects.filter(is_active=True).order_by("pk").first()
+
+
+def open_drafts(drafts: type[AnyDraft], by: User) -> list[AnyDraft]:
+    """Return the drafts a person can go on with, the latest first.
+
+    One that is being sent as several orders stands for all of them, until the last has arrived.
+    """
+    state, rows = Draft.State, drafts._default_manager
+    parts = rows.filter(parent=OuterRef("pk"), state=state.SENDING)
+    mine = Q(state=state.OPEN) | Q(state=state.SENDING, parent=None) | Exists(parts)
+    return list(rows.filter(mine, by=by).defer("data")[:20])
+
+
+def locked_draft(draft: AnyDraft) -> AnyDraft:
+    """Return the draft as it is now, locked; call inside a transaction."""
+    return (
+        type(draft)
+        ._default_manager.select_for_update(of=("self",))
+        .select_related(*draft.beside)
+        .get(pk=draft.pk)
+    )
+
+
+def refuse_unless_open(draft: Draft) -> None:
+    """Raise NotEditable when a draft is not there to be typed in."""
+    if draft.state == Draft.State.SENDING or draft.is_sending:
+        raise NotEditable("This draft is on its way to Sinch; it opens again if Sinch refuses it.")
+    if draft.state == Draft.State.SENT:
+        raise NotEditable(draft.why_sent)
+    if draft.state == Draft.State.THROWN_AWAY:
+        raise NotEditable("This draft was thrown away.")
+
+
+def save_draft(
+    drafts: type[AnyDraft],
+    pk: uuid.UUID,
+    typed: Typed,
+    *,
+    by: User,
+    new: Mapping[str, Any],
+    store: Callable[[AnyDraft, dict[str, Any]], None],
+) -> AnyDraft:
+    """Save what was typed, whatever it is, and return the draft; the first time makes it.
+
+    `new` is what a new draft begins with, `store` writes the fields and the title. Raises
+    ChangedElsewhere when the page began with an older version, NotEditable when the draft is being
+    sent or gone.
+    """
+    with transaction.atomic():
+        # A click and an autosave may both be the first: the id comes from the page.
+        found, made = drafts._default_manager.get_or_create(pk=pk, defaults={"by": by, **new})
+        draft = locked_draft(found)
+        refuse_unless_open(draft)
+        own = typed.tab and draft.data.get("tab") == typed.tab
+        if not made and not own and not typed.overwrite and typed.version != draft.version:
+            raise ChangedElsewhere(draft)
+        data = typed.merged(draft.data)
+        if data != draft.data:
+            if not made:
+                draft.version += 1
+            store(draft, data | {"tab": typed.tab, "saved_by": by.short_name})
+    return draft
+
+
+def throw_draft_away(draft: Draft) -> None:
+    """Throw a draft away; its text and secrets are gone. Raises NotEditable while it is sent."""
+    with transaction.atomic():
+        draft = locked_draft(draft)
+        if draft.state == Draft.State.THROWN_AWAY:
+            return
+        refuse_unless_open(draft)
+        draft.state, draft.data = Draft.State.THROWN_AWAY, {}
+        draft.version += 1
+        draft.save(update_fields=["state", "data", "version", "updated_at"])
 
 
 class CreateHandler(Handler):

@@ -50,3 +50,10 @@ def test_a_text_enable_order_goes_from_paste_to_its_page(
     assert "+1 206 555 0101" in html
     assert agent_client.get(draft.get_absolute_url()).url == order.get_absolute_url()
     assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
+
+
+def test_a_draft_that_was_never_saved_can_be_thrown_away(agent_client, project):
+    typed = {"draft": str(uuid.uuid4()), "action": "throw_away"}
+    answer = agent_client.post(NEW["import"], typed)
+    assert (answer.status_code, answer["Location"]) == (302, reverse("hosting:choose"))
+    assert not HostingDraft.objects.exists()

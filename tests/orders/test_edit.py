@@ -12,6 +12,7 @@ from orders import actions, actions_edit, bodies, edit_work, edits
 from orders.models import PortInOrder
 from portal.operations import readings, runner
 from portal.operations.models import Operation
+from portal.work.drafts import NotEditable
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_drafts import ACCOUNT, PIN, Desk, details, in_days
 
@@ -275,7 +276,7 @@ def test_an_order_that_is_not_pending_says_why_it_cannot_be_edited(page, order, 
     assert answer.status_code == 200
     assert why in answer.content.decode()
     assert page.post("check", zip="98102").status_code == 409
-    with pytest.raises(actions.NotEditable):
+    with pytest.raises(NotEditable):
         actions_edit.submit_update(
             order, edit_work.opened(order), seen="", key="k", by=order.item.assignee
         )

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from orders import actions_parts, portability
-from orders.actions import NotSendable
 from orders.models import (
     ListRow,
     NumberList,
@@ -25,6 +24,7 @@ from orders.review import review
 from portal.accounts.models import SinchProject, User
 from portal.operations import runner
 from portal.operations.models import Operation
+from portal.work.drafts import NotSendable
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_drafts import CREATE, HTMX, Desk, desk, details, in_days, live_url
 
