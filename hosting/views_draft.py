@@ -22,7 +22,7 @@ from hosting.models import HostingDraft
 from hosting.review import MOST_LINES_SHOWN, Review, known_pairs
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
-from portal.formkey import new_key, read_key
+from portal.formkey import new_key, read_id, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
 from portal.work.drafts import (
@@ -86,7 +86,7 @@ def create(request: HtmxHttpRequest, kind: str) -> HttpResponse:
         return render(request, "hosting/draft.html", {"no_project": True})
     draft = HostingDraft(project=project, by=person_of(request), kind=SLUGS[kind], version=0)
     if request.method == "POST":
-        return _typed_into(request, draft, _posted_id(request))
+        return _typed_into(request, draft, read_id(request.POST.get("draft", "")))
     return _page(request, draft)
 
 
@@ -167,13 +167,6 @@ def _draft_or_404(pk: uuid.UUID) -> Any:
         "project", "by", "operation", "order__item", "follows__item", "parent"
     ).defer("order__payload", "follows__payload", "parent__data")
     return get_object_or_404(_with_live(rows), pk=pk)
-
-
-def _posted_id(request: HtmxHttpRequest) -> uuid.UUID:
-    try:
-        return uuid.UUID(request.POST.get("draft", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 def _is_sent(draft: HostingDraft) -> bool:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -24,7 +25,8 @@ from portal.work import actions as work
 from portal.work import marks
 from portal.work import page as work_page
 from portal.work.actions import NotPossible, NotSendable
-from portal.work.forms import HandOverForm, TeamComposer
+from portal.work.forms import TeamComposer
+from portal.work.views_owner import owner_page
 
 
 def order_context(request: HtmxHttpRequest, order: Any, user: User) -> dict[str, Any]:
@@ -171,19 +173,7 @@ def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
     order = _order_row(pk)
-    if request.method == "POST" and request.POST.get("take"):
-        work.take_over(order.item, by=person_of(request))
-        return go_to(request, order)
-    form = HandOverForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        try:
-            work.hand_over(order.item, by=person_of(request), **form.cleaned_data)
-        except NotSendable as problem:
-            form.add_error("line", str(problem))
-        else:
-            return go_to(request, order)
-    context = {"order": order, "item": order.item, "form": form}
-    return render(request, "work/owner.html", context, status=422 if form.is_bound else 200)
+    return owner_page(request, order, partial(work.hand_over, order.item))
 
 
 @login_required

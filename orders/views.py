@@ -27,6 +27,7 @@ from orders.review import MOST_SHOWN, Reason, Review, review
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
 from portal.work.drafts import (
@@ -49,7 +50,7 @@ def create(request: HtmxHttpRequest) -> HttpResponse:
     if project is None:
         return render(request, "orders/draft.html", {"no_project": True})
     if request.method == "POST":
-        return _typed_into(request, _posted_id(request.POST), project)
+        return _typed_into(request, read_id(request.POST.get("draft", "")), project)
     draft = PortInDraft(
         project=project, by=person_of(request), data=actions.default_fields(project), version=0
     )
@@ -95,13 +96,6 @@ def _draft_or_404(pk: uuid.UUID) -> PortInDraft:
         ),
         pk=pk,
     )
-
-
-def _posted_id(post: QueryDict) -> uuid.UUID:
-    try:
-        return uuid.UUID(post.get("draft", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 # What changes while a page is open: the state of the draft, how far its operations are, how many

@@ -30,8 +30,8 @@ from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.work import page as work_page
-from portal.work.actions import take_over
-from portal.work.forms import HandOverForm, TeamComposer
+from portal.work.forms import TeamComposer
+from portal.work.views_owner import owner_page
 
 MAY_REVEAL = "accounts.reveal_secrets"
 
@@ -210,19 +210,7 @@ def refresh(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 def owner(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Take an order over with one click, or hand it to a colleague with a line."""
     order = order_row(pk)
-    if request.method == "POST" and request.POST.get("take"):
-        take_over(order.item, by=person_of(request))
-        return go_to(request, order)
-    form = HandOverForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        try:
-            actions.hand_over(order, by=person_of(request), **form.cleaned_data)
-        except actions.NotSendable as problem:
-            form.add_error("line", str(problem))
-        else:
-            return go_to(request, order)
-    context = {"order": order, "item": order.item, "form": form}
-    return render(request, "work/owner.html", context, status=422 if form.is_bound else 200)
+    return owner_page(request, order, partial(actions.hand_over, order))
 
 
 @login_required

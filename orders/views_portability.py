@@ -27,6 +27,7 @@ from orders.portability_page import (
 from portal import csvfile
 from portal.accounts.guards import MAY_SEND, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
+from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to
 from portal.work.drafts import project_for_new_orders
 
@@ -57,22 +58,15 @@ def _start(request: HtmxHttpRequest) -> HttpResponse:
         form.found.numbers,
         by=person_of(request),
         title=form.cleaned_data["title"],
-        pk=_posted_id(request),
+        pk=read_id(request.POST.get("key", "")),
     )
     return go_to(request, "orders:portability_run", run.pk)
-
-
-def _posted_id(request: HttpRequest) -> uuid.UUID:
-    try:
-        return uuid.UUID(request.POST.get("key", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 def _home(request: HttpRequest, form: PortabilityForm, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
-        "key": _posted_id(request),
+        "key": read_id(request.POST.get("key", "")),
         "runs": list(last_runs()),
         "project": project_for_new_orders(),
         "may_ask": request.user.has_perm(MAY_SEND),
@@ -153,7 +147,7 @@ def portability_order(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     run, carrier = _run_or_404(pk), Filters.of(request.POST).carrier
     try:
         draft = actions_portability.start_order(
-            run, carrier=carrier, pk=_posted_id(request), by=person_of(request)
+            run, carrier=carrier, pk=read_id(request.POST.get("key", "")), by=person_of(request)
         )
     except actions_portability.NothingPortable as nothing:
         messages.warning(request, str(nothing))

@@ -22,6 +22,7 @@ from orders.profiles import END_USERS, KINDS, ROUTINGS, Kind, differences, kept_
 from portal.accounts.guards import MAY_SEND, agents_only
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of
+from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to
 from portal.work.drafts import NotEditable, project_for_new_orders
 
@@ -43,7 +44,7 @@ def clone(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         draft = actions_reuse.copy_order(
             order,
             with_numbers=request.POST.get("what") == "numbers",
-            pk=_posted_id(request),
+            pk=read_id(request.POST.get("key", "")),
             by=person_of(request),
         )
         return go_to(request, draft)
@@ -54,13 +55,6 @@ def clone(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "key": uuid.uuid4(),
     }
     return render(request, "orders/clone.html", context)
-
-
-def _posted_id(request: HttpRequest) -> uuid.UUID:
-    try:
-        return uuid.UUID(request.POST.get("key", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 # --- What is kept -------------------------------------------------------------------------------

@@ -14,3 +14,11 @@ def new_key() -> str:
 def read_key(text: str) -> str:
     """Return a posted key as the database takes it; "" for none."""
     return text.replace("\0", "")[:LONGEST]
+
+
+def read_id(text: str) -> uuid.UUID:
+    """Return a posted key that names the row to be made; a new one for none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()

@@ -434,6 +434,20 @@ def test_a_number_that_is_on_a_plan_is_unlinked_first_when_sinch_says_so(
     assert list(sandbox.violations) == []
 
 
+def test_one_click_takes_an_order_and_a_line_hands_it_over(
+    sandbox, read_order, agent_client, agent, make_agent
+):
+    order, tom = read_order(sandbox.hosting.make_order(PHONES[:2])), make_agent("tom")
+    path = reverse("hosting:owner", args=[order.pk])
+    assert agent_client.post(path, {"take": "yes"})["Location"] == order.get_absolute_url()
+    order.item.refresh_from_db()
+    assert order.item.assignee == agent
+    assert agent_client.post(path, {"to": tom.pk, "line": ""}).status_code == 422
+    assert agent_client.post(path, {"to": tom.pk, "line": "Owen Marsh calls"}).status_code == 302
+    order.item.refresh_from_db()
+    assert order.item.assignee == tom
+
+
 def client_of(project):
     """Return a client of Sinch for the project."""
     from portal.accounts import clients
