@@ -34,8 +34,6 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
     """Show the orders that the filters of the address leave; a search with one hit opens it."""
-    if request.GET.get("drafts"):
-        return redirect("orders:create")
     now = timezone.now()  # before the rows are read: what comes later is news to the page
     filters = Filters.read(request.GET, request.user)
     page = queue.page(filters, request.GET)
