@@ -2,13 +2,15 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, timedelta
 from typing import Any, ClassVar
 
 from django.utils import timezone
 
 from hosting import standing, sync, wire
 from hosting.models import HostingDraft, HostingOrder, QualifiedNumber
+from portal import words
 from portal.accounts import clients
 from portal.operations import readings, runner
 from portal.operations.heard import after_sending, recall, remember
@@ -16,6 +18,7 @@ from portal.operations.models import Operation
 from portal.operations.runner import Found, Refused
 from portal.sinch.errors import (
     SinchConflict,
+    SinchError,
     SinchInvalidRequest,
     SinchNotFound,
     SinchUnexpectedReply,
@@ -42,6 +45,15 @@ def register() -> None:
         runner.register(handler)
 
 
+class NumbersNotShown(SinchError):
+    """What may be the order looked for is there, and does not show all its numbers yet."""
+
+    @property
+    def staff_message(self) -> str:
+        """What stands at Sinch, and what is missing."""
+        return self.reason
+
+
 class CreateHandler(drafts.CreateHandler):
     """Makes one hosting order. Payload: {"draft": its key, "body": the request}.
 
@@ -53,7 +65,8 @@ class CreateHandler(drafts.CreateHandler):
     order_type: ClassVar[str]
     how_found_out = (
         "Orders of the plan and campaign are listed at Sinch; a new one with our name and exactly "
-        "our numbers is ours."
+        "our numbers is ours. Without a campaign no list is sure to hold it: when none does, a "
+        "person decides."
     )
 
     @abstractmethod
@@ -81,32 +94,58 @@ class CreateHandler(drafts.CreateHandler):
         return {"id": str(order["hostingOrderId"])}
 
     def find_out(self, operation: Operation) -> Found | None:
-        """Look for a new order with our name and exactly our numbers."""
+        """Look for a new order with our name and exactly our numbers.
+
+        Raises NumbersNotShown for one that may be ours, Refused when no list can tell.
+        """
         client = clients.hosting_client(operation.project)
         body = operation.payload["body"]
-        wanted = set(body["numbers"])
-        known = set(
-            HostingOrder.objects.filter(
-                project=operation.project, first_seen_at__lt=operation.created_at
-            ).values_list("sinch_id", flat=True)
-        )
-        at = timezone.now()
+        wanted, at = set(body["numbers"]), timezone.now()
+        unclear = ""
         for order in self._candidates(operation, client, body):
-            if order["hostingOrderId"] in known:
-                continue
-            said = {
-                wire.phone_of(number)
-                for number in client.iter_hosting_order_numbers(order["hostingOrderId"])
-            }
+            said = _numbers_of(client, order["hostingOrderId"])
             if said == wanted:
                 remember(operation, order, at)
                 return Found({"id": order["hostingOrderId"]})
+            if said < wanted:
+                unclear = order["hostingOrderId"]
+        if unclear:
+            raise NumbersNotShown(
+                f"The order {unclear} there may be “{body['displayName']}”, but it does not show "
+                "all its numbers yet.",
+                outcome_unknown=True,
+            )
+        is_last_look = operation.looks + 1 >= len(runner.LOOK_PAUSES)
+        if not body.get("campaignId") and is_last_look:
+            raise Refused(
+                "Sinch’s answer was lost, and its lists need not show an order without a campaign: "
+                f"nobody knows whether this one was made. {_look_for(operation)}"
+            )
         return None
 
     def _candidates(
         self, operation: Operation, client: HostingClient, body: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        since = operation.created_at - CREATED_SLACK
+        """Yield new orders with our name; one that a list shows without a name is read."""
+        known = set(
+            HostingOrder.objects.filter(
+                project=operation.project, first_seen_at__lt=operation.created_at
+            ).values_list("sinch_id", flat=True)
+        )
+        for order in self._listed(operation, client, body):
+            if order["hostingOrderId"] in known or not _is_new(order, operation):
+                continue
+            if not order.get("displayName"):
+                # One that is not to be read yet is told by its numbers, as soon as they are shown.
+                with suppress(SinchNotFound):
+                    order |= client.get_hosting_order(order["hostingOrderId"])
+            has_our_name = order.get("displayName") in (None, "", body["displayName"])
+            if has_our_name and _is_new(order, operation):
+                yield order
+
+    def _listed(
+        self, operation: Operation, client: HostingClient, body: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
         try:
             for state in STATES:
                 for entry in client.iter_hosting_orders(
@@ -115,16 +154,13 @@ class CreateHandler(drafts.CreateHandler):
                     service_plan_id=body["servicePlanId"],
                     campaign_id=body.get("campaignId", ""),
                 ):
-                    created = wire.read_moment(entry.get("createdTime"))
-                    is_new = created is None or created >= since
-                    if is_new and entry.get("displayName") == body["displayName"]:
-                        yield dict(entry)
+                    yield dict(entry)
         except SinchInvalidRequest as error:
             if body.get("campaignId"):
                 raise
             raise Refused(
-                "Sinch lists no orders without a campaign, so this one cannot be looked up. Look "
-                f"for “{body['displayName']}” in Sinch’s dashboard before sending it again."
+                "Sinch lists no orders without a campaign, so this one cannot be looked up. "
+                f"{_look_for(operation)}"
             ) from error
 
     def looked_up_by(self, operation: Operation) -> str:
@@ -197,6 +233,32 @@ class CreateHandler(drafts.CreateHandler):
         if operation.answer.get("status") == 409:
             wishes = dict.fromkeys(operation.payload["body"]["numbers"], timezone.now())
             readings.want(operation.project, sync.IMPORTED_READER, wishes, "staff")
+
+
+def _is_new(order: Mapping[str, Any], operation: Operation) -> bool:
+    """Tell whether an order can be ours by its age; one without an age can."""
+    created = wire.read_moment(order.get("createdTime"))
+    return created is None or created >= operation.created_at - CREATED_SLACK
+
+
+def _numbers_of(client: HostingClient, order_id: str) -> set[str]:
+    """Return the numbers an order shows; none may be shown for a while after it was made."""
+    try:
+        return {wire.phone_of(number) for number in client.iter_hosting_order_numbers(order_id)}
+    except SinchNotFound:
+        return set()
+
+
+def _look_for(operation: Operation) -> str:
+    """Return what a person is to look for where the desk cannot, and what is known of it."""
+    body = operation.payload["body"]
+    count = words.count_text(len(body["numbers"]), "number")
+    sent_at = (operation.sent_at or operation.created_at).astimezone(UTC)
+    return (
+        f"Look for “{body['displayName']}” in Sinch’s dashboard before sending it again: {count} "
+        f"for the service plan {body['servicePlanId']}, sent "
+        f"{sent_at:%Y-%m-%d %H:%M} UTC."
+    )
 
 
 class ImportHandler(CreateHandler):

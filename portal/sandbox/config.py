@@ -83,6 +83,8 @@ class Personality:
     )
     last_page: str = _switch("nextPageToken of the last page", "absent", "null", "empty")
     list_filters: str = _switch("Filters of hosting lists", "all", "some")
+    without_campaign: str = _switch("Orders without a campaign in lists", "listed", "unlisted")
+    listed_names: str = _switch("displayName in lists of orders", "present", "absent")
     delete_body: str = _switch("Body of a deletion", "object", "empty")
     hosting_errors: str = _switch("Error bodies of hosting", "flat", "enveloped")
     event_resource: str = _switch("resourceId of order events", "phone", "order")
@@ -162,6 +164,8 @@ PRESETS: dict[str, dict[str, str]] = {
         "held_import": "conflict",
         "last_page": "empty",
         "list_filters": "some",
+        "without_campaign": "unlisted",
+        "listed_names": "absent",
         "delete_body": "empty",
         "hosting_errors": "enveloped",
         "event_failure": "null",

@@ -88,8 +88,9 @@ class HostingApi:
             and query.get("servicePlanId") in (None, order.service_plan)
             and query.get("campaignId") in (None, order.campaign)
             and query.get("regionCode") in (None, order.region)
+            and (order.campaign or self._state.personality.without_campaign == "listed")
         ]
-        return self._page(call, "hostingOrders", found, self.wire.order)
+        return self._page(call, "hostingOrders", found, self.wire.listed_order)
 
     def get_order(self, call: Call) -> Reply:
         """Read one order."""

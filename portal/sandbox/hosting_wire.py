@@ -65,6 +65,13 @@ class HostingWire:
             body["numberImport"] = "{}"
         return body
 
+    def listed_order(self, order: HostingOrder) -> Json:
+        """Return an order as a list shows it."""
+        body = self.order(order)
+        if self._how.listed_names == "absent":
+            del body["displayName"]
+        return body
+
     def report(self, order: HostingOrder) -> Json:
         """Return the counters of an order."""
 

@@ -250,6 +250,11 @@ def test_verified_numbers_go_into_an_order(
     fields |= {"action": "send", "attempt": attempt, "version": version}
     assert agent_client.post(answer.url, fields).status_code == 302
     settle()
+    if operation.endswith("TollFreeNumbers") and fault in ("drop_before", "500"):
+        # Without a campaign no list is sure to hold it: a person decides what is sent again.
+        assert Operation.objects.get(kind="hosting.toll_free_qualified").state == "refused"
+        assert sandbox.hosting.orders() == []
+        return
     (made,) = sandbox.hosting.orders()
     assert sorted(n.phone_number for n in made.numbers) == sorted(phones)
     assert made.toll_free is operation.endswith("TollFreeNumbers")

@@ -1,11 +1,14 @@
 """A hosting order as staff follow it: what it says, what it asks of them, and what they decide."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from hosting import sync
 from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
+from portal.operations import runner
 from portal.operations.models import Operation
 from tests.hosting.test_drafts import NEW, send
 from tests.staff import Form
@@ -206,6 +209,86 @@ def test_a_lost_answer_makes_one_order(kind, agent_client, project, sandbox, typ
     assert len(sandbox.hosting.orders()) == 1
     assert HostingOrder.objects.count() == 1
     assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
+
+
+TOLL_FREE = {"numbers": "833 555 0121\n833 555 0122", "campaign": ""}
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
+def test_an_order_that_no_list_shows_is_never_sent_twice_by_itself(
+    kind, agent_client, project, sandbox, typed, settle
+):
+    sandbox.control.personality(without_campaign="unlisted")
+    sandbox.faults.add(kind, "TextEnableTollFreeNumbers")
+    draft = send(agent_client, typed(**TOLL_FREE), "toll-free")
+    settle()
+    assert len(sandbox.hosting.orders()) == (kind == "drop_after")
+    operation = Operation.objects.get(kind="hosting.toll_free")
+    assert operation.state == "refused"
+    # A person decides, and is told what to look for.
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert "nobody knows whether this one was made" in page
+    assert "Look for “Harborview texting” in Sinch’s dashboard" in page
+    assert f"2 numbers for the service plan {typed()['plan']}" in page
+    sandbox.state.hosting.clear()
+    send_again(agent_client, draft)
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+
+
+def test_an_order_without_a_campaign_is_found_where_lists_show_it(
+    agent_client, project, sandbox, typed, settle
+):
+    sandbox.faults.add("drop_after", "TextEnableTollFreeNumbers")
+    send(agent_client, typed(**TOLL_FREE), "toll-free")
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+    assert Operation.objects.get(kind="hosting.toll_free").state == "succeeded"
+
+
+def test_a_lost_order_that_is_listed_without_its_name_is_found(
+    agent_client, project, sandbox, typed, settle
+):
+    sandbox.control.personality(listed_names="absent")
+    others = sandbox.hosting.make_order(PHONES[:2], service_plan=typed()["plan"])
+    sandbox.faults.add("drop_after", "TextEnableNumbers")
+    send(agent_client, typed())
+    settle()
+    assert len(sandbox.hosting.orders()) == 2
+    made = HostingDraft.objects.select_related("order").get().order
+    assert made.sinch_id != others.id
+    assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+def test_a_lost_order_whose_numbers_are_not_shown_yet_is_waited_for(
+    shown, agent_client, project, sandbox, typed, work_off, settle
+):
+    sandbox.faults.add("drop_after", "TextEnableNumbers")
+    draft = send(agent_client, typed())
+    work_off()
+    (made,) = sandbox.hosting.orders()
+    numbers, made.numbers = made.numbers, made.numbers[:shown]
+    for _ in range(8):
+        Operation.objects.update(next_try_at=timezone.now())
+        work_off()
+    operation = Operation.objects.get(kind="hosting.text_enable")
+    assert operation.state == "uncertain"
+    # After a while a person is asked; looking once more is all that is offered.
+    Operation.objects.update(
+        uncertain_since=timezone.now() - timedelta(hours=1), next_try_at=timezone.now()
+    )
+    settle()
+    operation.refresh_from_db()
+    assert operation.state == "dead"
+    assert f"The order {made.id} there may be “Harborview texting”" in operation.staff_message
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert f"The order {made.id} there may be" in page
+    made.numbers = numbers
+    assert runner.try_again(operation)
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+    assert HostingOrder.objects.get().sinch_id == made.id
 
 
 def test_a_double_click_makes_one_order(agent_client, project, sandbox, typed, work_off):
