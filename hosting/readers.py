@@ -1,6 +1,7 @@
 """How hosting orders, imported numbers and qualified numbers are read from Sinch."""
 
 import random
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from portal.accounts import clients
 from portal.operations import readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchNotFound
+from portal.sinch.hosting import HostingClient
+from portal.sinch.payloads_hosting import HostingOrderReport
 from portal.work import search
 
 JITTER = 0.1  # of the pause between two readings, so that they spread
@@ -66,9 +69,8 @@ class OrderReader(readings.Reader):
         cause = reading.cause or readings.SWEEP
         try:
             payload: dict[str, Any] = dict(client.get_hosting_order(reading.resource_id))
-            numbers = [dict(n) for n in client.iter_hosting_order_numbers(reading.resource_id)]
-            report = client.get_hosting_order_report(reading.resource_id)
-            if payload.get("state") not in facts.FINISHED and _are_at_their_ends(numbers):
+            numbers, report = _parts_of(client, reading.resource_id)
+            if payload.get("state") not in facts.FINISHED and _are_at_their_ends(numbers or []):
                 payload = dict(client.get_hosting_order(reading.resource_id))
         except SinchNotFound:
             sync.mark_gone(reading.project, reading.resource_id, started_at, said)
@@ -86,9 +88,27 @@ class OrderReader(readings.Reader):
         if cause == readings.SWEEP and stored.told and not stored.is_new:
             readings.count_missed(reading.pk)
         if stored.is_changed and stored.order.state == facts.COMPLETED:
-            _want_numbers(stored.order.project_id, [str(wired["phoneNumber"]) for wired in numbers])
+            phones = [str(wired["phoneNumber"]) for wired in numbers or ()]
+            _want_numbers(stored.order.project_id, phones)
         pause = buckets.pause_before_reading(standing.facts_of(stored.order), timezone.now())
         return _spread(pause)
+
+
+def _parts_of(
+    client: HostingClient, order_id: str
+) -> tuple[list[dict[str, Any]] | None, HostingOrderReport | None]:
+    """Return numbers and report of an order that is there; None for what Sinch does not show.
+
+    Only the order itself can be gone: its parts may be missing, as they may right after it was
+    made.
+    """
+    numbers: list[dict[str, Any]] | None = None
+    report: HostingOrderReport | None = None
+    with suppress(SinchNotFound):
+        numbers = [dict(number) for number in client.iter_hosting_order_numbers(order_id)]
+    with suppress(SinchNotFound):
+        report = client.get_hosting_order_report(order_id)
+    return numbers, report
 
 
 def _are_at_their_ends(numbers: list[dict[str, Any]]) -> bool:

@@ -185,6 +185,29 @@ def test_an_order_that_sinch_forgot_is_told_and_kept(under_way, sandbox, read_or
     assert agent_client.get(order.get_absolute_url()).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("part", "is_read"),
+    [
+        ("HostingOrderService_ListHostingOrderNumbers", False),
+        ("GetHostingOrderReport", True),
+    ],
+)
+def test_an_order_of_which_only_a_part_is_missing_is_not_gone(
+    part, is_read, under_way, sandbox, read_order
+):
+    sandbox.faults.add("status", part, status=404)
+    order = read_order(under_way)
+    assert order.gone_at is None
+    assert order.state == "IN_PROGRESS"
+    assert (order.numbers_read_at is not None) is is_read
+    # What was read before stays, and what is missing comes with the next reading.
+    assert read_order(under_way).numbers.count() == len(PHONES)
+    sandbox.faults.add("status", part, status=404)
+    order = read_order(under_way)
+    assert (order.gone_at, order.numbers.count()) == (None, len(PHONES))
+    assert order.report["total"] == len(PHONES)
+
+
 def test_a_refused_order_is_told_as_refused_once_and_not_again(under_way, read_order, agent_client):
     under_way.state = "REJECTED"
     order = read_order(under_way)
