@@ -32,6 +32,7 @@ TEXT_ENABLE_BATCH: Final = 500  # numbers in one text-enable order
 QUALIFY_BATCH: Final = 500  # numbers in one call; no limit is documented
 PAGE_SIZE: Final = 500  # a wish: neither default nor ceiling is documented
 MOST_PAGES: Final = 10_000
+ID_LENGTH: Final = 64  # characters of an order id that the desk can keep
 STATE_PREFIX: Final = "GLOBAL_PROCESS_STATE_"
 ORDERS: Final = "/hostingOrders"
 IMPORTED: Final = "/importedNumbers"
@@ -73,7 +74,10 @@ class HostingClient:
             "regionCode": region_code,
         }
         for entry in self._walk(ORDERS, query, "hostingOrders", "hostingOrderId"):
-            yield _order(entry)
+            order = _order(entry)
+            if not _is_usable(order["hostingOrderId"]):
+                raise _unexpected("GET", ORDERS, "an order id that cannot be kept")
+            yield order
 
     def get_hosting_order(self, order_id: str) -> HostingOrder:
         """Return one order. Raises SinchNotFound for one this project does not have.
@@ -345,7 +349,12 @@ class HostingClient:
             raise SinchUnexpectedReply(
                 "no order in the answer", method="POST", path=path, outcome_unknown=True
             )
-        return _order(answer)
+        order = _order(answer)
+        if order.get("hostingOrderId") and not _is_usable(order["hostingOrderId"]):
+            raise SinchUnexpectedReply(
+                "an order id that cannot be kept", method="POST", path=path, outcome_unknown=True
+            )
+        return order
 
 
 def state_of(value: object) -> str:
@@ -373,10 +382,18 @@ def _qualified(payload: Mapping[str, Any]) -> QualifiedNumber:
     return cast(QualifiedNumber, number)
 
 
+def _is_usable(order_id: str) -> bool:
+    """Tell whether an order id can be stored and be asked for; otherwise it is opaque.
+
+    One of dots alone would be taken out of the path on its way. Source: `hostingOrderId`.
+    """
+    return 0 < len(order_id) <= ID_LENGTH and order_id not in (".", "..")
+
+
 def _order_path(order_id: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", order_id):
-        raise ValueError("an order id is letters and digits")
-    return f"{ORDERS}/{order_id}"
+    if not _is_usable(order_id):
+        raise ValueError(f"an order id has 1 to {ID_LENGTH} characters and is no dots alone")
+    return f"{ORDERS}/{quote(order_id, safe='')}"
 
 
 def _phone(phone: str) -> str:

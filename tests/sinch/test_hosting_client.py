@@ -253,6 +253,41 @@ def test_an_answer_that_is_no_answer_is_told_and_never_stored(sinch, client, ope
         CALLS[operation](client, {}, None)
 
 
+@pytest.mark.parametrize(
+    ("order_id", "in_path"),
+    [
+        ("ho.2026:01hz4Q", "ho.2026%3A01hz4Q"),
+        ("4711", "4711"),
+        ("a/../b c", "a%2F..%2Fb%20c"),
+        ("..%2fqualifiedNumbers", "..%252fqualifiedNumbers"),
+        ("é" * 64, "%C3%A9" * 64),
+    ],
+)
+def test_an_order_id_is_opaque_and_never_leaves_its_place_in_the_path(
+    sinch, client, order_id, in_path
+):
+    sinch.otherwise = lambda call: Reply(200, {"hostingOrderId": order_id, "state": "SUBMITTED"})
+    assert client.text_enable_qualified_numbers(BODIES["TextEnableNumbers"]) == order_id
+    assert client.get_hosting_order(order_id)["hostingOrderId"] == order_id
+    assert sinch.calls[-1].path.endswith(f"/hostingOrders/{in_path}")
+    client.get_hosting_order_report(order_id)
+    assert sinch.calls[-1].path.endswith(f"/hostingOrders/{in_path}/report")
+
+
+@pytest.mark.parametrize("order_id", ["", ".", "..", "x" * 65])
+def test_an_order_id_that_cannot_be_asked_for_is_never_stored(sinch, client, order_id):
+    with pytest.raises(ValueError, match="order id"):
+        client.get_hosting_order(order_id)
+    if order_id:
+        sinch.otherwise = lambda call: Reply(
+            200, {"hostingOrders": [{"hostingOrderId": order_id}], "hostingOrderId": order_id}
+        )
+        for operation in ("HostingOrderService_ListHostingOrders", "TextEnableNumbers"):
+            with pytest.raises(SinchUnexpectedReply) as caught:
+                CALLS[operation](client, {}, BODIES.get(operation))
+            assert caught.value.outcome_unknown is (operation == "TextEnableNumbers")
+
+
 def test_pages_are_followed_to_the_last_whatever_ends_them(sinch, client):
     pages = {
         None: {"numbers": [{"phoneNumber": PHONE}], "nextPageToken": "b"},
