@@ -8,7 +8,7 @@ the numbers that differ and for nothing else. Imported and qualified numbers are
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,6 +18,7 @@ from django.utils import timezone
 from hosting import changes, facts, standing, wire
 from hosting.models import (
     STEPS,
+    AppliedEvent,
     Combination,
     HostingNumber,
     HostingOrder,
@@ -58,7 +59,11 @@ STEP_OF_EVENT = {
     "LINK_TO_10DLC_CAMPAIGN": "campaign",
     "UNLINK_TO_10DLC_CAMPAIGN": "campaign",
 }
-_STEP_COLUMNS = (*STEPS.values(), "verdict", "payload", "status_since")
+# The steps whose cause no reading tells. Source: `HostingOrderNumber`, "error text".
+_TOLD_STEPS = ("osr", "platform", "campaign")
+_STEP_COLUMNS = (*STEPS.values(), "verdict", "payload", "status_since", "failure_codes")
+# An event may be told for a time on another clock than ours.
+_EVENT_SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,7 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
     updates |= {name: getattr(new, name) for name in wire.ORDER_COLUMNS}
     updates["payload"] = merged
     if now is not None:
+        now = _with_codes(order.project_id, order.sinch_id, rows, now, new.sinch_created_at)
         updates["is_toll_free"] = wire.is_toll_free(now)
     update(order, updates)
     before = {phone: row.steps for phone, row in rows.items()}
@@ -218,6 +224,10 @@ def _store_new(reading: _Reading, pk: int, follows: HostingOrder | None, cause: 
     item = WorkItem(kind=WorkItem.Kind.HOSTING, project=reading.project, target_pk=pk)
     item.waiting_since = min(created, reading.fetched_at)
     rows = _next_rows({}, reading.entries, reading.fetched_at) or {}
+    made_at = new.sinch_created_at
+    if made_at is None and reading.sent is not None:
+        made_at = reading.fetched_at - _EVENT_SLACK
+    rows = _with_codes(reading.project.pk, reading.sinch_id, {}, rows, made_at)
     since = min(new.sinch_updated_at or created, reading.fetched_at)
     order = HostingOrder(
         pk=pk,
@@ -309,8 +319,9 @@ def store_number(
         if was.payload == payload:
             return False
         now = {**rows, phone: replace(_read_again(was, payload, fetched_at), read_at=fetched_at)}
-        _store_numbers(order, rows, now)
         known = wire.read_order(order.payload)
+        now = _with_codes(order.project_id, order.sinch_id, rows, now, known.sinch_created_at)
+        _store_numbers(order, rows, now)
         events = changes.changes_between(
             known,
             known,
@@ -342,6 +353,7 @@ def _store_numbers(
                 reversed_digits=phone.lstrip("+")[::-1],
                 payload=row.payload,
                 status_since=row.since,
+                failure_codes=row.codes,
                 verdict=steps.verdict,
                 **steps.steps,
             )
@@ -454,7 +466,8 @@ def apply_event(
 
     `resource_id` is a number with its plus or an order's id. An event older than what was applied
     for the same thing and type is no news. The failure code is kept beside the number's step,
-    since no reading repeats it. Source: Imported Numbers and Hosting Orders API, "Callbacks".
+    since no reading repeats it; what is read only later is given it then, see `codes_told`.
+    Source: Imported Numbers and Hosting Orders API, "Callbacks".
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -475,6 +488,8 @@ def apply_event(
         code = failure_code if status == wire.FAILED else ""
         step = STEP_OF_EVENT.get(event_type, "")
         if not resource_id.startswith("+"):
+            if step and code:
+                _keep_code_of_order(project, resource_id, step, code)
             return Applied(True, {ORDER_READER: frozenset({resource_id})})
         if resource_type == IMPORTED_NUMBER:
             numbers = ImportedNumber.objects.filter(project=project)
@@ -514,6 +529,95 @@ def _of_order_number(
     if not living or imported.exists():
         wishes[IMPORTED_READER] = frozenset({phone})
     return wishes
+
+
+def _keep_code_of_order(project: int, sinch_id: str, step: str, code: str) -> None:
+    """Keep a code that was told of an order as a whole beside its numbers that failed there.
+
+    Which of them is meant is not said: it goes to those that have no code of their own.
+    """
+    order: HostingOrder | None = _to_lock.first(project, sinch_id)
+    if order is None:
+        return
+    rows = standing.rows_of(order)
+    named = {
+        phone: replace(row, codes={**row.codes, step: code})
+        for phone, row in rows.items()
+        if step in _uncaused(row)
+    }
+    if named:
+        now = {**rows, **named}
+        _store_numbers(order, rows, now)
+        standing.store_item(standing.item_of(order.item_id), order, now, is_visible=True)
+
+
+def _uncaused(row: standing.Row) -> list[str]:
+    """Return the failed steps of a number whose cause only a callback can tell, and none has."""
+    steps = row.steps.steps
+    return [s for s in _TOLD_STEPS if steps[s] == wire.FAILED and not row.codes.get(s)]
+
+
+def _with_codes(
+    project: int,
+    sinch_id: str,
+    rows: Mapping[str, standing.Row],
+    now: dict[str, standing.Row],
+    made_at: datetime | None,
+) -> dict[str, standing.Row]:
+    """Return numbers as they are to be stored with the codes that were told before they were read.
+
+    Looked at are those that are new and those that have failed for no known cause. `made_at` is
+    when the order was made: what was told before is about another order of the number. One
+    statement, none when there is nothing to look for.
+    """
+    bare = {
+        phone: row
+        for phone, row in now.items()
+        if rows.get(phone) is not row and (phone not in rows or _uncaused(row))
+    }
+    if not bare:
+        return now
+    told = codes_told(project, [sinch_id, *bare], of_order=True, since=made_at)
+    if not told:
+        return now
+    found = dict(now)
+    for phone, row in bare.items():
+        own, of_order = told.get(phone, {}), told.get(sinch_id, {})
+        wanted = set(_uncaused(row))
+        codes = {
+            step: own.get(step) or of_order[step]
+            for step in _TOLD_STEPS
+            if own.get(step) or (step in wanted and step in of_order)
+        }
+        if codes:
+            found[phone] = replace(row, codes={**codes, **row.codes})
+    return found
+
+
+def codes_told(
+    project: int, things: Sequence[str], *, of_order: bool, since: datetime | None = None
+) -> dict[str, dict[str, str]]:
+    """Return the failure code that the newest event told of each step, by thing; one statement.
+
+    Things are numbers with their plus, and orders. Events about an imported number say nothing
+    `of_order`; those that happened before `since` count for orders by their id alone.
+    """
+    events = AppliedEvent.objects.filter(
+        project=project, resource_id__in=things, event_type__in=STEP_OF_EVENT
+    )
+    if of_order:
+        events = events.exclude(resource_type=IMPORTED_NUMBER)
+    found: dict[str, dict[str, str]] = {}
+    for thing, event_type, status, code, at in events.order_by("at").values_list(
+        "resource_id", "event_type", "status", "failure_code", "at"
+    ):
+        if since is not None and at < since and thing.startswith("+"):
+            continue
+        codes, step = found.setdefault(thing, {}), STEP_OF_EVENT[event_type]
+        codes.pop(step, None)
+        if status == wire.FAILED and code:
+            codes[step] = code
+    return {thing: codes for thing, codes in found.items() if codes}
 
 
 def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str, **also: Any) -> bool:

@@ -43,6 +43,10 @@ def store_imported(
                 values["status_since"] = fetched_at
             pair = (row.service_plan_id, row.campaign_id)
             is_new = row.pk is None
+            if is_new:
+                # A callback may have been faster, and no reading repeats its code.
+                told = sync.codes_told(project.pk, [phone], of_order=False)
+                row.failure_codes = told.get(phone, {})
             # A short answer is no reading: the whole one is still to come.
             read_at = row.fetched_at if partial and not is_new else fetched_at
             _store(row, merged, read_at, values)

@@ -401,6 +401,15 @@ def test_the_codes_of_two_events_at_the_same_time_are_both_kept_and_open_pages_t
     assert after.version > row.version + 1
 
 
+def test_a_code_that_was_faster_than_its_number_is_kept_for_it(project):
+    failed(project, "PROVISIONING_TO_SMS_PLATFORM", "NUMBER_PROVISIONING_FAILED")
+    failed(project, "LINK_TO_10DLC_CAMPAIGN", "EXCEEDED_10DLC_LIMIT")
+    failed(project, "DEPROVISIONING_TO_SMS_PLATFORM", "")
+    row = sync_numbers.store_imported(project, {"phoneNumber": PHONE}, timezone.now())
+    assert row.failure_codes == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+    assert ImportedNumber.objects.get().failure_codes == row.failure_codes
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_number_that_is_gone_and_a_write_of_its_move_never_wait_for_each_other(project, agent):
     payload = {"phoneNumber": PHONE, "smsConfiguration": {"servicePlanId": "plan-a"}}

@@ -4,12 +4,16 @@ import hashlib
 import hmac
 import itertools
 import random
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from hosting import sync
 from hosting.models import AppliedEvent, HostingNumber, HostingOrder, ImportedNumber
 from portal.accounts.models import CallbackSecret, WebhookToken
+from portal.sandbox.clock import iso_instant
 from portal.work.models import TimelineEntry, WorkItem
 from webhooks import dispatch, tokens
 from webhooks.models import Delivery
@@ -111,3 +115,115 @@ def test_callbacks_that_came_shuffled_lead_to_the_rows_of_those_in_order(
     dispatch.process_again(Delivery.objects.order_by("-pk"))
     work_off()
     assert facts() == before
+
+
+# --- Codes that were told before there was a row to keep them -----------------------------------
+
+FULL, EXPIRED = "EXCEEDED_10DLC_LIMIT", "CAMPAIGN_EXPIRED"
+
+
+@pytest.fixture
+def fails(sandbox, call):
+    """Let numbers of an order fail to be linked to their campaign, and have the desk told."""
+
+    def do(order, phones, code=FULL, state="FAILED"):
+        heard = len(sandbox.callbacks.log)
+        step = {"step": "campaignProvisioning", "state": state, "failureCode": code}
+        sandbox.hosting.do(order.id, "set", {"numbers": phones, **step})
+        for entry in list(sandbox.callbacks.log)[heard:]:
+            call(entry.body)
+
+    return do
+
+
+def codes_of(order):
+    return dict(order.numbers.values_list("phone_number", "failure_codes"))
+
+
+def test_a_code_that_was_faster_than_its_order_is_kept_for_its_number(
+    sandbox, fails, read_order, work_off
+):
+    made = sandbox.hosting.make_order(PHONES)
+    fails(made, PHONES[:2])
+    fails(made, PHONES[1:2], state="DONE")
+    work_off()
+    order = read_order(made)
+    assert codes_of(order) == {phone: {} for phone in PHONES} | {PHONES[0]: {"campaign": FULL}}
+    assert "the campaign is full" in str(order.item.reasons)
+    # What was told of a number is no news about a later order of it.
+    later = sandbox.hosting.make_order(PHONES)
+    later.created_at = iso_instant(timezone.now() + timedelta(hours=1))
+    assert codes_of(read_order(later)) == {phone: {} for phone in PHONES}
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_a_code_that_was_told_of_an_order_goes_to_its_numbers_that_failed(
+    is_read_first, sandbox, fails, read_order, work_off
+):
+    sandbox.control.personality(event_resource="order")
+    made = sandbox.hosting.make_order(PHONES)
+    if is_read_first:
+        read_order(made)
+    fails(made, PHONES[:2])
+    work_off()
+    order = read_order(made)
+    failed = {phone: {"campaign": FULL} for phone in PHONES[:2]}
+    assert codes_of(order) == {phone: {} for phone in PHONES} | failed
+    assert "the campaign is full" in str(order.item.reasons)
+    # Each keeps what it was told; only what has no cause yet is given one.
+    fails(made, PHONES[2:3], EXPIRED)
+    work_off()
+    failed[PHONES[2]] = {"campaign": EXPIRED}
+    assert codes_of(read_order(made)) == {phone: {} for phone in PHONES} | failed
+
+
+def test_a_code_that_comes_after_the_reading_of_the_failure_is_kept_though_it_names_an_order(
+    sandbox, read_order, call, work_off
+):
+    sandbox.control.personality(event_resource="order")
+    made = sandbox.hosting.make_order(PHONES)
+    step = {"step": "campaignProvisioning", "state": "FAILED", "failureCode": FULL}
+    sandbox.hosting.do(made.id, "set", {"numbers": PHONES[:1], **step})
+    order = read_order(made)
+    assert codes_of(order)[PHONES[0]] == {}
+    for entry in sandbox.callbacks.log:
+        call(entry.body)
+    work_off()
+    order.item.refresh_from_db()
+    assert codes_of(order)[PHONES[0]] == {"campaign": FULL}
+    assert "the campaign is full" in str(order.item.reasons)
+
+
+def test_codes_of_500_numbers_are_looked_for_in_one_statement(
+    project, django_assert_max_num_queries
+):
+    phones = [f"+1929555{line:04d}" for line in range(1000, 1500)]
+    failed = {"campaignProvisioning": {"state": "FAILED"}}
+    now, order = timezone.now(), {"hostingOrderId": "ho-1", "state": "IN_PROGRESS"}
+    for phone in phones[:3]:
+        sync.apply_event(
+            project.pk,
+            resource_type="HOSTING_ORDER_NUMBER",
+            resource_id=phone,
+            event_type="LINK_TO_10DLC_CAMPAIGN",
+            status="FAILED",
+            failure_code=FULL,
+            at=now,
+            event_id=phone,
+        )
+    numbers = [{"phoneNumber": phone} | failed for phone in phones]
+
+    def store(minutes):
+        at = now + timedelta(minutes=minutes)
+        sync.store_reading(project, order, at, numbers=numbers, report={})
+
+    with django_assert_max_num_queries(10):
+        store(1)
+    assert HostingNumber.objects.filter(failure_codes__campaign=FULL).count() == 3
+    for number in numbers:
+        number["smsAtt"] = {"state": "DONE"}
+    with django_assert_max_num_queries(8):
+        store(2)
+    assert HostingNumber.objects.filter(failure_codes__campaign=FULL).count() == 3
+    with django_assert_max_num_queries(4):
+        store(3)
