@@ -245,9 +245,21 @@ def failures_of(number: Number) -> list[Failure]:
         failed = number.steps.get(step) == wire.FAILED
         held = step in wire.TMO and wire.is_held(code, said)
         if failed or (held and number.steps.get(step) != wire.DONE):
-            cause = cause_of(step, code, said, told)
-            found.append(Failure(number.phone_number, step, cause, code or told, said))
+            found += [
+                Failure(number.phone_number, step, cause, one or told, said)
+                for one, cause in _causes_of(step, code, said, told)
+            ]
     return found
+
+
+def _causes_of(step: str, code: str, said: str, told: str) -> list[tuple[str, Cause]]:
+    """Return each different cause of a failed step with its code; unknown ones only if alone."""
+    causes: dict[str, tuple[str, Cause]] = {}
+    for one in code.split(wire.AND):
+        cause = cause_of(step, one, said, told)
+        causes.setdefault(cause.key, (one, cause))
+    known = [found for key, found in causes.items() if key != UNKNOWN.key]
+    return known or list(causes.values())
 
 
 def rank_of(cause: Cause) -> int:

@@ -220,6 +220,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
     found = list(number.moves.select_related("by", "unlink_operation", "link_operation")[:10])
     move = found[0] if found else None
     sms = wire.mapping(number.payload.get("smsConfiguration"))
+    scheduled = wire.mapping(sms.get("scheduledProvisioning"))
     times = wire.times_of_imported(number.payload)
     pairs = list(Combination.objects.filter(project=number.project)[:200])
     return page_number.context_of(number, person_of(request)) | {
@@ -238,7 +239,7 @@ def _context(request: HtmxHttpRequest, number: ImportedNumber) -> dict[str, Any]
             if column != "osr"
         ],
         "failures": grouped([known]),
-        "scheduled": wire.mapping(sms.get("scheduledProvisioning")),
+        "scheduled": scheduled if wire.state_of_scheduled(scheduled) == wire.IN_PROGRESS else {},
         "beyond": wire.undocumented(number.payload, payloads_hosting.ImportedNumber),
         "move": move,
         "move_steps": moves.steps_of(move) if move else [],

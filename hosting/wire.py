@@ -28,6 +28,8 @@ COUNTERS: Final = (
     "addedToCampaign",
     "ongoingManualAction",
 )
+AND: Final = ", "  # between the codes of one step
+MOST_CODES: Final = 5
 CARRIERS: Final = ("smsAtt", "smsTmo", "mmsAtt", "mmsTmo")
 TMO: Final = ("sms_tmo", "mms_tmo")
 _FRACTION: Final = re.compile(r"(\.\d{1,6})\d*")
@@ -301,7 +303,9 @@ def read_imported(payload: Mapping[str, Any]) -> ImportedFacts:
         if isinstance(block, Mapping) and (block or column not in ("platform", "campaign")):
             steps[column] = read_status(block.get("state"))
             _note_error(column, block, errors)
-    is_pending = any(pending.get(key) for key in ("servicePlanId", "campaignId", "status"))
+    scheduled = state_of_scheduled(pending)
+    if scheduled == FAILED:
+        _note_scheduled_failure(configuration, blocks, steps, errors)
     return ImportedFacts(
         phone_number=phone_of(payload),
         region_code=text(payload.get("regionCode"), 8),
@@ -311,8 +315,64 @@ def read_imported(payload: Mapping[str, Any]) -> ImportedFacts:
         platform_type=read_status(sms.get("type"))[:20],
         campaign_type=read_status(campaign.get("type"))[:20],
         steps=StepFacts(steps, errors),
-        is_settling=is_pending or any(s in (WAITING, IN_PROGRESS) for s in steps.values()),
+        is_settling=scheduled == IN_PROGRESS or any(is_under_way(s) for s in steps.values()),
     )
+
+
+def is_under_way(state: str) -> bool:
+    """Tell whether a step is still being worked on."""
+    return state in (WAITING, IN_PROGRESS)
+
+
+def state_of_scheduled(pending: Mapping[str, Any]) -> str:
+    """Return IN_PROGRESS, FAILED or DONE for a scheduled provisioning; "" for none.
+
+    Its status is a name, or an integer of an enum that has no names: then error codes tell that it
+    failed. Source: `ScheduledProvisioning`.
+    """
+    status = read_status(pending.get("status"))
+    if status.endswith(FAILED):
+        return FAILED
+    if status.endswith((WAITING, IN_PROGRESS)):
+        return IN_PROGRESS
+    if _codes_of_scheduled(pending):
+        return FAILED
+    if status.endswith((DONE, "SUCCEEDED")):
+        return DONE
+    said = any(pending.get(key) for key in ("servicePlanId", "campaignId", "status"))
+    return IN_PROGRESS if said else ""
+
+
+def _codes_of_scheduled(pending: Mapping[str, Any]) -> list[str]:
+    said = pending.get("errorCodes")
+    codes = (text(code, 60) for code in said[:MOST_CODES]) if isinstance(said, list) else ()
+    return [code for code in codes if code not in ("", "0")]
+
+
+def _note_scheduled_failure(
+    configuration: Mapping[str, Any],
+    blocks: Mapping[str, object],
+    steps: dict[str, str],
+    errors: dict[str, tuple[str, str]],
+) -> None:
+    """Let the link that a failed scheduled provisioning was to make have failed, with its codes.
+
+    The block of the step still tells how the one before it went. Codes are about campaigns; a
+    plan's link has none. Source: hosting.md, "Callbacks", `failureCode`.
+    """
+    pending = mapping(configuration.get("scheduledProvisioning"))
+    codes = _codes_of_scheduled(pending)
+    keys = {"platform": "servicePlanId", "campaign": "campaignId"}
+    wanted = [column for column, key in keys.items() if pending.get(key)]
+    failed = [c for c in wanted if pending[keys[c]] != configuration.get(keys[c])] or wanted
+    if codes and "campaign" in failed:
+        failed = ["campaign"]
+    for column in failed or ["platform"]:
+        if read_status(mapping(blocks[column]).get("type")) == DEPROVISIONING:
+            continue  # what came after it
+        steps[column] = FAILED
+        if codes:
+            errors[column] = (AND.join(codes), errors.get(column, ("", ""))[1])
 
 
 def _blocks_of_imported(payload: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

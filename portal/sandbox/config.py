@@ -85,6 +85,9 @@ class Personality:
     list_filters: str = _switch("Filters of hosting lists", "all", "some")
     without_campaign: str = _switch("Orders without a campaign in lists", "listed", "unlisted")
     listed_names: str = _switch("displayName in lists of orders", "present", "absent")
+    failed_link: str = _switch(
+        "Where it stands that a number could not be linked", "provisioning", "scheduled"
+    )
     delete_body: str = _switch("Body of a deletion", "object", "empty")
     hosting_errors: str = _switch("Error bodies of hosting", "flat", "enveloped")
     event_resource: str = _switch("resourceId of order events", "phone", "order")
@@ -166,6 +169,7 @@ PRESETS: dict[str, dict[str, str]] = {
         "list_filters": "some",
         "without_campaign": "unlisted",
         "listed_names": "absent",
+        "failed_link": "scheduled",
         "delete_body": "empty",
         "hosting_errors": "enveloped",
         "event_failure": "null",

@@ -5,6 +5,7 @@ from typing import Any
 from portal.sandbox.clock import iso_instant
 from portal.sandbox.config import Personality
 from portal.sandbox.hosting_state import (
+    DONE,
     FAILED,
     STEPS,
     HostedNumber,
@@ -132,14 +133,17 @@ class HostingWire:
             "campaignId": number.campaign.id,
             "migrateToSinchTmo": number.migrate,
         }
-        pending = [link for link in (number.plan, number.campaign) if link.is_pending]
-        if pending:
+        links = (number.plan, number.campaign)
+        pending = [link for link in links if link.is_pending]
+        failed = [link for link in links if self._is_failed_schedule(link)]
+        if pending or failed:
+            names, status = ("WAITING", "FAILED"), int(not pending)
             configuration["scheduledProvisioning"] = {
                 "servicePlanId": number.plan.target,
                 "campaignId": number.campaign.target,
-                "status": "WAITING" if self._how.hosted_status == "name" else 1,
-                "lastUpdatedTime": pending[0].updated_at,
-                "errorCodes": [],
+                "status": names[status] if self._how.hosted_status == "name" else 1 + status,
+                "lastUpdatedTime": (pending or failed)[0].updated_at,
+                "errorCodes": [] if pending else [link.error_code for link in failed],
             }
         body: Json = {
             "phoneNumber": number.phone_number,
@@ -164,16 +168,20 @@ class HostingWire:
                 body[key] = self._service(word, link)
         return body
 
-    @staticmethod
-    def _service(word: str, link: Link) -> Json:
+    def _is_failed_schedule(self, link: Link) -> bool:
+        is_scheduled = self._how.failed_link == "scheduled" and link.type == "PROVISIONING"
+        return is_scheduled and link.state == FAILED
+
+    def _service(self, word: str, link: Link) -> Json:
+        told_elsewhere = self._is_failed_schedule(link)
         return {
             "serviceType": word,
             "serviceId": link.target or link.id,
             "type": link.type,
-            "state": link.state,
+            "state": DONE if told_elsewhere else link.state,
             "updateTime": link.updated_at or None,
             "errorMessage": "",
-            "errorCode": link.error_code,
+            "errorCode": "" if told_elsewhere else link.error_code,
         }
 
     def qualified(self, number: Qualified) -> Json:

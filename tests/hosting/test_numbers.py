@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from hosting import moves, sync, sync_numbers
+from hosting import moves, sync, sync_numbers, wire
 from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations.models import Operation
 from tests.tools import somebody_waits_for_a_lock, wait_for
@@ -94,6 +94,77 @@ def test_a_number_moves_by_unlinking_and_linking(
     assert (plan.id, campaign.id) == ("plan-b", "CQ2Z7LM")
     page = agent_client.get(imported.get_absolute_url()).content.decode()
     assert "plan-b" in page
+
+
+SCHEDULED = {"servicePlanId": "plan-b", "campaignId": "CQ2Z7LM"}
+DONE = {"type": "PROVISIONING", "state": "DONE"}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ({}, ""),
+        (SCHEDULED, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": 1, "errorCodes": []}, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": "WAITING", "errorCodes": None}, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": "PROVISIONING_STATUS_IN_PROGRESS"}, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": "SOMETHING_NEW"}, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": "FAILED"}, "FAILED"),
+        ({**SCHEDULED, "status": "provisioning_status_failed", "errorCodes": []}, "FAILED"),
+        ({**SCHEDULED, "status": 3, "errorCodes": [7]}, "FAILED"),
+        ({**SCHEDULED, "status": 1, "errorCodes": [0]}, "IN_PROGRESS"),
+        ({**SCHEDULED, "status": "DONE"}, "DONE"),
+    ],
+)
+def test_a_scheduled_provisioning_is_read_by_names_and_by_integers(said, state):
+    assert wire.state_of_scheduled(said) == state
+    configuration = {"servicePlanId": "", "campaignId": "", "scheduledProvisioning": said}
+    facts = wire.read_imported({"phoneNumber": PHONE, "smsConfiguration": configuration})
+    assert facts.is_settling is (state == "IN_PROGRESS")
+    assert (facts.steps.verdict == "failed") is (state == "FAILED")
+
+
+def test_a_failed_scheduled_provisioning_tells_all_its_causes(project, agent_client):
+    codes = ["EXCEEDED_10DLC_LIMIT", 7, "INSUFFICIENT_BALANCE"]
+    configuration = {
+        "servicePlanId": "plan-b",
+        "campaignId": "",
+        "scheduledProvisioning": {**SCHEDULED, "status": "FAILED", "errorCodes": codes},
+    }
+    payload = {
+        "phoneNumber": PHONE,
+        "smsConfiguration": configuration,
+        "smsProvisioning": DONE,
+        "campaignProvisioning": DONE,
+    }
+    row = sync_numbers.store_imported(project, payload, timezone.now())
+    assert (row.verdict, row.is_settling) == ("failed", False)
+    assert (row.platform, row.campaign) == ("DONE", "FAILED")
+    page = agent_client.get(row.get_absolute_url()).content.decode()
+    assert "Too many numbers on the campaign" in page
+    assert "There is not enough credit on the Sinch account" in page
+    assert "EXCEEDED_10DLC_LIMIT, 7, INSUFFICIENT_BALANCE" in page
+    assert "Provisioning is scheduled at Sinch" not in page
+    shown = agent_client.get(reverse("hosting:imported_numbers"), {"show": "failed"})
+    assert PHONE[-4:] in shown.content.decode()
+
+
+@pytest.mark.parametrize("place", ["provisioning", "scheduled"])
+def test_a_move_whose_link_fails_at_sinch_stops_and_tells_why(
+    place, both, sandbox, read_imported, agent, agent_client, settle
+):
+    sandbox.control.personality(failed_link=place)
+    phone = "+12065550192"  # its campaign is full
+    sandbox.hosting.add_imported(phone, "plan-a", "")
+    moves.start(read_imported(phone), plan="plan-b", campaign="CQ2Z7LM", by=agent)
+    for _ in range(2):
+        settle()
+        sandbox.hosting.do_imported(phone, "step")
+        row = read_imported(phone)
+    assert row.moves.get().state == "stopped"
+    page = agent_client.get(row.get_absolute_url()).content.decode()
+    assert "Sinch could not make the new link" in page
+    assert "Too many numbers on the campaign" in page
 
 
 def test_a_second_click_finds_the_move_that_is_under_way(imported, agent, settle):
