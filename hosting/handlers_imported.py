@@ -129,11 +129,16 @@ class UnlinkHandler(NumberHandler):
     def find_out(self, operation: Operation) -> Found | None:
         """Look at the links and at what is being done to them."""
         said, sent = self.look(operation), operation.payload["configuration"]
+        steps = said.steps.steps
         gone = []
-        if "servicePlanId" in sent:
-            gone.append(not said.service_plan_id or said.platform_type == wire.DEPROVISIONING)
-        if "campaignId" in sent:
-            gone.append(not said.campaign_id or said.campaign_type == wire.DEPROVISIONING)
+        for key, linked, kind, state in (
+            ("servicePlanId", said.service_plan_id, said.platform_type, steps["platform"]),
+            ("campaignId", said.campaign_id, said.campaign_type, steps["campaign"]),
+        ):
+            if key in sent:
+                # One that failed may be the try before; giving a link up twice does no harm.
+                is_taken_away = kind == wire.DEPROVISIONING and state != wire.FAILED
+                gone.append(not linked or is_taken_away)
         return Found({}) if all(gone) else None
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:

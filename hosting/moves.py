@@ -9,12 +9,14 @@ is sent twice. Source: Imported Numbers and Hosting Orders API, "Update imported
 """
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
-from hosting import sync, sync_numbers, wire
-from hosting.models import ImportedNumber, NumberMove
+from hosting import failures, sync, sync_numbers, wire
+from hosting.models import AppliedEvent, ImportedNumber, NumberMove
 from portal import words
 from portal.accounts.models import User
 from portal.operations import readings
@@ -25,6 +27,20 @@ from portal.work.actions import NotPossible
 UNLINK, LINK = "imported.unlink", "imported.link"
 State = NumberMove.State
 GONE = "Sinch does not know this number any more."
+NOT_UNLINKED = "Sinch could not unlink it."
+NOT_SAID = (
+    "Sinch shows no link any more, and has not said for an hour that the unlinking is finished. "
+    "Go on when you are sure of it."
+)
+LINKS: Final = {"platform": "servicePlanId", "campaign": "campaignId"}
+# The callbacks that tell how an unlinking went. Source: hosting.md, "Unlink before relink".
+UNLINKINGS: Final = {
+    "DEPROVISIONING_TO_SMS_PLATFORM": "platform",
+    "UNLINK_TO_10DLC_CAMPAIGN": "campaign",
+}
+SUCCEEDED: Final = "SUCCEEDED"
+PATIENCE: Final = timedelta(hours=1)  # with an unlinking of which Sinch says nothing
+CLOCK_SLACK: Final = timedelta(minutes=1)  # Sinch's clock may be behind ours
 
 
 def living(number: ImportedNumber) -> NumberMove | None:
@@ -98,10 +114,9 @@ def _submit(
     move: NumberMove, number: ImportedNumber, kind: str, configuration: dict[str, str]
 ) -> tuple[Operation, bool]:
     what = "unlink" if kind == UNLINK else "link"
-    tries = Operation.objects.filter(
-        marker__startswith=f"move:{move.pk}:{what}:",
-        state__in=(Operation.State.REFUSED, Operation.State.DEAD),
-    ).count()
+    # One that Sinch took may have failed there all the same, and is then sent anew.
+    sent = Operation.objects.filter(marker__startswith=f"move:{move.pk}:{what}:")
+    tries = sent.exclude(state__in=Operation.UNDER_WAY).count()
     return submit(
         number.project,
         kind,
@@ -147,12 +162,12 @@ def go_on(number: ImportedNumber) -> None:
         return
     said = wire.read_imported(number.payload)
     if move.state == State.WAITING and move.state_since <= number.fetched_at:
-        given_up = unlinking(move)
-        gone = wire.is_unlinked(
-            said, plan="servicePlanId" in given_up, campaign="campaignId" in given_up
-        )
-        if gone:
+        outcome, problem = _unlinking_outcome(move, number, said)
+        if outcome == wire.DONE:
             _link(move, number)
+        elif problem:
+            _be(move, State.STOPPED, problem)
+            sync_numbers.touch(number)
     elif move.state == State.SETTLING and move.state_since <= number.fetched_at:
         there = (said.service_plan_id, said.campaign_id) == (move.to_plan, move.to_campaign)
         failed = wire.FAILED in (said.steps.steps["platform"], said.steps.steps["campaign"])
@@ -162,6 +177,71 @@ def go_on(number: ImportedNumber) -> None:
         elif there and not said.is_settling:
             _be(move, State.DONE)
             sync_numbers.touch(number)
+
+
+def _unlinking_outcome(
+    move: NumberMove, number: ImportedNumber, said: wire.ImportedFacts
+) -> tuple[str, str]:
+    """Return how far Sinch is with unlinking a number, and why the move cannot go on, if so.
+
+    Gone is a link whose id is empty when Sinch says that it was taken away, by what the number
+    shows or by a callback, or shows nothing of it at all.
+    """
+    asked_at = move.unlink_operation.sent_at if move.unlink_operation else None
+    since = (asked_at or move.created_at) - CLOCK_SLACK
+    told = _told_of_unlinking(number, since)
+    times = wire.times_of_imported(number.payload)
+    links = {"platform": move.from_plan, "campaign": move.from_campaign}
+    outcomes = []
+    for column, key in LINKS.items():
+        if key not in unlinking(move):
+            continue
+        outcome = wire.unlinking_of(said, column)
+        if outcome == wire.FAILED and (not links[column] or times.get(column, since) < since):
+            # That was an unlinking before this one.
+            is_linked = getattr(said, "service_plan_id" if column == "platform" else "campaign_id")
+            outcome = wire.IN_PROGRESS if is_linked else ""
+        status, code = told.get(column, ("", ""))
+        is_told_to_have_failed = (
+            status == wire.FAILED
+            and outcome != wire.DONE
+            and not wire.is_under_way(said.steps.steps[column])
+        )
+        if outcome == wire.FAILED or is_told_to_have_failed:
+            error = said.steps.errors.get(column, ("", "")) if outcome == wire.FAILED else ("", "")
+            cause = failures.cause_of(column, *error, code or number.failure_codes.get(column, ""))
+            return wire.FAILED, f"{NOT_UNLINKED} {cause.plain} {cause.do}"
+        if not outcome:
+            shows_nothing = not getattr(said, f"{column}_type")
+            if status == SUCCEEDED or shows_nothing or not links[column]:
+                outcome = wire.DONE
+        outcomes.append(outcome)
+    if all(outcome == wire.DONE for outcome in outcomes):
+        return wire.DONE, ""
+    is_unsaid = wire.IN_PROGRESS not in outcomes
+    is_overdue = number.fetched_at - move.state_since > PATIENCE
+    return wire.IN_PROGRESS, NOT_SAID if is_unsaid and is_overdue else ""
+
+
+def _is_taken(operation: Operation | None) -> bool:
+    """Tell whether Sinch has taken a write."""
+    return operation is not None and operation.state == Operation.State.SUCCEEDED
+
+
+def _told_of_unlinking(number: ImportedNumber, since: datetime) -> dict[str, tuple[str, str]]:
+    """Return status and failure code of the callbacks about a number's unlinking, by column."""
+    events = AppliedEvent.objects.filter(
+        project=number.project_id,
+        resource_id=number.phone_number,
+        event_type__in=UNLINKINGS,
+        at__gte=since,
+    )
+    return {
+        UNLINKINGS[event_type]: (status, code)
+        for event_type, status, code in events.order_by("at").values_list(
+            "event_type", "status", "failure_code"
+        )
+    }
 
 
 def unlinked(operation: Operation) -> None:
@@ -229,9 +309,11 @@ def try_again(move: NumberMove, *, by: User) -> NumberMove:
             raise NotPossible(GONE)
         move.by, move.problem = by, ""
         move.save(update_fields=["by", "problem"])
-        was_unlinked = (
-            move.unlink_operation is not None
-            and move.unlink_operation.state == Operation.State.SUCCEEDED
+        # An unlinking that failed at Sinch is begun anew; one it says nothing of a person judges.
+        said = wire.read_imported(number.payload)
+        was_unlinked = _is_taken(move.unlink_operation) and (
+            move.link_operation_id is not None
+            or _unlinking_outcome(move, number, said)[0] != wire.FAILED
         )
         if was_unlinked or not unlinking(move):
             _link(move, number)
@@ -286,6 +368,8 @@ def steps_of(move: NumberMove) -> list[tuple[str, str, str, str]]:
     elif not linking(move):
         order, names[State.DONE] = [*order[:2], State.DONE], "Unlinked"
     stopped_at = State.LINKING if move.link_operation_id else State.UNLINKING
+    if stopped_at == State.UNLINKING and _is_taken(move.unlink_operation):
+        stopped_at = State.WAITING
     here = stopped_at if move.state == State.STOPPED else State(move.state)
     found: list[tuple[str, str, str, str]] = []
     for state in order:

@@ -388,20 +388,22 @@ def times_of_imported(payload: Mapping[str, Any]) -> dict[str, datetime]:
     return _times(_blocks_of_imported(payload))
 
 
-def is_unlinked(facts: ImportedFacts, *, plan: bool, campaign: bool) -> bool:
-    """Tell whether a number has let go of its campaign, and of its plan, at Sinch.
+def unlinking_of(facts: ImportedFacts, column: str) -> str:
+    """Return how far Sinch is with taking a link away: IN_PROGRESS, DONE, FAILED, "" for unsaid.
 
-    Gone is a link whose id is empty and which nothing is taking away any more.
+    `column` is platform or campaign. Unsaid it is while the id is empty already and what is shown
+    is how the link was made, or nothing. Source: hosting.md, "Unlink before relink".
     """
-    parts = []
-    if plan:
-        parts.append((facts.service_plan_id, facts.platform_type, facts.steps.steps["platform"]))
-    if campaign:
-        parts.append((facts.campaign_id, facts.campaign_type, facts.steps.steps["campaign"]))
-    return all(
-        not linked and not (kind == DEPROVISIONING and state in (WAITING, IN_PROGRESS))
-        for linked, kind, state in parts
-    )
+    linked, kind = {
+        "platform": (facts.service_plan_id, facts.platform_type),
+        "campaign": (facts.campaign_id, facts.campaign_type),
+    }[column]
+    state = facts.steps.steps.get(column, "")
+    if kind == DEPROVISIONING and state == FAILED:
+        return FAILED
+    if linked or is_under_way(state):
+        return IN_PROGRESS
+    return DONE if kind == DEPROVISIONING and state == DONE else ""
 
 
 @dataclass(frozen=True)

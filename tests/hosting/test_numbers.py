@@ -13,6 +13,7 @@ from django.utils import timezone
 from hosting import moves, sync, sync_numbers, wire
 from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations.models import Operation
+from portal.sandbox.clock import iso_instant
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +26,20 @@ def imported(sandbox, read_imported):
     """One number that is imported and linked."""
     sandbox.hosting.add_imported(PHONE, "plan-a", "C3O8OGA", display_name="Front desk")
     return read_imported(PHONE)
+
+
+def told(project, event_type, status, code="", at=None):
+    """Have a callback about the number applied."""
+    sync.apply_event(
+        project.pk,
+        resource_type="IMPORTED_NUMBER",
+        resource_id=PHONE,
+        event_type=event_type,
+        status=status,
+        failure_code=code,
+        at=at or timezone.now(),
+        event_id=event_type,
+    )
 
 
 def post(client, page, row, **fields):
@@ -165,6 +180,121 @@ def test_a_move_whose_link_fails_at_sinch_stops_and_tells_why(
     page = agent_client.get(row.get_absolute_url()).content.decode()
     assert "Sinch could not make the new link" in page
     assert "Too many numbers on the campaign" in page
+
+
+PLAN_EVENT, CAMPAIGN_EVENT = "DEPROVISIONING_TO_SMS_PLATFORM", "UNLINK_TO_10DLC_CAMPAIGN"
+
+
+@pytest.fixture
+def unlinking(imported, sandbox, agent, settle, read_imported):
+    """A move that waits for Sinch to unlink; read what becomes of the links."""
+    move = moves.start(imported, plan="plan-b", campaign="CQ2Z7LM", by=agent)
+    settle()
+
+    def shows(type_, state, *, id_="", updated_at=None, after=timedelta(0)):
+        for link in sandbox.hosting.link(PHONE):
+            link.type, link.state = type_, state
+            link.id = id_ and link.id
+            if updated_at is not None:
+                link.updated_at = iso_instant(updated_at)
+        NumberMove.objects.filter(pk=move.pk).update(state_since=timezone.now() - after)
+        read_imported(PHONE)
+        settle()
+        move.refresh_from_db()
+        return move
+
+    assert shows("DEPROVISIONING", "WAITING", id_="yes").state == "waiting"
+    return shows
+
+
+def writes(sandbox):
+    return sandbox.state.calls["ImportNumberService_UpdateImportedNumber"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "state", "id_", "expected"),
+    [
+        ("DEPROVISIONING", "WAITING", "", "waiting"),
+        ("DEPROVISIONING", "IN_PROGRESS", "", "waiting"),
+        ("DEPROVISIONING", "DONE", "yes", "waiting"),
+        ("DEPROVISIONING", "DONE", "", "settling"),
+        ("DEPROVISIONING", "FAILED", "", "stopped"),
+        ("DEPROVISIONING", "FAILED", "yes", "stopped"),
+        # What is shown is how the link was made: the unlinking is not shown yet.
+        ("PROVISIONING", "DONE", "", "waiting"),
+        ("PROVISIONING", "DONE", "yes", "waiting"),
+        # Nothing is shown of it at all.
+        ("", "", "", "settling"),
+    ],
+)
+def test_a_move_links_only_what_sinch_has_let_go_of(
+    type_, state, id_, expected, unlinking, sandbox, agent_client
+):
+    before = writes(sandbox)
+    move = unlinking(type_, state, id_=id_)
+    assert move.state == expected
+    assert writes(sandbox) - before == (expected == "settling")
+    page = agent_client.get(move.number.get_absolute_url()).content.decode()
+    assert ("Sinch could not unlink it." in page) is (expected == "stopped")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "expected"),
+    [("SUCCEEDED", "", "settling"), ("FAILED", "PARTNER_SERVICE_UNAVAILABLE", "stopped")],
+)
+def test_a_callback_tells_how_an_unlinking_went_that_is_not_shown(
+    outcome, code, expected, unlinking, project
+):
+    told(project, PLAN_EVENT, outcome, code, at=timezone.now() - timedelta(hours=2))
+    assert unlinking("PROVISIONING", "DONE").state == "waiting"  # that was an unlinking before
+    told(project, PLAN_EVENT, outcome, code)
+    told(project, CAMPAIGN_EVENT, "SUCCEEDED")
+    move = unlinking("PROVISIONING", "DONE")
+    assert move.state == expected
+    assert ("Passing trouble at a partner" in move.problem) is (expected == "stopped")
+
+
+def test_an_unlinking_of_which_sinch_says_nothing_is_judged_by_a_person(unlinking, agent, settle):
+    assert unlinking("PROVISIONING", "DONE", after=timedelta(minutes=59)).state == "waiting"
+    move = unlinking("PROVISIONING", "DONE", after=timedelta(minutes=61))
+    assert (move.state, move.problem) == ("stopped", moves.NOT_SAID)
+    moves.try_again(move, by=agent)
+    settle()
+    move.refresh_from_db()
+    assert move.state == "settling"
+
+
+def test_an_unlinking_that_failed_is_begun_anew_and_not_judged_by_its_first_try(
+    unlinking, sandbox, agent, settle
+):
+    failed_at = timezone.now() - timedelta(hours=1)
+    move = unlinking("DEPROVISIONING", "FAILED", id_="yes")
+    assert move.state == "stopped"
+    before = writes(sandbox)
+    moves.try_again(move, by=agent)
+    settle()
+    move.refresh_from_db()
+    assert (move.state, writes(sandbox) - before) == ("waiting", 1)
+    assert unlinking("DEPROVISIONING", "FAILED", id_="yes", updated_at=failed_at).state == "waiting"
+    assert unlinking("DEPROVISIONING", "FAILED", updated_at=failed_at).state == "waiting"
+    assert unlinking("DEPROVISIONING", "DONE").state == "settling"
+
+
+def test_a_link_that_failed_at_sinch_is_sent_anew(sandbox, read_imported, agent, settle):
+    sandbox.hosting.add_imported(PHONE, "", "")
+    move = moves.start(read_imported(PHONE), plan="plan-b", campaign="", by=agent)
+    settle()
+    plan, _ = sandbox.hosting.link(PHONE)
+    plan.state = "FAILED"
+    read_imported(PHONE)
+    move.refresh_from_db()
+    assert move.state == "stopped"
+    moves.try_again(move, by=agent)
+    settle()
+    sandbox.hosting.do_imported(PHONE, "step")
+    read_imported(PHONE)
+    move.refresh_from_db()
+    assert move.state == "done"
 
 
 def test_a_second_click_finds_the_move_that_is_under_way(imported, agent, settle):
@@ -440,16 +570,7 @@ def meanwhile(pool, work):
 
 
 def failed(project, event_type, code):
-    sync.apply_event(
-        project.pk,
-        resource_type="IMPORTED_NUMBER",
-        resource_id=PHONE,
-        event_type=event_type,
-        status="FAILED",
-        failure_code=code,
-        at=timezone.now(),
-        event_id=event_type,
-    )
+    told(project, event_type, "FAILED", code)
 
 
 @pytest.mark.django_db(transaction=True)
