@@ -483,6 +483,7 @@ def operation_panel(op: Any, read_at: datetime | None = None) -> Panel:
     subject = op.subject or "It"
     saved = f"Saved here at {_seconds(op.created_at)}."
     leave = "You can leave this page; it goes on by itself and says here what became of it."
+    kept = "What you typed is kept."
     sinch_said = str((op.answer or {}).get("message") or "").strip()
     read_back = bool(op.finished_at and read_at and read_at >= op.finished_at)
     if op.state == "queued":
@@ -494,10 +495,15 @@ def operation_panel(op: Any, read_at: datetime | None = None) -> Panel:
     elif op.state == "succeeded":
         title = f"Arrived at Sinch: {subject}"
         text = f"Accepted {_seconds(op.finished_at)}" + (" and read back." if read_back else ".")
+        # What Sinch has only taken, and not judged.
+        text = str((op.answer or {}).get("told") or "") or text
+    elif op.state == "refused" and op.uncertain_since and not sinch_said:
+        # Given up in looking it up: it was sent, and may have been done.
+        title, text = "Sent, and its answer was lost", f"{subject}: {op.staff_message} {kept}"
     elif op.state == "refused":
         title = f"Sinch refused it: “{sinch_said}”" if sinch_said else "Not sent"
         why = "" if sinch_said else f"{op.staff_message} "
-        text = f"{subject}: {why}Nothing changed at Sinch. What you typed is kept."
+        text = f"{subject}: {why}Nothing changed at Sinch. {kept}"
     elif op.state == "uncertain":
         title = "Sinch did not answer; we are looking it up"
         text = f"{subject} may have arrived. It is not sent again before we know."
@@ -542,6 +548,7 @@ def _operation_steps(op: Any, read_back: bool) -> tuple[tuple[str, str, str, str
         )
     if op.state == "refused":
         sent = (*was, "Sent") if op.sent_at else (*later, "Sent")
-        by = "Refused by Sinch" if (op.answer or {}).get("status") else "Refused here"
+        here = "Looked up" if op.uncertain_since else "Refused here"
+        by = "Refused by Sinch" if (op.answer or {}).get("status") else here
         return saved, sent, ("now", "bad", "bad", by)
     return saved, ("now", "bad", "out", "Stopped")

@@ -238,10 +238,10 @@ class CreateHandler(Handler):
             self._draft(operation).filter(state=Draft.State.SENDING).update(
                 state=Draft.State.OPEN, updated_at=timezone.now()
             )
-        if operation.state == Operation.State.DEAD:
-            text = f"Order stopped: {operation.staff_message}"
-        elif operation.answer.get("status"):
+        if operation.answer.get("status") and operation.state != Operation.State.DEAD:
             text = f"Order refused by Sinch{words_of_refusal(operation)}"
+        elif operation.state == Operation.State.DEAD or operation.uncertain_since is not None:
+            text = f"Order stopped: {operation.staff_message}"
         else:
             text = f"Order not sent: {operation.staff_message}"
         self._wait(operation, text, "bad", "bad")
