@@ -19,6 +19,10 @@ from portal.sinch.hosting import HostingClient
 State = QualifiedNumber.State
 PAST_PROOF = (State.VERIFIED, State.HOSTING_IN_PROGRESS, State.HOSTING_DONE, State.HOSTING_FAILED)
 WRONG_CODE = "Sinch did not accept the code. Listen to the call again, or have it called anew."
+UNSAID = (
+    "Sinch took the code and has not said yet whether it is right; the number is read again until "
+    "it does."
+)
 BLOCKED = "Proof by phone call is blocked for this number now; use invoices."
 
 
@@ -139,7 +143,10 @@ class CallHandler(QualifiedHandler):
 
 
 class VerifyHandler(QualifiedHandler):
-    """Hands back the code that somebody heard. A 200 with a failed state is no success."""
+    """Hands back the code that somebody heard. A 200 is no success: its state tells.
+
+    Source: "Verify voice challenge", "a wrong code".
+    """
 
     kind = "qualified.verify"
     how_found_out = "The number is read at Sinch: its state tells whether the code was accepted."
@@ -157,8 +164,9 @@ class VerifyHandler(QualifiedHandler):
         if not answer.get("globalProcessState"):
             answer = dict(client.get_qualified_number(phone))
         remember(operation, answer, at)
-        self._judge(str(answer.get("globalProcessState") or ""))
-        return {}
+        state = str(answer.get("globalProcessState") or "")
+        self._judge(state)
+        return {} if state in PAST_PROOF else {"told": UNSAID}
 
     def find_out(self, operation: Operation) -> Found | None:
         """Judge by the state."""

@@ -11,7 +11,7 @@ from hosting import buckets, facts, standing, sync, sync_numbers, wire
 from hosting.models import HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.accounts import clients
 from portal.operations import readings
-from portal.operations.models import Reading
+from portal.operations.models import Operation, Reading
 from portal.sinch.errors import SinchNotFound
 from portal.sinch.hosting import HostingClient
 from portal.sinch.payloads_hosting import HostingOrderReport
@@ -20,6 +20,7 @@ from portal.work import search
 JITTER = 0.1  # of the pause between two readings, so that they spread
 SOON = timedelta(seconds=20)  # while something is being worked on at Sinch and somebody waits
 CALM = timedelta(hours=24)
+VERDICT_PATIENCE = timedelta(minutes=10)  # with the verdict on a code, before it is read calmly
 # States of a qualified number that move by themselves, and how often they are looked at.
 _QUALIFIED_PAUSES = {
     QualifiedNumber.State.ELIGIBLE_CHECK_PENDING: timedelta(minutes=15),
@@ -176,6 +177,13 @@ def pause_of_imported(row: ImportedNumber) -> timedelta:
     return CALM
 
 
+def _awaits_verdict(row: QualifiedNumber) -> bool:
+    """Tell whether Sinch took a code a moment ago and did not say whether it is right."""
+    codes = Operation.objects.filter(target=row.target, kind="qualified.verify")
+    lately = timezone.now() - VERDICT_PATIENCE
+    return codes.filter(state=Operation.State.SUCCEEDED, finished_at__gt=lately).exists()
+
+
 class QualifiedReader(readings.Reader):
     """Reads one qualified number."""
 
@@ -193,6 +201,8 @@ class QualifiedReader(readings.Reader):
         row = sync_numbers.store_qualified(reading.project, payload, started_at)
         if row.state in _QUALIFIED_ENDS:
             return None
+        if row.state == QualifiedNumber.State.VERIFICATION_PENDING and _awaits_verdict(row):
+            return SOON
         return _spread(
             _QUALIFIED_PAUSES.get(QualifiedNumber.State(row.state), timedelta(hours=6))
             if row.state in QualifiedNumber.State.values

@@ -74,7 +74,12 @@ class Personality:
     loa_type: str = _switch("Spelling of loaType", "title", "upper")
     state_prefix: str = _switch("State of a qualified number", "prefixed", "bare")
     hosted_status: str = _switch("hostedNumber.status and scheduled status", "integer", "name")
-    wrong_code: str = _switch("Answer to a wrong voice code", "state", "error")
+    wrong_code: str = _switch(
+        "Answer to a wrong voice code; later: to any code, its verdict comes after the answer",
+        "state",
+        "error",
+        "later",
+    )
     absent_steps: str = _switch("Steps that do not apply", "absent", "unspecified")
     report_zeros: str = _switch("Counters that are nought", "zero", "absent")
     held_place: str = _switch("Where T-Mobile's 60135 stands", "code", "message")

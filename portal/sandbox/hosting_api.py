@@ -327,10 +327,12 @@ class HostingApi:
     def verify_voice_challenge(self, call: Call) -> Reply:
         """Judge a code."""
         number = self._qualified(call)
+        before = self.wire.qualified(number)
         right = self._life.verify(number, call.body["code"])
         if not right and self._state.personality.wrong_code == "error":
             raise _refused("code", "The code is wrong")
-        return Reply(200, self.wire.qualified(number))
+        told_later = self._state.personality.wrong_code == "later"
+        return Reply(200, before if told_later else self.wire.qualified(number))
 
     # Callbacks
 

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from hosting import moves, sync, sync_numbers, wire
 from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
-from portal.operations.models import Operation
+from portal.operations import runner
+from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
@@ -356,6 +357,32 @@ def test_a_wrong_code_is_told_and_the_right_one_verifies(
     assert "1111" not in str(refused.payload)
 
 
+@pytest.mark.parametrize(
+    ("code", "verdict"), [("0142", "VERIFIED"), ("1111", "VERIFICATION_FAILED")]
+)
+def test_a_code_that_sinch_took_without_a_verdict_is_not_told_as_accepted(
+    code, verdict, agent_client, project, sandbox, read_qualified, work_off
+):
+    sandbox.control.personality(wrong_code="later")
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    post(agent_client, "qualified_verify", number, code=code)
+    assert runner.run_one()
+    operation = Operation.objects.get(kind="qualified.verify")
+    assert "code" not in operation.payload
+    page = agent_client.get(number.get_absolute_url()).content.decode()
+    assert "has not said yet whether it is right" in page
+    assert "Accepted" not in page
+    # As long as Sinch does not say it is asked again, soon.
+    sandbox.hosting.do_qualified(PHONE, "set", {"state": "VERIFICATION_PENDING"})
+    assert read_qualified(PHONE).state == "VERIFICATION_PENDING"
+    reading = Reading.objects.get(kind=sync.QUALIFIED_READER)
+    assert reading.next_try_at - timezone.now() < timedelta(minutes=1)
+    sandbox.hosting.do_qualified(PHONE, "set", {"state": verdict})
+    assert read_qualified(PHONE).state == verdict
+    assert sandbox.state.calls["QualifiedNumberService_VerifyVoiceChallenge"] == 1
+
+
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
 def test_whether_sinch_called_is_asked_of_a_person_when_the_answer_is_lost(
     fault, agent_client, project, sandbox, read_qualified, settle
@@ -371,6 +398,7 @@ def test_whether_sinch_called_is_asked_of_a_person_when_the_answer_is_lost(
     assert operation.state == ("succeeded" if fault == "drop_after" else "refused")
     page = agent_client.get(number.get_absolute_url()).content.decode()
     assert ("nobody knows whether Sinch called" in page) is (fault == "drop_before")
+    assert "Nothing changed at Sinch" not in page
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before", "500"])
