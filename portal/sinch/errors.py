@@ -292,7 +292,9 @@ def _words_of(content: bytes, secrets: list[str]) -> tuple[str, list[Violation]]
     # Two shapes are documented for hosting: the error inside an envelope, or at the top.
     if isinstance(body.get("error"), dict):
         body = body["error"]
-    said = (body.get(key) for key in ("message", "error_description", "error", "status"))
+    # A gateway in between may write problems as RFC 9457 has it: `detail`, and `title` for short.
+    keys = ("message", "detail", "error_description", "title", "error", "status")
+    said = (body.get(key) for key in keys)
     message = next((word for word in said if isinstance(word, str) and word.strip()), "")
     violations = [
         Violation(scrub(violation.field, secrets), scrub(violation.description, secrets))

@@ -333,10 +333,11 @@ class HostingClient:
         answer = self._transport.get(path)
         if not isinstance(answer, dict):
             raise _unexpected("GET", path, "nothing in the answer")
-        found = dict(answer)
-        if found.setdefault("phoneNumber", phone) != phone:
+        # Null and spellings other than E.164 are the number that was asked for, too.
+        said = re.sub(r"[\s().-]", "", _text(answer.get("phoneNumber")))
+        if said and said.removeprefix("+") != phone.removeprefix("+"):
             raise _unexpected("GET", path, "the answer is about another number")
-        return found
+        return {**answer, "phoneNumber": phone}
 
     def _toll_free(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"projectId": self._project_id, **writable(body, TOLL_FREE_KEYS)}

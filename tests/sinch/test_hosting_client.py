@@ -288,6 +288,22 @@ def test_an_order_id_that_cannot_be_asked_for_is_never_stored(sinch, client, ord
             assert caught.value.outcome_unknown is (operation == "TextEnableNumbers")
 
 
+@pytest.mark.parametrize("said", [PHONE, PHONE[1:], "+1 (206) 555-0142", None, ""])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ImportNumberService_GetImportedNumber",
+        "QualifiedNumberService_GetQualifiedNumber",
+        "HostingOrderService_GetHostingOrderNumber",
+    ],
+)
+def test_a_number_that_was_asked_for_is_known_however_the_answer_spells_it(
+    sinch, client, operation, said
+):
+    sinch.otherwise = lambda call: Reply(200, {"phoneNumber": said, "regionCode": "US"})
+    assert CALLS[operation](client, {}, None) == {"phoneNumber": PHONE, "regionCode": "US"}
+
+
 def test_pages_are_followed_to_the_last_whatever_ends_them(sinch, client):
     pages = {
         None: {"numbers": [{"phoneNumber": PHONE}], "nextPageToken": "b"},

@@ -537,6 +537,24 @@ def test_a_refusal_is_known_by_its_status_whatever_its_body(sinch, line, status,
 
 
 @pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"title": "Bad Request", "detail": "numbers[1] is toll-free", "status": 400}, "numbers"),
+        ({"type": "about:blank", "title": "numbers are wrong", "status": 400}, "numbers"),
+        ({"title": "numbers are wrong", "detail": None, "status": "INVALID_ARGUMENT"}, "numbers"),
+        ({"message": "Why", "title": "Bad Request", "detail": "numbers"}, "Why"),
+        ({"error": {"message": "Why"}, "detail": "numbers"}, "Why"),
+    ],
+)
+def test_a_problem_is_told_by_its_detail_else_its_title(sinch, line, body, message):
+    sinch.otherwise = lambda call: Reply(400, body, {"Content-Type": "application/problem+json"})
+    with pytest.raises(SinchInvalidRequest) as caught:
+        line.transport.post(f"{ORDER}/notes", {"note": "Hello"})
+    assert caught.value.sinch_message.startswith(message)
+    assert f"Sinch did not accept this: {message}" in caught.value.staff_message
+
+
+@pytest.mark.parametrize(
     "details",
     [
         {"fieldViolations": [{"field": "resellerName", "description": "Required"}]},
