@@ -74,7 +74,8 @@ form { display: inline-flex; flex-wrap: wrap; gap: .4rem; align-items: end;
 form.wide { display: flex; }
 fieldset { border: 1px solid var(--line); border-radius: 6px; padding: .5rem .75rem;
   margin: 0 0 .75rem; }
-label { display: grid; font-size: .82rem; color: var(--soft); gap: .1rem; }
+label { display: grid; grid-template-columns: minmax(0, auto); min-width: 0; max-width: 100%;
+  font-size: .82rem; color: var(--soft); gap: .1rem; }
 .switches { display: grid; gap: .6rem;
   grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }
 input, select, button { font: inherit; padding: .3rem .6rem; border-radius: 6px; min-height: 2.1rem;
