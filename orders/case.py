@@ -5,15 +5,21 @@ from typing import Final
 
 from orders import clocks
 from orders.facts import CANCEL, Facts
+from portal import words
 from portal.work import verdicts
 from portal.work.verdicts import ASK_AGAIN, Moments, Reason
 
 __all__ = ["ASK_AGAIN", "CANCEL", "CHASE", "NEW_ORDER", "Case", "Moments", "Reason"]
 
-NEW_ORDER: Final = "New order"
+NEW_ORDER: Final = "New order"  # and for how many numbers: `new_order_for`
 CHASE: Final = "Ask how it stands"
 
 Case = verdicts.Case[Facts]
+
+
+def new_order_for(count: int) -> str:
+    """Return what the button says that takes refused numbers into an order of their own."""
+    return f"{NEW_ORDER} for {words.count_text(count, 'number')}" if count else NEW_ORDER
 
 
 def case_of(facts: Facts, now: datetime) -> Case:

@@ -340,5 +340,6 @@ def next_step(order: PortInOrder, offered: int) -> Step | None:
         "Write to Sinch": "#composer",
         "Upload LOA": "#upload",
     }
-    place = mended.get(text) or places.get(reason.get("code", ""))
+    step = NEW_ORDER if text.startswith(NEW_ORDER) else text
+    place = mended.get(step) or places.get(reason.get("code", ""))
     return Step(text, place) if text and place else None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from orders import clocks, marks
-from orders.case import CHASE, NEW_ORDER, Case, Reason
+from orders.case import CHASE, Case, Reason, new_order_for
 from orders.causes import MOST_CAUSES, Cause, causes_of, names_of
 from orders.facts import (
     ACTIVATED,
@@ -200,8 +200,13 @@ def _remedy(facts: Facts, reasons: Mapping[str, int]) -> str:
     if first and first.remedy == "terminal":
         return first.next_step
     if facts.status != PENDING:
-        return NEW_ORDER
+        return new_order_for(sum(n for said, n in reasons.items() if _may_go_on(said)))
     return first.next_step if first else "Ask Sinch"
+
+
+def _may_go_on(said: str) -> bool:
+    """Tell whether a new order may help, after what Sinch said of a number."""
+    return all(cause.remedy != "terminal" for cause in causes_of(said))
 
 
 def unanswered_note(case: Case) -> None:
@@ -281,11 +286,8 @@ def left_out(case: Case) -> None:
 
 def _way_on(numbers: Sequence[Number]) -> str:
     """Return what can be done for numbers left out: a new order, unless nothing can take them."""
-    can_go_on = any(
-        n.status == EXCLUDED and all(c.remedy != "terminal" for c in causes_of(n.said))
-        for n in numbers
-    )
-    return NEW_ORDER if can_go_on else "Look at it"
+    count = sum(n.status == EXCLUDED and _may_go_on(n.said) for n in numbers)
+    return new_order_for(count) if count else "Look at it"
 
 
 def date_passed(case: Case) -> None:

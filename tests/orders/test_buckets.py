@@ -268,7 +268,9 @@ def test_a_rejection_says_first_what_helps_and_where_no_edit_does() -> None:
     assert refusals("Letter of agency unreadable").next == "Upload LOA"
     assert refusals("Port protection: number lock is on").next == "Write to Sinch"
     assert refusals("Rate center is not portable").next == "Look at it"
-    assert refusals(WRONG_PIN, status="CONFIRMED").next == "New order"
+    assert refusals(WRONG_PIN, status="CONFIRMED").next == "New order for 1 number"
+    mixed = refusals(WRONG_PIN, WRONG_PIN, "Rate center is not portable", status="CONFIRMED")
+    assert mixed.next == "New order for 2 numbers", "where none can help it does not count"
 
 
 def test_an_update_answers_a_rejection_for_two_business_days() -> None:
@@ -351,7 +353,7 @@ def test_what_is_left_out_needs_us_until_it_is_settled() -> None:
     out = number(0, "EXCLUDED", exclusion_reason="Number not on account")
     verdict = work_out(facts("PENDING", out, number(1, "PENDING")), NOW)
     assert verdict.reasons[0].text == "1 number left out: “Number not on account”"
-    assert verdict.reasons[0].next == "New order"
+    assert verdict.reasons[0].next == "New order for 1 number"
     done = facts("COMPLETED", out, number(1, "ACTIVATED"))
     assert codes(done) == ["P7"]
     assert work_out(replace(done, marks=(mark("settled", out.fact),)), NOW).bucket == "done"

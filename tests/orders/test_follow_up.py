@@ -55,9 +55,10 @@ def test_refused_numbers_of_a_locked_order_become_a_draft_with_all_that_is_their
     agent_client: Client, locked: PortInOrder
 ) -> None:
     assert codes(locked)[0] == "P3"
-    assert item_of(locked).reasons[0]["next"] == "New order"
+    assert item_of(locked).reasons[0]["next"] == "New order for 2 numbers"
     url = reverse("orders:follow_up", args=[locked.pk])
-    assert f'<a class="btn btn-primary" href="{url}">New order</a>' in page_of(agent_client, locked)
+    button = f'<a class="btn btn-primary" href="{url}">New order for 2 numbers</a>'
+    assert button in page_of(agent_client, locked)
     html = agent_client.get(url).content.decode()
     chosen = re.findall(r'name="n" value="([\d.]+)" checked', html)
     assert sorted(chosen) == [SECOND[1:], THIRD[1:]]
