@@ -49,7 +49,7 @@ class Line:
     others: str
     next_word: str
     next_url: str
-    since: str
+    late: str
     clock: clocks.Clock | None = None
     clock_about: str = ""
     changed: str = ""
@@ -117,17 +117,22 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
         others=" · ".join(r.get("text", "") for r in item.reasons[1:4]),
         next_word=next_word,
         next_url=next_url,
-        since=since_text(_since(item)) if item.bucket in WorkItem.LIVING else "",
+        late=_late_text(item),
         clock=clock,
         clock_about=about,
         changed=words.clock_text(item.changed_at) if changed else "",
     )
 
 
-def _since(item: WorkItem) -> datetime:
-    """Return when what it needs first arose; when the order last moved, if that is not known."""
-    told = (item.first_reason or {}).get("since")
-    return (parse_datetime(told) if told else None) or item.waiting_since
+def _late_text(item: WorkItem) -> str:
+    """Return since when numbers should be live and are not; "" for what has a clock, or no haste.
+
+    Of all reasons this one alone is late from its first moment, so no clock runs for it.
+    """
+    reason = item.first_reason or {}
+    told = reason.get("since") if reason.get("code") == "P2" else None
+    since = parse_datetime(told) if told else None
+    return since_text(since) if since else ""
 
 
 def since_text(moment: datetime) -> str:

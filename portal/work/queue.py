@@ -33,7 +33,6 @@ COLUMNS = (
     "parts",
     "requested_date",
     "foc_date",
-    "waiting_since",
     "version",
     "changed_at",
     "assignee__username",

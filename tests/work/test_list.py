@@ -94,21 +94,31 @@ def test_rows_say_what_is_needed_by_when_and_who_owns_it(agent_client, agent, ma
         assert said in html, said
 
 
-def test_the_clock_counts_from_when_the_first_need_arose(agent_client, make_item):
+def test_what_should_be_live_is_late_since_a_moment_with_a_shape(agent_client, make_item):
     arose = timezone.now() - timedelta(days=3)
-    item = make_item(
-        bucket="us",
-        reasons=[
-            {"code": "P3", "text": "Rejected", "tone": "bad", "since": arose.isoformat()},
-            {"code": "P9", "text": "LOA missing", "tone": "us", "since": None},
-        ],
-    )
-    assert since_text(arose) in get(agent_client)
-    WorkItem.objects.filter(pk=item.pk).update(reasons=[{"code": "P9", "text": "LOA missing"}])
-    item.refresh_from_db()
+    late = {"code": "P2", "text": "2 not live", "tone": "bad", "since": arose.isoformat()}
+    item = make_item(bucket="us", reasons=[late, {"code": "P9", "text": "LOA missing"}])
     html = get(agent_client)
-    assert since_text(arose) not in html
-    assert since_text(item.waiting_since) in html
+    assert re.search(rf'<span class="clock tone-bad"><svg[^>]*>.*?</svg>{since_text(arose)}', html)
+    confirmed = {"code": "", "text": "Confirmed", "tone": "date", "since": arose.isoformat()}
+    for bucket, reasons in (("date", [confirmed]), ("us", [{**late, "code": "P6"}]), ("date", [])):
+        WorkItem.objects.filter(pk=item.pk).update(bucket=bucket, reasons=reasons)
+        assert 'class="clock' not in get(agent_client), "nobody's clock runs"
+
+
+@pytest.mark.parametrize(
+    ("over", "shape"), [(1, ""), (3, "us"), (4, "bad")], ids=["in time", "near", "out"]
+)
+def test_a_clock_has_a_shape_beside_its_colour(agent_client, make_item, over, shape):
+    now = timezone.now()
+    ticks = [(now + timedelta(hours=n - over + 0.5)).isoformat() for n in range(4)]
+    clock = {"unit": "bh", "ticks": ticks}
+    make_item(bucket="us", reasons=[{"code": "P3", "text": "Rejected", "clock": clock}])
+    html = get(agent_client)
+    (tone, inside) = re.findall(r'<span class="clock([^"]*)"[^>]*>(.*?)<span>', html)[0]
+    assert (tone, re.findall("#g-([a-z]+)", inside)) == (
+        (f" tone-{shape}", [shape]) if shape else ("", [])
+    )
 
 
 def test_the_worst_come_first_then_the_nearest_date_then_the_oldest(agent_client, make_item):
