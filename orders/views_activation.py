@@ -51,6 +51,7 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
         "why_no_activation": actions.why_no_activation(order),
         "no_right": "" if sends else NO_SENDING,
         "key": new_key(),
+        "left_out": set[str](),
         "here": reverse("orders:activate", args=[order.pk]),
     }
 
@@ -59,25 +60,30 @@ def _activation_context(order: Any, user: User) -> dict[str, Any]:
 @require_http_methods(["GET", "POST"])
 def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Show which carrier groups may go live; on POST, have the chosen ones or all activated."""
-    user, problem = person_of(request), ""
+    user, problem, unticked = person_of(request), "", ""
     if request.method == "POST":
         if not user.has_perm(MAY_SEND):
             return render(request, "403.html", {"exception": NO_SENDING}, status=403)
         key = read_key(request.POST.get("key", ""))
         try:
             if not request.POST.get("expected"):
-                raise NotSendable("Tick that the customer expects it now.")
-            if request.POST.get("whole"):
+                unticked = "Tick that the customer expects it now."
+            elif request.POST.get("whole"):
                 actions.activate_whole(order_row(pk), by=user, key=key)
             else:
                 chosen = request.POST.getlist("group")
                 actions.activate_groups(order_row(pk), chosen, by=user, key=key)
         except (NotSendable, NotPossible) as wrong:
             problem = str(wrong)
-        else:
+        if not (problem or unticked):
             return redirect("orders:activate", pk)
-    context = _activation_context(page.load(pk), user) | {"problem": problem}
-    return render(request, "orders/activate.html", context, status=422 if problem else 200)
+    context = _activation_context(page.load(pk), user)
+    if request.method != "POST":
+        return render(request, "orders/activate.html", context)
+    kept = set(request.POST.getlist("group"))
+    left_out = {choice.key for choice in context["choices"]} - kept
+    context |= {"problem": problem, "unticked": unticked, "left_out": left_out}
+    return render(request, "orders/activate.html", context, status=422)
 
 
 @never_cache

@@ -68,12 +68,12 @@ def activations(request: HtmxHttpRequest) -> HttpResponse:
         context["batch"] = page.batch_of(batch_key, picks, context["every"])
         context["picks"] = set()
     elif request.GET.get("ask"):
-        context |= _asking(picks)
+        context |= _asking(picks) if picks else {"nothing_ticked": True}
     return render(request, "orders/activations.html", context)
 
 
-def _asking(picks: page.Picks, problem: str = "", key: str = "") -> dict[str, Any]:
-    return {
+def _asking(picks: page.Picks, problem: str = "", key: str = "", **more: str) -> dict[str, Any]:
+    return more | {
         "asking": True,
         "problem": problem,
         "key": key or new_key(),
@@ -86,14 +86,19 @@ def _activate(request: HtmxHttpRequest, user: User) -> HttpResponse:
         return render(request, "403.html", {"exception": NO_SENDING}, status=403)
     picks = page.read_picks(request.POST.getlist("pick"))
     key = read_key(request.POST.get("key", "")) or new_key()
+    problem = unticked = ""
     try:
-        if not request.POST.get("expected"):
-            raise NotSendable("Tick that the customers expect it now.")
-        actions.activate_many(picks, by=user, key=key)
+        if request.POST.get("expected"):
+            actions.activate_many(picks, by=user, key=key)
+        else:
+            unticked = "Tick that the customers expect it now."
     except NotSendable as wrong:
-        context = _context(request, user, picks) | _asking(picks, str(wrong), key)
-        return render(request, "orders/activations.html", context, status=422)
-    return redirect(page.picks_query(picks, batch=key) + "#outcome")
+        problem = str(wrong)
+    if not (problem or unticked):
+        return redirect(page.picks_query(picks, batch=key) + "#outcome")
+    asking = _asking(picks, problem, key, unticked=unticked)
+    context = _context(request, user, picks) | asking
+    return render(request, "orders/activations.html", context, status=422)
 
 
 @never_cache

@@ -252,12 +252,15 @@ def written(request: HtmxHttpRequest, pk: int, template: str, **more: Any) -> Ht
 @require_POST
 def cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask Sinch to cancel the order; the page had it asked once more before."""
-    order = order_row(pk)
+    order, why = order_row(pk), request.POST.get("why", "").replace("\0", "")
     try:
-        why = request.POST.get("why", "").replace("\0", "")
         actions.cancel_order(order, why=why, by=person_of(request))
     except actions.NotSendable as wrong:
-        return failed(request, pk, "The order was not canceled", str(wrong), 422)
+        said = {"cancel_problem": str(wrong), "cancel_why": why}
+        if not wants_fragment(request):
+            return order_page(request, pk, status=422, **said)
+        context = order_context(request, page.load(pk), person_of(request), None) | said
+        return render(request, "orders/_cancel.html", context, status=422)
     except actions.NotPossible as wrong:
         return failed(request, pk, "The order was not canceled", str(wrong), 409)
     return go_to(request, order)

@@ -127,6 +127,34 @@ def test_an_order_goes_live_as_a_whole_or_group_by_group(
     assert f"{4 if whole else 2} of {4 if whole else 2} live." in html
 
 
+def test_a_box_left_empty_is_told_beside_it_and_the_chosen_groups_stay(
+    agent_client: Client, two_groups: PortInOrder
+) -> None:
+    url = reverse("orders:activate", args=[two_groups.pk])
+    html, box = get(agent_client, url), r'name="group" value="[^"]*" id="choice-\w+" checked'
+    assert re.search(r"<form[^>]*data-once novalidate>", html)
+    assert len(re.findall(box, html)) == 2
+    key = str(two_groups.offered_groups[0]["key"])
+    answer = agent_client.post(url, {"key": "k", "group": key})
+    assert answer.status_code == 422
+    html = answer.content.decode()
+    assert re.search(r'id="expected" [^>]*aria-describedby="expected-error" data-focus', html)
+    assert re.search(r'id="expected-error">.*Tick that the customer expects it now\.</span>', html)
+    assert "Nothing was sent" not in html
+    assert len(re.findall(box, html)) == 1
+    assert not Operation.objects.filter(kind="port_in.activate").exists()
+
+
+def test_nothing_ticked_keeps_the_list_and_says_so_beside_the_button(
+    agent_client: Client, three: list[PortInOrder]
+) -> None:
+    html = get(agent_client, ask="1")
+    assert 'name="pick"' in html
+    bar = html[html.index('id="activate-bar"') :]
+    assert re.search(r'tabindex="-1" data-focus>.*Tick an order first\.', bar)
+    assert "Tick an order first." not in get(agent_client)
+
+
 def test_an_order_does_not_go_as_a_whole_while_a_group_is_not_offered(
     agent_client: Client, agent: User, order_with: Callable[..., PortInOrder]
 ) -> None:

@@ -578,7 +578,14 @@ def test_canceling_asks_why_and_happens_once(agent_client, make_order):
     order = make_order()
     html = agent_client.get(order.get_absolute_url()).content.decode()
     assert "Cancel all 3 numbers?" in html
-    assert agent_client.post(at("cancel", order), {"why": " "}).status_code == 422
+    for headers in ({}, {"HX-Request": "true"}):
+        answer = agent_client.post(at("cancel", order), {"why": " "}, headers=headers)
+        assert answer.status_code == 422
+        told = answer.content.decode()
+        assert '<details class="confirm" id="cancel" open>' in told
+        assert re.search(r'id="cancel-why"[^>]*aria-describedby="cancel-error" data-focus>', told)
+        assert "Say why, in a few words; it goes into the timeline.</span>" in told
+    assert told.lstrip().startswith('<div id="cancel-order">')
     for _ in range(2):
         assert agent_client.post(at("cancel", order), {"why": "Customer stays"}).status_code == 302
     operation = Operation.objects.get()
