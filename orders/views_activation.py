@@ -76,7 +76,7 @@ def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         except (NotSendable, NotPossible) as wrong:
             problem = str(wrong)
         if not (problem or unticked):
-            return redirect("orders:activate", pk)
+            return redirect(reverse("orders:activate", args=[pk]) + "#operations")
     context = _activation_context(page.load(pk), user)
     if request.method != "POST":
         return render(request, "orders/activate.html", context)

@@ -73,6 +73,7 @@
     all(".pick input[id]:checked").forEach((box) => ticked.add(box.id));
     all("details[id][open]").forEach((details) => open.add(details.id));
     read(document);
+    remember();
   });
   document.addEventListener("htmx:afterSwap", () => {
     open.forEach((id) => {
@@ -93,9 +94,104 @@
     wanted.dataset.focused = "yes";
     // Whoever has come to the buttons of a question is not sent back to its heading.
     const question = wanted.closest(".confirm-box");
-    if (!question || !question.contains(document.activeElement)) wanted.focus();
+    if (question && question.contains(document.activeElement)) return;
+    wanted.focus();
+    (wanted.closest(".field") || wanted).scrollIntoView({ block: "nearest" });
   }
-  document.addEventListener("htmx:afterSettle", focusNews);
+
+  // --- The focus stays where somebody works ----------------------------------------------------
+  const HEADINGS = "h1, h2, h3";
+  const isSeen = (element) => element.getClientRects().length > 0;
+  const byId = (id) => (id && document.getElementById(id)) || null;
+  function land(element, options) {
+    if (element.tabIndex < 0 && !element.hasAttribute("tabindex")) element.tabIndex = -1;
+    element.focus(options);
+  }
+  // What an element is called without an id: the answer to a form holds the same buttons again.
+  function callOf(element) {
+    const tag = element.tagName;
+    if (tag === "SUMMARY") return [tag, "", element.parentElement.id];
+    if (tag === "A") return [tag, "", element.getAttribute("href")];
+    if (!("form" in element)) return [tag, "", element.textContent];
+    const form = element.form ? element.form.id || element.form.getAttribute("action") : "";
+    const isChoice = element.matches("button, [type=checkbox], [type=radio]");
+    return [tag, form, `${element.name} ${isChoice ? element.value : ""}`];
+  }
+  const called = (call) => all(call[0]).filter((one) => callOf(one).every((part, n) => part === call[n]));
+  // Noted before a part of the page is replaced: what has the focus, and where it stands.
+  let lost = null;
+  function remember() {
+    const element = document.activeElement;
+    if (!element || element === document.body) {
+      if (lost && lost.element.isConnected) lost = null;
+      return;
+    }
+    const around = [];
+    for (let part = element.parentElement; part; part = part.parentElement) {
+      if (part.id) around.push(part.id);
+    }
+    const call = callOf(element);
+    const at = called(call).indexOf(element);
+    lost = { element, around, call, at, byKey: element.matches(":focus-visible") };
+  }
+  // When what had the focus is gone: to the same again, else to the heading of its place. Whoever
+  // has gone elsewhere in the meantime is left alone.
+  function keepFocus() {
+    if (!lost || (lost.element.isConnected && isSeen(lost.element))) return;
+    const { element, around, call, at, byKey } = lost;
+    lost = null;
+    const active = document.activeElement;
+    if (active && active !== document.body && isSeen(active)) return;
+    const same = byId(element.id) || called(call)[at];
+    if (same && isSeen(same)) {
+      land(same, { preventScroll: true });
+      return;
+    }
+    const place = around.map(byId).find((part) => part && isSeen(part)) || byId("main");
+    for (let part = place; part; part = part.parentElement) {
+      const heading = all(HEADINGS, part).find(isSeen);
+      if (!heading) continue;
+      // Somebody with a mouse is not taken away from where they look.
+      land(heading, { preventScroll: !byKey });
+      return;
+    }
+  }
+  document.addEventListener("htmx:afterSettle", () => { focusNews(); keepFocus(); });
+
+  // A question that opens in place is read first; Escape takes it back.
+  function ask(confirm) {
+    const question = confirm.querySelector(`[data-focus], :is(${HEADINGS}, b, label)`);
+    if (question) land(question.control || question);
+  }
+  function takeBack(confirm) {
+    confirm.open = false;
+    confirm.querySelector("summary").focus();
+  }
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const summary = target && target.closest("details.confirm > summary");
+    // The browser opens it after this.
+    if (summary) setTimeout(() => { if (summary.parentElement.open) ask(summary.parentElement); }, 0);
+    const jump = target && target.closest('a[href^="#"]');
+    const there = jump && byId(jump.hash.slice(1));
+    if (there && there.matches("details.confirm")) {
+      there.open = true;
+      setTimeout(() => ask(there), 0);
+    }
+  });
+  // A page that opens at one of its parts: Tab goes on from there.
+  function arrive() {
+    const there = byId(location.hash.slice(1));
+    if (!there || !there.closest("main") || document.activeElement !== document.body) return;
+    if (there.matches("details.confirm")) {
+      there.open = true;
+      ask(there);
+      return;
+    }
+    const isControl = there.matches("input, select, textarea, button, a[href]");
+    const heading = all(HEADINGS, there).find(isSeen);
+    land((!isControl && heading) || there, { preventScroll: true });
+  }
 
   // --- Ages go on while the page is open ------------------------------------------------------
   setInterval(() => {
@@ -111,8 +207,11 @@
   // --- Secrets hide themselves ----------------------------------------------------------------
   const SECRET_SECONDS = 30;
   function hide(secret) {
+    const hadFocus = secret.contains(document.activeElement);
     all("[data-secret-value], [data-secret-hide]", secret).forEach((part) => part.remove());
     all("[hidden]", secret).forEach((part) => { part.hidden = false; });
+    const show = secret.querySelector("button");
+    if (hadFocus && show) show.focus({ preventScroll: true });
     const live = document.getElementById("live");
     if (!held || !live) return;
     held = false;
@@ -166,14 +265,17 @@
     if (opener) {
       const nav = document.getElementById("nav");
       if (nav && nav.matches(":popover-open")) nav.hidePopover();
-      document.getElementById(opener.dataset.open).showModal();
+      const dialog = document.getElementById(opener.dataset.open);
+      for (const line of all("[data-here]", dialog)) {
+        line.hidden = !document.querySelector(`main [data-key="${line.dataset.here}"]`);
+      }
+      dialog.showModal();
     }
     const closer = target.closest("[data-close]");
     const confirm = closer && closer.closest("details");
     if (confirm) {
       event.preventDefault();
-      confirm.open = false;
-      confirm.querySelector("summary").focus();
+      takeBack(confirm);
     }
     // A menu closes when somebody clicks elsewhere.
     for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
@@ -253,6 +355,8 @@
         menu.open = false;
         menu.querySelector("summary").focus();
       }
+      const asked = document.activeElement && document.activeElement.closest("details.confirm[open]");
+      if (asked) takeBack(asked);
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
@@ -305,4 +409,6 @@
     if (search && new URLSearchParams(location.search).get("focus") === "search") search.focus();
     focusNews();
   });
+  // Before that the browser itself goes to the part, and takes the focus away.
+  addEventListener("load", () => setTimeout(arrive, 0));
 })();

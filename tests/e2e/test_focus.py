@@ -1,0 +1,123 @@
+"""The focus stays where somebody works, whatever part of the page is replaced under it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.desk import RunningDesk
+from tests.e2e.test_by_keyboard import refuse
+from tests.tools import wait_for
+
+REFERENCE = "FOCUS-1"
+
+
+def enter(button: Locator) -> None:
+    """Press a button by Enter, as somebody does who came to it by Tab."""
+    button.focus()
+    button.press("Enter")
+
+
+@pytest.fixture(scope="module")
+def made(desk: RunningDesk) -> str:
+    """An order at Sinch that the carrier refuses; its reference."""
+    body = {"numbers": ["+14585550171", "+14585550172"], "reference": REFERENCE, "end_user": "Ada"}
+    desk.ask_sandbox("orders", body)
+    refuse(desk, REFERENCE)
+    return REFERENCE
+
+
+def open_order(page: Page, reference: str) -> None:
+    wait_for(lambda: page.goto(f"/work/?q={reference}") and "/orders/" in page.url, 30)
+    wait_for(lambda: page.reload() and page.get_by_text("2 numbers rejected").count(), 30)
+
+
+def test_a_draft_keeps_the_focus_while_its_parts_are_replaced(page: Page) -> None:
+    page.goto("/orders/new/")
+    page.get_by_label("Numbers, one a line").fill("360 555 0171\n12345")
+    enter(page.get_by_role("button", name="Leave out"))
+    expect(page.get_by_role("button", name="Leave out")).to_have_count(0)
+    expect(page.get_by_role("heading", name="1. Numbers")).to_be_focused()
+    enter(page.get_by_role("button", name="Check portability"))
+    expect(page.get_by_role("cell", name="Yes")).to_have_count(1)
+    expect(page.get_by_role("heading", name="2. Portability")).to_be_focused()
+
+
+def test_an_order_gives_the_focus_back_to_what_was_pressed(page: Page, made: str) -> None:
+    open_order(page, made)
+    for name in ("Check with Sinch now", "Mark “asked the customer”"):
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            enter(page.get_by_role("button", name=name).first)
+        page.wait_for_timeout(300)
+        expect(page.locator("main button:focus")).to_have_text(re.compile(f"{name}|Asked again"))
+    page.get_by_label("Write to your team").fill("The bill comes tomorrow")
+    enter(page.get_by_role("button", name="Save for the team"))
+    expect(page.locator("#team-notes")).to_contain_text("The bill comes tomorrow")
+    expect(page.get_by_role("button", name="Save for the team")).to_be_focused()
+    page.get_by_label("Answer Sinch").fill("The bill comes tomorrow")
+    enter(page.get_by_role("button", name="Check and send to Sinch…"))
+    expect(page.get_by_text("Send this to Sinch?")).to_be_focused()
+    enter(page.get_by_role("button", name="Yes, send to Sinch"))
+    expect(page.get_by_label("Answer Sinch")).to_be_empty()
+    expect(page.get_by_role("heading", name="Conversation with Sinch")).to_be_focused()
+
+
+def test_news_leave_somebody_alone_who_is_typing(desk: RunningDesk, page: Page, made: str) -> None:
+    open_order(page, made)
+    box = page.get_by_label("Write to your team")
+    box.press_sequentially("Not done")
+    (order,) = (o for o in desk.ask_sandbox("orders") if o["customerOrderReference"] == made)
+    desk.ask_sandbox(f"orders/{order['id']}/note", {"note": "The carrier was called."})
+    expect(page.get_by_text("The carrier was called.").first).to_be_visible()
+    expect(box).to_be_focused()
+    expect(box).to_have_value("Not done")
+
+
+def test_a_question_is_read_first_and_escape_takes_it_back(page: Page, made: str) -> None:
+    open_order(page, made)
+    opener = page.locator("#cancel > summary")
+    enter(opener)
+    expect(page.get_by_text("Cancel all 2 numbers?")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Why, for the timeline")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    enter(page.locator("#more-actions > summary"))
+    enter(page.get_by_role("link", name="Cancel this order…"))
+    expect(page.get_by_text("Cancel all 2 numbers?")).to_be_focused()
+    enter(page.get_by_role("button", name="Yes, cancel the order"))
+    expect(page.get_by_text("Say why, in a few words")).to_be_visible()
+    expect(page.get_by_label("Why, for the timeline")).to_be_focused()
+
+
+def test_the_help_lists_the_keys_that_do_something_here(page: Page, made: str) -> None:
+    take = page.locator("#keys").get_by_text("Take this order")
+    page.goto("/work/")
+    page.keyboard.press("?")
+    expect(page.get_by_text("Next, previous row")).to_be_visible()
+    expect(take).to_be_hidden()
+    open_order(page, made)
+    page.keyboard.press("?")
+    expect(take).to_be_visible()
+
+
+def test_what_opens_on_a_telephone_stays_on_it(narrow_page: Page, made: str) -> None:
+    page = narrow_page
+    open_order(page, made)
+    for opener, opened in (
+        (page.locator("#more-actions > summary"), page.locator("#more-actions > ul")),
+        (page.get_by_text("Settle…"), page.locator(".settle")),
+        (page.get_by_text("Settle…"), page.locator(".settle .input")),
+    ):
+        if not opened.is_visible():
+            opener.click()
+        box = opened.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    page.goto("/orders/new/")
+    numbers = page.get_by_label("Numbers, one a line")
+    numbers.fill("\n".join(f"36055{n:05d}" for n in range(400)))
+    box = numbers.bounding_box()
+    assert box
+    assert box["height"] < 400
