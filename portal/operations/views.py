@@ -1,5 +1,7 @@
 """The page of one write: what it is, what became of it, and what can be done now."""
 
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from django.db.models import CharField, Subquery, Value
 from django.db.models.functions import Cast, Concat
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
@@ -19,6 +22,8 @@ from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations import panels, runner
 from portal.operations.models import Operation
+
+MOST_TOGETHER = 50
 
 
 @login_required
@@ -56,10 +61,28 @@ def live(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
 def seen(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Close the panel of a finished write; for whoever asked for it or may send to Sinch."""
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
-    if operation.by_id != request.user.pk and not request.user.has_perm(MAY_SEND):
+    _close(request, [operation])
+    return go_to(request, _next(request, operation.get_absolute_url()))
+
+
+@login_required
+@require_POST
+def seen_together(request: HtmxHttpRequest) -> HttpResponse:
+    """Close the panels of several finished writes, which a page shows as one."""
+    keys = []
+    for text in request.POST.getlist("key")[:MOST_TOGETHER]:
+        with contextlib.suppress(ValueError):
+            keys.append(UUID(text))
+    _close(request, Operation.objects.filter(key__in=keys).defer("payload"))
+    return go_to(request, _next(request, reverse("work:home")))
+
+
+def _close(request: HttpRequest, operations: Iterable[Operation]) -> None:
+    found, may_send = list(operations), request.user.has_perm(MAY_SEND)
+    if not may_send and any(one.by_id != request.user.pk for one in found):
         raise PermissionDenied
-    runner.mark_seen(operation)
-    return go_to(request, _next(request, operation))
+    for one in found:
+        runner.mark_seen(one)
 
 
 @login_required
@@ -78,7 +101,7 @@ def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
             answer["HX-Retarget"], answer["HX-Reswap"] = "#messages", "outerHTML"
             return answer
         messages.error(request, f"{title}. {text}")
-    return go_to(request, _next(request, operation))
+    return go_to(request, _next(request, operation.get_absolute_url()))
 
 
 def _token(key: UUID) -> Any:
@@ -118,8 +141,8 @@ def _how_found_out(operation: Operation) -> str:
     return handler.how_found_out if handler is not None else ""
 
 
-def _next(request: HttpRequest, operation: Operation) -> str:
+def _next(request: HttpRequest, otherwise: str) -> str:
     wanted = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure()):
         return wanted
-    return operation.get_absolute_url()
+    return otherwise

@@ -4,7 +4,7 @@ What repeats in every row (glyphs, chips, phone numbers) is rendered once and ke
 string, so that 500 rows cost 500 look-ups.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
@@ -469,6 +469,36 @@ def operation(
         "op": op,
         "panel": words.operation_panel(op, read_at),
         "correct_url": correct_url if op.state == "refused" else "",
+        "here": here,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("components/_operations.html", takes_context=True)
+def operations(
+    context: Context,
+    ops: Sequence[Any],
+    read_at: datetime | None = None,
+    update_url: str = "",
+    here: str = "",
+) -> dict[str, Any]:
+    """Render the panels of several writes; those that have arrived become one when they pile up.
+
+    `update_url` is where a refused update is put right; the rest is as for one.
+    """
+    arrived = [op for op in ops if op.state == "succeeded"]
+    arrived = arrived if len(arrived) > 1 else []
+    return {
+        "shown": [
+            (op, update_url if op.kind.endswith(".update") else "")
+            for op in ops
+            if op not in arrived
+        ],
+        "arrived": [(op, words.operation_panel(op, read_at)) for op in arrived],
+        "read_back": all(
+            read_at and op.finished_at and read_at >= op.finished_at for op in arrived
+        ),
+        "read_at": read_at,
         "here": here,
         "csrf_token": context.get("csrf_token"),
     }

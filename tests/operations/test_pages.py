@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.template import RequestContext, Template
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -106,6 +107,28 @@ def test_a_finished_write_is_closed_and_leads_back(agent_client, write, desk):
     assert answer.headers["HX-Redirect"] == "/x/"
 
 
+def test_what_has_arrived_is_told_as_one_and_closed_together(agent_client, write, desk):
+    request = RequestFactory().get("/")
+    shown = "{% load desk %}{% operations ops here='/orders/17/' %}"
+    first, second, waiting = write(), write(), write()
+    assert runner.run_one()
+    assert runner.run_one()
+    ops = list(Operation.objects.order_by("-pk"))
+    html = Template(shown).render(RequestContext(request, {"ops": ops}))
+    assert "2 arrived at Sinch" in html
+    assert html.count('class="banner') == 2, "what is under way has its own panel"
+    assert f'id="operation-{waiting.key}"' in html
+    assert html.count('name="key"') == 2
+    one = Template(shown).render(RequestContext(request, {"ops": ops[1:2]}))
+    assert "operations-arrived" not in one
+    keys = [str(op.key) for op in ops]
+    together = reverse("operations:seen_together")
+    answer = agent_client.post(together, {"key": [*keys, "odd"], "next": "/orders/17/"})
+    assert answer.headers["Location"] == "/orders/17/"
+    assert set(Operation.objects.exclude(seen_at=None)) == {first, second}
+    assert agent_client.get(together).status_code == 405
+
+
 def test_somebody_who_may_not_send_closes_only_their_own(make_agent, write, desk):
     reader = make_agent("rea")
     client = Client()
@@ -113,7 +136,11 @@ def test_somebody_who_may_not_send_closes_only_their_own(make_agent, write, desk
     others, own = write(), write(by=reader)
     while runner.run_one():
         pass
+    together = reverse("operations:seen_together")
     assert client.post(url(others, "seen")).status_code == 403
+    assert client.post(together, {"key": [others.key, own.key]}).status_code == 403
+    assert not Operation.objects.exclude(seen_at=None).exists()
+    assert client.post(together, {"key": [own.key]}).status_code == 302
     assert client.post(url(own, "seen")).status_code == 302
     assert client.post(url(own, "again")).status_code == 403
 

@@ -765,8 +765,10 @@ def test_a_note_and_a_document_arrive_and_come_back_with_the_next_reading(
     agent_client.post(at("refresh", order))
     work_off()
     html = agent_client.get(order.get_absolute_url()).content.decode()
-    assert "Arrived at Sinch: Your note “Bill attached”" in html
-    assert "Arrived at Sinch: “bill.pdf”" in html
+    arrived = html[html.index("2 arrived at Sinch") :]
+    assert "<li>Your note “Bill attached” <span" in arrived
+    assert "<li>“bill.pdf” <span" in arrived
+    assert "Close all" in arrived
     assert re.search(r"<b>Dana Whitfield</b>\s+to Sinch.*<p>Bill attached</p>", html, re.S)
     assert order.documents.get().sinch_id
     assert "At Sinch since" in html
