@@ -253,6 +253,7 @@ def test_an_order_that_no_list_shows_is_never_sent_twice_by_itself(
     assert "nobody knows whether this one was made" in page
     assert "Sent, and its answer was lost" in page
     assert "Nothing changed at Sinch" not in page
+    assert "Nothing has reached Sinch" not in page
     assert "Look for “Harborview texting” in Sinch’s dashboard" in page
     assert f"2 numbers for the service plan {typed()['plan']}" in page
     sandbox.state.hosting.clear()
