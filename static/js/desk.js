@@ -160,7 +160,7 @@
 
   // A question that opens in place is read first; Escape takes it back.
   function ask(confirm) {
-    const question = confirm.querySelector(`[data-focus], :is(${HEADINGS}, b, label)`);
+    const question = confirm.querySelector(`:scope > :not(summary) :is(${HEADINGS}, b, label)`);
     if (question) land(question.control || question);
   }
   function takeBack(confirm) {
@@ -188,9 +188,8 @@
       ask(there);
       return;
     }
-    const isControl = there.matches("input, select, textarea, button, a[href]");
-    const heading = all(HEADINGS, there).find(isSeen);
-    land((!isControl && heading) || there, { preventScroll: true });
+    const first = (wanted) => all(wanted, there).find(isSeen);
+    land(first(HEADINGS) || first("input, select, textarea") || there, { preventScroll: true });
   }
 
   // --- Ages go on while the page is open ------------------------------------------------------

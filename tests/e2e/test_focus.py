@@ -90,6 +90,21 @@ def test_a_question_is_read_first_and_escape_takes_it_back(page: Page, made: str
     expect(page.get_by_label("Why, for the timeline")).to_be_focused()
 
 
+def test_a_page_opened_at_one_of_its_parts_has_the_focus_there(page: Page, made: str) -> None:
+    open_order(page, made)
+    url = page.url
+    for part, name in (("numbers", "2 numbers, 1 carrier"), ("h-talk", "Conversation with Sinch")):
+        page.goto("about:blank")
+        page.goto(f"{url}#{part}")
+        expect(page.get_by_role("heading", name=name)).to_be_focused()
+    page.goto("about:blank")
+    page.goto(f"{url}?template=d1#composer")
+    expect(page.get_by_label("Answer Sinch")).to_be_focused()
+    page.goto("about:blank")
+    page.goto(f"{url}#cancel")
+    expect(page.get_by_text("Cancel all 2 numbers?")).to_be_focused()
+
+
 def test_the_help_lists_the_keys_that_do_something_here(page: Page, made: str) -> None:
     take = page.locator("#keys").get_by_text("Take this order")
     page.goto("/work/")
