@@ -9,9 +9,9 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine and the search how port-in orders are written, read and found."""
-        from orders import copies, handlers, handlers_update
+        from orders import copies, handlers, handlers_create, handlers_update, readers
         from portal.operations import readings
 
-        handlers.register()
-        handlers_update.register()
+        for room in (handlers, handlers_create, handlers_update, readers):
+            room.register()
         readings.register(copies.DocumentReader())

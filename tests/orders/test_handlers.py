@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from orders import bodies, comparing, handlers, sync
+from orders import bodies, comparing, handlers_create, readers, sync
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -20,7 +20,7 @@ from orders.models import (
 from portal.accounts import clients
 from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject, User
-from portal.operations import readings, runner
+from portal.operations import heard, readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
@@ -334,14 +334,14 @@ def test_verdicts_in_another_spelling_or_said_twice_are_one_for_each_number(
     operation, _ = submit(
         project, "port_in.check", target="draft:x", payload={"numbers": [A, B]}, by=agent
     )
-    handler = handlers.CheckHandler()
+    handler = handlers_create.CheckHandler()
     verdicts = [
         {"phoneNumber": "+1 (206) 555-0140", "portable": False},
         {"phoneNumber": A.lstrip("+"), "portable": True},
         {"phoneNumber": B, "portable": True},
         {"phoneNumber": "", "portable": True},
     ]
-    handlers.remember(operation, {"verdicts": verdicts}, timezone.now())
+    heard.remember(operation, {"verdicts": verdicts}, timezone.now())
     handler.succeeded(operation, {})
     found = PortabilityResult.objects.values_list("phone_number", "portable")
     assert sorted(found) == [(A, True), (B, True)]
@@ -906,10 +906,10 @@ def test_what_is_offered_may_fail_to_be_read_without_losing_the_reading(
 def test_a_reading_says_why_it_was_made(project: SinchProject) -> None:
     now = timezone.now()
     reading = Reading(project=project, requested_at=now - timedelta(seconds=1))
-    said = handlers.OrderReader._in_words
+    said = readers.OrderReader._in_words
     assert said(reading, "webhook", now) == "webhook, read 1 s later"
     assert said(reading, "sweep", now) == "sweep: no webhook came"
-    assert handlers.OrderReader.kind == sync.READER
+    assert readers.OrderReader.kind == sync.READER
 
 
 # --- Side by side ---------------------------------------------------------------------------
