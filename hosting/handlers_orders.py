@@ -80,11 +80,11 @@ class CreateHandler(drafts.CreateHandler):
             order = self.create(client, operation.payload["body"])
         except (SinchInvalidRequest, SinchConflict, SinchNotFound):
             # A try before this one may have come through later than anybody looked for it.
-            if operation.attempts > 1 and (found := self.find_out(operation)) is not None:
+            if operation.attempts > 1 and (found := self._found_now(operation)) is not None:
                 return found.answer
             raise
         if not order.get("hostingOrderId"):
-            found = self.find_out(operation)
+            found = self._found_now(operation)
             if found is None:
                 raise SinchUnexpectedReply(
                     "the answer names no order", method="POST", outcome_unknown=True
@@ -92,6 +92,13 @@ class CreateHandler(drafts.CreateHandler):
             return found.answer
         remember(operation, order, at)
         return {"id": str(order["hostingOrderId"])}
+
+    def _found_now(self, operation: Operation) -> Found | None:
+        """Look for the order right after sending; what no list can tell is for a look-up to say."""
+        try:
+            return self.find_out(operation)
+        except Refused:
+            return None
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for a new order with our name and exactly our numbers.

@@ -262,6 +262,21 @@ def test_an_order_that_no_list_shows_is_never_sent_twice_by_itself(
     assert len(sandbox.hosting.orders()) == 1
 
 
+def test_an_order_that_was_taken_without_an_id_is_not_told_as_not_sent(
+    agent_client, project, sandbox, typed, settle
+):
+    sandbox.faults.add("status", "TextEnableTollFreeNumbers", status=200, after=True)
+    lists = "HostingOrderService_ListHostingOrders"
+    sandbox.faults.add("status", lists, status=400, times=None)
+    draft = send(agent_client, typed(**TOLL_FREE), "toll-free")
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+    assert Operation.objects.get(kind="hosting.toll_free").state == "refused"
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert "Sinch lists no orders without a campaign" in page
+    assert "Nothing changed at Sinch" not in page
+
+
 def test_an_order_without_a_campaign_is_found_where_lists_show_it(
     agent_client, project, sandbox, typed, settle
 ):
