@@ -1,5 +1,6 @@
 """Imported and qualified numbers: made, renamed, moved, proven and deleted, whatever breaks."""
 
+import html
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -87,6 +88,19 @@ def test_a_number_is_renamed(fault, imported, agent_client, sandbox, settle):
     imported.refresh_from_db()
     assert imported.display_name == "Back office"
     assert sandbox.hosting.imported(PHONE).display_name == "Back office"
+
+
+def test_an_open_page_is_sent_the_new_name_for_its_field(imported, agent_client, settle):
+    opened = agent_client.get(imported.get_absolute_url()).content.decode()
+    live = html.unescape(re.search(r'id="live"[^>]*hx-get="([^"]+)"', opened)[1])
+    assert agent_client.get(live).status_code == 204
+    post(agent_client, "imported_rename", imported, name="Back office")
+    settle()
+    news = agent_client.get(live).content.decode()
+    field = re.search(r'<input[^>]*id="new-name"[^>]*>', news)[0]
+    assert 'value="Back office"' in field
+    assert 'hx-swap-oob="true"' in field
+    assert "data-keep" in field, "what somebody types in it stays"
 
 
 @pytest.mark.parametrize("fault", ["", *FAULTS])
