@@ -304,15 +304,33 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return redirect(number)
 
 
+def _ask(request: HtmxHttpRequest, number: ImportedNumber, form: LinkForm) -> HttpResponse:
+    """Read the way of a move back and ask once more; a move to where it is asks nothing."""
+    plan, campaign = form.cleaned_data["plan"], form.cleaned_data["campaign"]
+    if (number.service_plan_id, number.campaign_id) == (plan, campaign):
+        form.add_error("plan", "Choose another plan or campaign.")
+        return _page(request, number, status=422, link_form=form)
+    known = Combination.objects.filter(project=number.project)
+    asking = {
+        "plan": plan,
+        "campaign": campaign,
+        "no_plan": not known.filter(service_plan_id=plan).exists(),
+        "no_campaign": bool(campaign) and not known.filter(campaign_id=campaign).exists(),
+    }
+    return _page(request, number, link_form=form, asking=asking)
+
+
 @agents_only
 @require_POST
 def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    """Begin to move a number elsewhere, or unlink it; go on with a stopped move, or go back."""
+    """Ask before a move, begin one, or unlink; go on with a stopped move, or go back."""
     number, by = _number(pk), person_of(request)
     verb = request.POST.get("do", "start")
     form = LinkForm(request.POST)
-    if verb == "start" and not form.is_valid():
+    if verb in ("ask", "start") and not form.is_valid():
         return _page(request, number, status=422, link_form=form)
+    if verb == "ask":
+        return _ask(request, number, form)
     try:
         if verb == "again":
             last = number.moves.first()

@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from hosting import moves, sync, sync_numbers, wire
 from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
@@ -310,6 +311,33 @@ def test_a_link_that_failed_at_sinch_is_sent_anew(sandbox, read_imported, agent,
     read_imported(PHONE)
     move.refresh_from_db()
     assert move.state == "done"
+
+
+def test_a_move_is_read_back_before_it_begins(imported, agent_client, project):
+    Combination.objects.get_or_create(
+        project=project, service_plan_id="plan-b", campaign_id="CQ2Z7LM"
+    )
+    to = {"do": "ask", "plan": "plan-b", "campaign": "CQ2Z7LM"}
+    page = post(agent_client, "imported_move", imported, **to).content.decode()
+    told = " ".join(strip_tags(page[page.index('id="move-ask"') :]).split())
+    assert "Move +1 206 555 0142 from plan-a, C3O8OGA to plan-b, CQ2Z7LM?" in told
+    assert "knows no" not in told
+    page = post(
+        agent_client, "imported_move", imported, do="ask", plan="5b1f-nope"
+    ).content.decode()
+    told = " ".join(strip_tags(page[page.index('id="move-ask"') :]).split())
+    assert "to 5b1f-nope without a campaign?" in told
+    assert "This desk knows no plan 5b1f-nope. A wrong plan leaves the number without" in told
+    assert not NumberMove.objects.exists()
+
+
+def test_a_move_to_where_the_number_is_asks_nothing(imported, agent_client):
+    to = {"do": "ask", "plan": "plan-a", "campaign": "C3O8OGA"}
+    answer = post(agent_client, "imported_move", imported, **to)
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "Choose another plan or campaign." in page
+    assert 'id="move-ask"' not in page
 
 
 def test_a_second_click_finds_the_move_that_is_under_way(imported, agent, settle):
