@@ -100,6 +100,11 @@ class Alarm:
         """How many are not named."""
         return self.count - len(self.lines)
 
+    @property
+    def can_activate(self) -> bool:
+        """Whether one of those named waits for our activation."""
+        return any(line.item.bucket == WorkItem.Bucket.READY for line, _ in self.lines)
+
 
 @dataclass
 class Home:

@@ -212,6 +212,19 @@ def test_drafts_of_colleagues_are_told_to_the_team_and_to_who_supervises(
     assert there in get(agent_client), "whoever sent it hears of it as well"
 
 
+def test_the_alarm_leads_to_the_activations_only_when_one_can_be_activated(
+    agent_client, busy, make_item
+):
+    alarm = get(agent_client).partition('id="alarm"')[2].partition("</section>")[0]
+    assert "Copper Kettle Bakery" in alarm
+    assert "activations" not in alarm
+    assert f'<a class="btn" href="{busy["late"].get_absolute_url()}">Open the order</a>' in alarm
+    yesterday = timezone.localdate() - timedelta(days=1)
+    make_item(bucket="ready", rank=100, status="CONFIRMED", foc_date=yesterday)
+    alarm = get(agent_client).partition('id="alarm"')[2].partition("</section>")[0]
+    assert f'href="{reverse("orders:activations")}">To the activations</a>' in alarm
+
+
 def test_everyones_work_includes_that_of_colleagues(agent_client, busy):
     assert "FOC date moved" not in get(agent_client).split("Going live")[0]
     html = get(agent_client, "/?who=team")
