@@ -288,7 +288,8 @@ def _waiting(case: Case, waiting: list[Failure]) -> tuple[Reason, str]:
         text = f"{done} of {words.count_text(len(facts.numbers), 'number')} done at every step"
         return Reason("WAIT", text, "wait", "half", since=since), "sinch"
     if facts.status in (DRAFT, SUBMITTED):
-        return Reason("WAIT", "Sinch is checking the order", "wait", "wait", since=since), "sinch"
+        text = "Sinch has not begun" if facts.status == DRAFT else "Sinch is checking the order"
+        return Reason("WAIT", text, "wait", "wait", since=since), "sinch"
     text = f"Sinch reports {facts.status or 'no state'}"
     return Reason("WAIT", text, "wait", "unknown", since=since), "sinch"
 

@@ -132,7 +132,7 @@ class Open:
     can_ask: bool = False
     can_settle: bool = True
     settle_words: str = "Nothing more is to be done"
-    ask_words: str = "Customer asked"
+    ask_words: str = "Mark “asked the customer”"
     hint: str = ""
 
 
@@ -188,10 +188,10 @@ def care_of(order: Any, known: facts.Facts) -> Care:
                 can_ask=code in ("H2", "H3", "H4", "H5", "H7"),
                 can_settle=code != "H7",
                 ask_words={
-                    "H2": "Sinch support asked",
-                    "H5": "Signer phoned",
-                    "H7": "Sinch support asked",
-                }.get(code, "Customer asked"),
+                    "H2": "Mark “asked Sinch support”",
+                    "H5": "Mark “phoned the signer”",
+                    "H7": "Mark “asked Sinch support”",
+                }.get(code, Open.ask_words),
                 hint=_HINTS.get(code, ""),
             )
         )
@@ -370,6 +370,12 @@ def sentence_of(order: HostingOrder, *, shows_people: bool) -> str:
         at = f" at {order.signer_email}" if order.signer_email else ""
         return f"Sinch mailed the LOA to {order.signer_name}{at}; nothing moves until it is signed."
     return words.chip("hosting_order", order.state).sentence
+
+
+def untold_of(order: Any) -> list[dict[str, Any]]:
+    """Return the first two reasons without those that the sentence of the state has told."""
+    told = {"H2", "WAIT"} if order.state in (facts.DRAFT, facts.SUBMITTED) else {"H2"}
+    return [reason for reason in order.item.reasons[:2] if reason.get("code") not in told]
 
 
 # --- One number ---------------------------------------------------------------------------------

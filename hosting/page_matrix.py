@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from hosting import failures
-from hosting.facts import Facts, Number
+from hosting import failures, wire
+from hosting.facts import REJECTED, Facts, Number
 from hosting.failures import Cause, Failure, Group
 from hosting.models import STEPS
 from portal import words
@@ -31,6 +31,8 @@ HEADS: Final = (
     ("mms_att", "AT&T", "A", "MMS"),
     ("mms_tmo", "T-Mobile", "T", "MMS"),
 )
+# The states of a step that nothing has been done for.
+_NOT_BEGUN: Final = frozenset({"", wire.WAITING, wire.UNSPECIFIED})
 _WORST: Final = {"failed": 0, "pending": 1, "done": 2}
 
 
@@ -110,6 +112,7 @@ class Matrix:
     matching: int
     groups: list[Group] = field(default_factory=list)
     by_step: list[tuple[str, str, int]] = field(default_factory=list)
+    has_begun: bool = True  # some number that is neither done nor failed has a step behind it
 
     @property
     def more(self) -> int:
@@ -172,6 +175,11 @@ def matrix_of(facts: Facts, look: Look, order: int) -> Matrix:
         look=look,
         total=len(judged),
         counts=counts,
+        has_begun=facts.status != REJECTED
+        and any(
+            verdict == "pending" and not _NOT_BEGUN.issuperset(number.steps.values())
+            for number, verdict in judged
+        ),
         rows=_told_once([row_of(number, verdict, facts, address) for number, verdict in shown]),
         matching=len(found),
         groups=failures.grouped(settled),

@@ -96,7 +96,7 @@ def place(case: Facts, now: datetime = NOW) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("status", "bucket", "move", "text"),
     [
-        ("DRAFT", "wait", "sinch", "Sinch is checking the order"),
+        ("DRAFT", "wait", "sinch", "Sinch has not begun"),
         ("SUBMITTED", "wait", "sinch", "Sinch is checking the order"),
         ("WAITING_FOR_LOA_SIGNATURE", "wait", "signer", "LOA to be signed by Owen Marsh"),
         ("IN_PROGRESS", "wait", "sinch", "0 of 2 numbers done at every step"),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from hosting import sync
 from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
@@ -52,6 +53,30 @@ def test_both_personalities_are_read_alike(both, sandbox, read_order, agent_clie
     assert order.item.bucket == "done"
     assert list(sandbox.violations) == []
     assert "Alike" in agent_client.get(order.get_absolute_url()).content.decode()
+
+
+def panel_of(page, name):
+    """Return the words of the part of a page that begins with these."""
+    return " ".join(strip_tags(page[page.index(name) :]).split())
+
+
+def test_numbers_nobody_has_begun_with_are_not_under_way(sandbox, read_order, agent_client):
+    made = sandbox.hosting.make_order(PHONES[:3])
+    page = agent_client.get(read_order(made).get_absolute_url()).content.decode()
+    assert "Failed 0Not done 3Done 0" in panel_of(page, "Numbers by step")
+    lede = panel_of(page, '<p class="lede">').partition(" Check with")[0]
+    assert lede == "Sinch holds this order as a draft and has not begun."
+    sandbox.hosting.do(made.id, "reject")
+    page = agent_client.get(read_order(made).get_absolute_url()).content.decode()
+    assert "Not done 3, order refused" in panel_of(page, "Numbers by step")
+    assert "Mark “asked Sinch support”" in page
+
+
+def test_numbers_with_a_step_behind_them_are_under_way(
+    under_way, sandbox, read_order, agent_client
+):
+    page = agent_client.get(read_order(under_way).get_absolute_url()).content.decode()
+    assert "Under way 40" in panel_of(page, "Numbers by step")
 
 
 def test_an_order_waiting_for_its_signature_names_the_signer(sandbox, read_order, agent_client):
