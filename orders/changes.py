@@ -7,7 +7,7 @@ from typing import Any
 
 from orders.buckets import ACTIVATED, CANCELED, CONFIRMED, EXCLUDED, PENDING, REJECTED
 from orders.comparing import comparable, same_order
-from orders.wire import NumberFacts, OrderFacts
+from orders.wire import NumberFacts, OrderFacts, feature_text
 from portal import words
 from portal.work.items import Event
 from portal.work.models import TimelineEntry
@@ -242,7 +242,7 @@ class _Told:
             for feature in number.excluded_features:
                 groups[(feature["featureName"], feature["exclusionReason"])].append(number)
         for (name, reason), alike in groups.items():
-            text = f"{name or 'A feature'} left out for {self._many(alike)}{_quoted(reason)}"
+            text = f"{feature_text(name)} left out for {self._many(alike)}{_quoted(reason)}"
             self._tell(text, ("feature", name, reason, *_phones(alike)), "us", "out")
 
     def schedule(self, old: OrderFacts, new: OrderFacts) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from django.utils import timezone
+
 from orders import chosen, page
 from orders.actions_edit import Author, Authors, Judged, look_at
 from orders.conflicts import OURS, SINCH, Change, Conflict, Merge, Unit, key_of, without
@@ -347,7 +349,10 @@ def _does(order: PortInOrder, merged: Merge, numbers: Sequence[Mapping[str, Any]
     frozen = page.freeze_of(order)
     if frozen:
         return [*found, Point("us", "us", "In the last 48 hours", frozen)]
-    return [*found, Point("done", "done", "Not in the last 48 hours")]
+    moment = page.moment_of(order)
+    is_ahead = moment is not None and moment > timezone.now()
+    told = "More than 48 hours before the port date" if is_ahead else "Not in the last 48 hours"
+    return [*found, Point("done", "done", told)]
 
 
 def _dates_that_stay(numbers: Sequence[Mapping[str, Any]], touched: set[str]) -> str:

@@ -3,7 +3,8 @@
 Plain values, no database; `orders.sync` gathers them and `orders.buckets` judges them.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from orders import marks
+from portal import words
 from portal.work import verdicts
 from portal.work.marks import Decided, Mark
 from portal.work.office import DEFAULT_ZONE, Calendar, countries_of, zone_named
@@ -21,6 +23,7 @@ COMPLETED, CANCELING = "COMPLETED", "PENDING_CANCELATION"
 SETTLED_NUMBERS: Final = frozenset({ACTIVATED, REJECTED, EXCLUDED, CANCELED})
 FINISHED: Final = frozenset({COMPLETED, CANCELED})
 CANCEL: Final = "Cancel the order"  # what a button says
+LEFT_OUT_ON: Final = " left out on "
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,34 @@ class Number:
     def features_fact(self) -> str:
         """The key under which staff decide about the features it goes without."""
         return marks.features_fact(self.phone_number, self.features)
+
+
+def without_text(numbers: Sequence[Number]) -> str:
+    """Return what is left out on these numbers: `Messaging left out on +1 206 555 0195`."""
+    names = dict.fromkeys(name for number in numbers for name in _feature_names(number.features))
+    what = " and ".join([name for name in names if name] or ["a feature"])
+    on = (
+        words.phone_text(numbers[0].phone_number)
+        if len(numbers) == 1
+        else words.count_text(len(numbers), "number")
+    )
+    return f"{what[:1].upper()}{what[1:]}{LEFT_OUT_ON}{on}"
+
+
+def is_about_features(text: str) -> bool:
+    """Tell whether a reason is about features that were left out; it quotes nobody before that."""
+    # Items written before the words changed say "without a feature".
+    told = text.partition("“")[0]
+    return LEFT_OUT_ON in told or "without a feature" in told
+
+
+def _feature_names(features: str) -> list[str]:
+    try:
+        entries = json.loads(features)
+    except ValueError:
+        return [features]
+    names = [str(entry.get("featureName") or "") for entry in entries if isinstance(entry, dict)]
+    return ["messaging" if name == "SMSMMS" else name for name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Composer(forms.Form):
     """A note to Sinch: first written, then read back, then sent."""
 
     note = forms.CharField(
-        label="Answer Sinch",
+        label="To Sinch",
         max_length=LONGEST_NOTE,
         widget=forms.Textarea(attrs={"rows": 3, "data-key": "n"}),
         error_messages={"required": "Write what Sinch should read."},

@@ -286,18 +286,23 @@ def gap_of(order: PortInOrder, numbers: Numbers) -> str:
     return dates.gap_text(order.desired_port_date, order.item.foc_date, countries, extra)
 
 
-def freeze_of(order: PortInOrder) -> str:
-    """Return the warning for a change in the last 48 hours before the port moment; else ""."""
+def moment_of(order: PortInOrder) -> datetime.datetime | None:
+    """Return the port moment of the earliest date that is confirmed, else of the desired one."""
     day = order.item.foc_date or order.desired_port_date
     if day is None:
-        return ""
+        return None
     try:
         at = datetime.time.fromisoformat(order.desired_port_time or order.project.default_port_time)
     except ValueError:
         at = datetime.time(9)
     zone = zone_named(order.desired_port_time_zone, order.project.default_port_time_zone)
-    moment = datetime.datetime.combine(day, at, zone)
-    return dates.freeze_text([moment], timezone.now())
+    return datetime.datetime.combine(day, at, zone)
+
+
+def freeze_of(order: PortInOrder) -> str:
+    """Return the warning for a change in the last 48 hours before the port moment; else ""."""
+    moment = moment_of(order)
+    return dates.freeze_text([moment], timezone.now()) if moment else ""
 
 
 # --- What to do next -------------------------------------------------------------------------

@@ -24,7 +24,7 @@ TROUBLE: Final = (facts.REJECTED, facts.EXCLUDED, facts.CANCELED)
 SETTLE_WORDS: Final = ("Customer keeps these numbers", "Moved to a new order")
 ASKED_WORDS: Final = "Mark “asked the customer”"
 FEATURES: Final = "features"  # all that were left out, together
-FEATURES_WORDS: Final = "The customer knows what goes without"
+FEATURES_WORDS: Final = "Customer told"
 MOST_SHOWN: Final = 20  # numbers that are named beside their order
 LOCKED: Final = "Canceling is under way; until it has ended they cannot be ordered again."
 
@@ -310,7 +310,7 @@ def _line(care: Care, reason: dict[str, Any]) -> Line:
     verbs = []
     if code in NOTICES and since:
         verbs.append(Verb(f"settle:{code}:{marks.notice_fact(code, since)}", NOTICES[code]))
-    if code == "P7" and "feature" in reason.get("text", ""):
+    if code == "P7" and facts.is_about_features(reason.get("text", "")):
         verbs.append(Verb(f"settle:P7:{FEATURES}", FEATURES_WORDS))
     if code == "P9":
         verbs.append(Verb("no_loa:P9:", "This order needs no LOA"))

@@ -139,7 +139,7 @@ def number_page(
         e911=_beside(mapping(mapping(told.get("features")).get("e911"))),
         features=[
             Line(
-                wire.text(feature.get("featureName")) or "A feature",
+                wire.feature_text(feature.get("featureName")),
                 wire.text(feature.get("exclusionReason")) or "no reason given",
             )
             for feature in row.excluded_features

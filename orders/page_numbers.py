@@ -12,6 +12,7 @@ from django.db.models.functions import NullIf
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime, parse_time
 
+from orders import wire
 from orders.causes import Cause, causes_of
 from orders.models import PortInNumber, PortInOrder
 from portal import words
@@ -317,7 +318,7 @@ def _said(row: dict[str, Any]) -> str:
 
 def _features(features: Any) -> list[str]:
     return [
-        f"{feature.get('featureName') or 'A feature'} left out"
+        f"{wire.feature_text(feature.get('featureName'))} left out"
         + (f": {feature['exclusionReason']}" if feature.get("exclusionReason") else "")
         for feature in features or ()
         if isinstance(feature, dict)
@@ -503,7 +504,7 @@ def _when(order: PortInOrder, rows: list[dict[str, Any]]) -> str:
     if len(dates) != 1 or not (foc := dates.pop()):
         return ""
     if order.on_demand_activation:
-        return f"Ready for us from {words.day_text(foc)} on"
+        return f"We can activate from {words.day_text(foc)}"
     when = words.port_moment_text(foc, order.desired_port_time, zone_of(order))
     return f"Go live {when}"
 

@@ -239,7 +239,7 @@ def _loa_section(
 ) -> Section:
     paper = best_loa(letter, papers, today)
     if paper is None:
-        return Section(title, (Check(False, "LOA added", "Make one and have it signed."),))
+        return Section(title, (Check(False, "No LOA yet", "Make one and have it signed."),))
     return Section(title, tuple(_loa_checks(letter, paper, today, port_date)))
 
 
@@ -271,9 +271,7 @@ def _loa_checks(
 def _bill_section(papers: Sequence[Paper], today: date, port_date: date | None) -> Section:
     bills = [paper for paper in papers if paper.kind in (BILL, RECORD)]
     if not bills:
-        return Section(
-            "Bill", (Check(False, "Latest bill added", "Or a customer service record."),)
-        )
+        return Section("Bill", (Check(False, "No bill yet", "Or a customer service record."),))
     paper = max(bills, key=lambda one: (one.has("same_account"), one.pk))
     return Section(
         "Bill" if paper.kind == BILL else "Customer service record",

@@ -27,6 +27,7 @@ from orders.facts import (
     Number,
     Offer,
     Write,
+    without_text,
 )
 from portal import words
 from portal.work import verdicts
@@ -278,8 +279,7 @@ def left_out(case: Case) -> None:
         and not facts.is_settled(n.features_fact)
     ]
     for part in by_asking(case, without, lambda number: number.features_fact):
-        count = words.count_text(len(part.things), "number")
-        text = f"{count} without a feature that was left out{part.text}"
+        text = f"{without_text(part.things)}{part.text}"
         since = min(n.since for n in part.things)
         add_part(case, part, "P7", text, "us", "Look at it", since, "out")
 

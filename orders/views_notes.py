@@ -51,6 +51,7 @@ def _composer(
         return order_page(request, order.pk, status=status, **more)
     context = {"order": order, "item": order.item, "why_no_message": "", **more}
     context["note_templates"] = partial(notes.templates_of, order.project)
+    context["notes"] = order.notes.exists()
     return render(request, "orders/_composer.html", context, status=status)
 
 

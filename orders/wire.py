@@ -249,6 +249,16 @@ def features_text(features: Sequence[Mapping[str, Any]] | None) -> str:
     return json.dumps(features, sort_keys=True) if features else ""
 
 
+# Sinch's names of features that are not words; others are shown as they are.
+_FEATURES: Final = {"SMSMMS": "SMS and MMS", "": "A feature"}
+
+
+def feature_text(name: object) -> str:
+    """Return what a feature is called on screen."""
+    told = text(name)
+    return _FEATURES.get(told, told)
+
+
 def collapsed(value: str) -> str:
     """Return a text with every run of white space as one space."""
     return " ".join(value.split())

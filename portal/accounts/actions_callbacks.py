@@ -79,7 +79,7 @@ def read_sources(text: str) -> list[str]:
             network = ip_network(word, strict=False)
         except ValueError as error:
             raise NotPossible(
-                f"{word[:60]} is no address; write one such as 54.76.19.159 or 10.0.0.0/8."
+                f"“{word[:60]}” is no address; write one such as 54.76.19.159 or 10.0.0.0/8."
             ) from error
         found.append(str(network).removesuffix("/32").removesuffix("/128"))
     if len(found) > MOST_SOURCES:

@@ -144,7 +144,7 @@ def test_sources_are_kept_as_addresses_and_what_is_none_is_named(mara, project, 
     answer = mara.post(url("sources", project), {"sources": "54.76.19.159 nonsense"})
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "nonsense is no address" in page
+    assert "“nonsense” is no address" in page
     assert "54.76.19.159 nonsense" in page
     project.refresh_from_db()
     assert len(project.callback_sources) == 3

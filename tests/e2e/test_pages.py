@@ -233,7 +233,7 @@ def open_everything(page: Page) -> None:
 
 
 def write_to_sinch(page: Page) -> None:
-    page.get_by_label("Answer Sinch").fill("The lobby line stays where it is.")
+    page.locator("#composer").get_by_role("textbox").fill("The lobby line stays where it is.")
     page.get_by_role("button", name="Check and send to Sinch…").click()
     page.get_by_text("Send this to Sinch?").wait_for()
 

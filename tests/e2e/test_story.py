@@ -138,7 +138,7 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
     expect(page.locator(".files").get_by_text("loa-harborview.pdf")).to_be_visible()
     desk.ask_sandbox(f"orders/{order['id']}/note", {"note": "Is the alarm line moving?"})
     expect(page.locator(".talk").get_by_text("Is the alarm line moving?")).to_be_visible()
-    page.get_by_label("Answer Sinch").fill("No, the alarm line stays where it is.")
+    page.locator("#composer").get_by_role("textbox").fill("No, the alarm line stays where it is.")
     page.get_by_role("button", name="Check and send to Sinch…").click()
     expect(page.get_by_text("Send this to Sinch?")).to_be_visible()
     page.get_by_role("button", name="Yes, send to Sinch").click()

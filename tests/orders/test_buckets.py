@@ -9,6 +9,8 @@ import pytest
 
 from orders import buckets, marks
 from orders.buckets import Facts, Note, Notice, Number, Offer, Reason, Write, work_out
+from orders.facts import is_about_features, without_text
+from portal import words
 from portal.work.marks import Mark
 
 PACIFIC = ZoneInfo("US/Pacific")
@@ -363,10 +365,20 @@ def test_what_is_left_out_needs_us_until_it_is_settled() -> None:
     assert codes(facts("COMPLETED", canceled, number(1, "ACTIVATED"))) == []
 
 
+def test_a_reason_about_features_is_known_by_its_words() -> None:
+    messaging = '[{"featureName": "SMSMMS", "exclusionReason": "Not offered"}]'
+    two = [number(n, "CONFIRMED", features=messaging) for n in range(2)]
+    assert without_text(two) == "Messaging left out on 2 numbers"
+    assert without_text([replace(two[0], features="[{}]")]).startswith("A feature left out on +1 ")
+    assert is_about_features(without_text(two))
+    assert not is_about_features("1 number left out: “Messaging left out on the line”")
+
+
 def test_features_left_out_are_told_until_they_are_settled() -> None:
     without = number(0, "CONFIRMED", features="CNAM")
     case = facts("CONFIRMED", without)
-    assert codes(case) == ["P7"]
+    (reason,) = (r for r in work_out(case, NOW).reasons if r.code == "P7")
+    assert reason.text == f"CNAM left out on {words.phone_text(without.phone_number)}"
     settled = replace(case, marks=(mark("settled", without.features_fact),))
     assert "P7" not in codes(settled)
     more = replace(settled, numbers=(replace(without, features="CNAM, E911"),))

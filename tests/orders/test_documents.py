@@ -522,7 +522,7 @@ def checklist(client: Client, order: PortInOrder) -> dict[str, bool]:
 
 def test_an_order_without_papers_says_what_is_wanted(agent_client, make_order):
     order = make_order()
-    assert checklist(agent_client, order) == {"LOA added": False, "Latest bill added": False}
+    assert checklist(agent_client, order) == {"No LOA yet": False, "No bill yet": False}
     assert "Checklist: 0 of 2" in text_of(agent_client.get(order.get_absolute_url()))
 
 
@@ -538,7 +538,7 @@ def test_what_somebody_saw_is_ticked_with_who_and_when(agent_client, agent, make
     )
     assert answer["Location"] == at("document", order)
     lines = checklist(agent_client, order)
-    assert [text for text, met in lines.items() if not met] == ["Latest bill added"]
+    assert [text for text, met in lines.items() if not met] == ["No bill yet"]
     assert {"Lists all 3 numbers", "Signer is Dana Holt"} <= set(lines)
     html = text_of(agent_client.get(at("paper", order, row.pk)))
     assert html.count(">Dana Whitfield, <time") == 4
@@ -671,7 +671,7 @@ def test_a_document_sinch_refused_is_not_there(agent_client, agent, make_order):
     order = make_order()
     added(order, agent)
     Operation.objects.update(state="refused")
-    assert checklist(agent_client, order)["LOA added"] is False
+    assert checklist(agent_client, order)["No LOA yet"] is False
 
 
 # --- Age ------------------------------------------------------------------------------------

@@ -90,6 +90,18 @@ def test_a_template_goes_behind_what_is_typed_and_nothing_is_sent(
     assert not Operation.objects.exists()
 
 
+def test_the_composer_is_an_answer_only_where_somebody_has_written(
+    make_order: Make, agent_client: Any
+) -> None:
+    order = make_order()
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Nobody has written yet" in page
+    assert ">Write to Sinch</label>" in page
+    order.notes.create(text="Which line?", created_by="Sinch", created_at=timezone.now())
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert ">Answer Sinch</label>" in page
+
+
 def test_an_address_opens_the_composer_with_a_template(
     agent_client: Client, make_order: Make
 ) -> None:

@@ -582,3 +582,9 @@ def test_what_sinch_does_not_document_is_shown_and_never_sent():
     body = bodies.write_body({"phoneNumbers": [entry], "lane": 1}, {})
     for word in ("directory", "A2PLC", "lane", "enhCity", "crmId"):
         assert word not in str(body), word
+
+
+def test_a_feature_is_called_by_words_where_there_are_some() -> None:
+    assert wire.feature_text("SMSMMS") == "SMS and MMS"
+    assert wire.feature_text("CNAM") == "CNAM"
+    assert wire.feature_text(None) == "A feature"
