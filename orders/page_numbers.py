@@ -11,6 +11,8 @@ from django.db.models import JSONField, Value
 from django.db.models.functions import NullIf
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime, parse_time
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from orders import wire
 from orders.causes import Cause, causes_of
@@ -21,6 +23,7 @@ from portal.prepared import Prepared
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16
+MOST_NAMED = 6  # runs of numbers at the beginning of an explanation
 # Bad news first, as staff look for it.
 STATUS_ORDER = ("REJECTED", "EXCLUDED", "PENDING", "CONFIRMED", "ACTIVATED", "CANCELED")
 TROUBLE = ("REJECTED", "EXCLUDED")
@@ -149,6 +152,14 @@ class Refusal:
     def as_runs(self) -> str:
         """The numbers, neighbours drawn together: `+1 206 555 0117 to 0119, +1 …`."""
         return runs_text(self.numbers)
+
+    @property
+    def named(self) -> SafeString:
+        """The numbers an explanation begins with, a few runs of them; none is broken."""
+        runs = self.as_runs.split(", ")
+        shown = ((run,) for run in runs[:MOST_NAMED])
+        told = format_html_join(", ", '<span class="phone">{}</span>', shown)
+        return told if len(runs) <= MOST_NAMED else format_html("{} and more", told)
 
     @property
     def shared(self) -> str:
@@ -387,6 +398,8 @@ def numbers_of(order: PortInOrder, *, every: bool = False, look: Look | None = N
         group.shown = fits[: max(0, left)]
         left -= len(group.shown)
         group.refusals = _refusals(order, group.rows, len(rows))
+        if group.refusals and len(rows) <= FIRST_ROWS:
+            _trouble_first(group)
         group.when = _when(order, group.rows)
     runs_total = 0
     if len(rows) > FIRST_ROWS and look.view != "rows":
@@ -450,19 +463,37 @@ def _refusals(order: PortInOrder, rows: list[dict[str, Any]], total: int) -> lis
     found: dict[tuple[str, str], Refusal] = {}
     for row in rows:
         if row["status"] in TROUBLE:
-            reason = (
-                row["reject_reason"] or row["exclusion_reason"]
-                if row["status"] == "REJECTED"
-                else row["exclusion_reason"] or row["reject_reason"]
-            )
-            key = (row["status"], reason)
+            key = _trouble(row)
             if key not in found:
-                found[key] = Refusal(row["status"], reason, causes=causes_of(reason))
+                found[key] = Refusal(*key, causes=causes_of(key[1]))
             found[key].numbers.append(row["phone_number"])
     for refusal in found.values():
         refusal.steps = _steps(order, refusal)
         refusal.tip = _tip(refusal, total)
     return sorted(found.values(), key=lambda one: (_rank(one.status), -len(one.numbers)))
+
+
+def _trouble(row: dict[str, Any]) -> tuple[str, str]:
+    """Return what numbers of one refusal share: their status and its reason."""
+    first, other = row["reject_reason"], row["exclusion_reason"]
+    reason = first or other if row["status"] == "REJECTED" else other or first
+    return row["status"], reason
+
+
+def _trouble_first(group: Group) -> None:
+    """Put the rows of each refusal together before the others; the last of them has it told."""
+    places = {(one.status, one.reason): at for at, one in enumerate(group.refusals)}
+    last: dict[int, dict[str, Any]] = {}
+
+    def place(row: dict[str, Any]) -> int:
+        return places[_trouble(row)] if row["status"] in TROUBLE else len(places)
+
+    group.shown = sorted(group.shown, key=place)
+    for row in group.shown:
+        if row["status"] in TROUBLE:
+            last[place(row)] = row
+    for at, row in last.items():
+        row["refusal"] = group.refusals[at]
 
 
 def fix_url(order: PortInOrder, cause: Cause, numbers: Sequence[str] = ()) -> str:

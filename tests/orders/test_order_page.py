@@ -191,12 +191,26 @@ def explained(client: Client, order: PortInOrder) -> str:
 def test_a_refusal_is_explained_and_mended_where_it_stands(agent_client, make_order):
     order = make_order(numbers=[WRONG_PIN, WRONG_PIN, {"status": "PENDING"}])
     html = explained(agent_client, order)
-    assert "<b>The PIN is missing or not the one the carrier expects.</b>" in html
+    numbers = '<span class="phone">+1 206 555 0100 to 0101</span>'
+    assert f"<b>{numbers}: The PIN is missing or not the one the carrier expects.</b>" in html
     assert "Same reason for both numbers." in html
     assert "<b>Ask the customer:</b> the account holder to get a fresh port-out PIN" in html
     assert "Sinch wrote: “Invalid passcode/PIN supplied”" in html
     url = f"{at('edit', order)}?fix=pin&amp;n=12065550100.12065550101"
     assert f'href="{url}">Fix PIN on 2 numbers</a>' in html
+
+
+def test_every_refusal_stands_under_its_own_rows_and_names_them(agent_client, make_order):
+    moving, out = {"status": "CONFIRMED"}, refused("TN not found on account", "EXCLUDED")
+    debt = refused("Unpaid balance")
+    html = explained(agent_client, make_order(numbers=[moving, WRONG_PIN, out, debt, WRONG_PIN]))
+    found = re.findall(
+        r'aria-label="Choose \+1 206 555 (\d+)"|(The PIN is|points to money|out; it will)', html
+    )
+    assert [number or text for number, text in found] == [
+        *("0101", "0104", "The PIN is", "0103", "points to money", "0102", "out; it will", "0100")
+    ]
+    assert '<span class="phone">+1 206 555 0101</span>, <span class="phone">+1 206 555 0104' in html
 
 
 def test_a_refusal_of_two_causes_has_a_button_for_each(agent_client, make_order):
