@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from orders.details import DETAIL_FIELDS, SECRET_FIELDS
 from orders.list_catalog import COLUMNS
+from orders.list_rows import is_under_way
 from orders.lists import masked, written_of
 from orders.models import ListRow, NumberList
 from orders.review import Place, places_of
@@ -19,7 +20,6 @@ PAGE: Final = 50
 CHUNK: Final = 5_000  # numbers asked about in one statement
 
 State = NumberList.State
-UNDER_WAY: Final = frozenset([State.UPLOADED, State.READING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +92,17 @@ def _progress(number_list: NumberList) -> tuple[str, int]:
     return number_list.state, number_list.done
 
 
-def is_under_way(number_list: NumberList) -> bool:
-    """Tell whether a worker has something to do with the list, or with corrections of it."""
-    return (
-        number_list.state in UNDER_WAY
-        or number_list.corrections.filter(state__in=UNDER_WAY).exists()
-    )
+def box(number_list: NumberList, under_way: bool | None = None, **more: Any) -> dict[str, Any]:
+    """Return what the line of a file in a draft's page shows.
 
-
-def box(number_list: NumberList, **more: Any) -> dict[str, Any]:
-    """Return what the line of a file in a draft's page shows."""
+    `under_way` is what the rest of the page was made by, so that it asks again if that is over.
+    """
     is_ready = number_list.state == State.READY
     counts = counts_of(number_list) if is_ready else None
     return {
         "number_list": number_list,
         "draft": number_list.draft,
-        "under_way": is_under_way(number_list),
+        "under_way": is_under_way(number_list) if under_way is None else under_way,
         "counts": counts,
         "token": live_token(number_list),
         "unused": unused(number_list) if is_ready else [],

@@ -25,11 +25,23 @@ FROM_LIST: Final = "from_list"
 KEPT_SECONDS: Final = 24 * 3600
 BATCH: Final = 2_000  # rows that are decrypted at a time
 SAMPLE_SIZE: Final = 200
+UNDER_WAY: Final = frozenset([NumberList.State.UPLOADED, NumberList.State.READING])
 
 
 def list_of(draft: PortInDraft) -> NumberList | None:
     """Return the file of a draft, without its content; None for pasted numbers."""
-    return NumberList.objects.defer("content", "sample").filter(draft=draft).first()
+    found = NumberList.objects.defer("content", "sample").filter(draft=draft).first()
+    if found is not None:
+        found.draft = draft
+    return found
+
+
+def is_under_way(number_list: NumberList) -> bool:
+    """Tell whether a worker has something to do with the list, or with corrections of it."""
+    return (
+        number_list.state in UNDER_WAY
+        or number_list.corrections.filter(state__in=UNDER_WAY).exists()
+    )
 
 
 def rows_of(draft: PortInDraft, numbers: NumberList | None) -> ListRows | None:

@@ -16,6 +16,7 @@ from orders.list_rows import (
     OwnFields,
     RowsForm,
     Tally,
+    is_under_way,
     list_of,
     own_fields,
     rows_of,
@@ -100,6 +101,8 @@ class Review:
         self.project = draft.project
         self.complete = complete
         self.number_list: NumberList | None = list_of(draft) if draft.parent_id is None else None
+        # Asked before the rows are counted: what a worker does in between is shown by asking again.
+        self.is_list_under_way = bool(self.number_list and is_under_way(self.number_list))
         self.rows = rows_of(draft, self.number_list)
         self.text = str(draft.field("numbers")) if self.rows is None else ""
         self.lines: list[Line] = read_numbers(self.text)

@@ -18,6 +18,7 @@ from orders import actions_lists as lists
 from orders.actions_lists import NotPossible
 from orders.list_columns import cautions
 from orders.list_files import MOST_BYTES, NotReadable
+from orders.list_rows import is_under_way
 from orders.models import NumberList, PortInDraft
 from orders.views import typed_of
 from portal import csvfile, words
@@ -109,7 +110,8 @@ def _not_added(request: HtmxHttpRequest, pk: uuid.UUID, why: str) -> HttpRespons
 def live(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer an open page: 204 while nothing has changed, else the part that shows the list."""
     found = _list_or_404(pk)
-    if list_report.live_token(found) == request.GET.get("seen"):
+    # A page asks only while it shows work under way: it hears of its end in any case.
+    if list_report.live_token(found) == request.GET.get("seen") and is_under_way(found):
         return HttpResponse(status=204)
     if request.GET.get("where") == "page":
         return render(request, "orders/_list_body.html", _page(found, request.GET))
@@ -127,7 +129,7 @@ def _why_not(found: NumberList) -> str:
         return "This draft was thrown away."
     if draft.state != PortInDraft.State.OPEN or draft.is_sending:
         return "This draft was sent; its list stays as it went."
-    if found.state == State.READY and list_report.is_under_way(found):
+    if found.state == State.READY and is_under_way(found):
         return "Corrections are being read; then rows can be changed again."
     return ""
 
@@ -140,7 +142,7 @@ def _page(found: NumberList, query: Mapping[str, str], **more: Any) -> dict[str,
         "number_list": found,
         "draft": found.draft,
         "token": list_report.live_token(found),
-        "under_way": list_report.is_under_way(found),
+        "under_way": is_under_way(found),
         "why_not": _why_not(found),
         "corrections": list(found.corrections.defer("content", "sample").order_by("-created_at")),
         "choosing": choosing,

@@ -7,7 +7,6 @@ from django.template.context import Context
 
 from orders import list_report
 from orders.forms import MAX_NUMBERS
-from orders.models import NumberList
 from orders.review import Review
 from portal.numbers import is_too_long
 
@@ -15,9 +14,11 @@ register = template.Library()
 
 
 @register.inclusion_tag("orders/_list_box.html", takes_context=True)
-def list_box(context: Context, number_list: NumberList) -> dict[str, Any]:
+def list_box(context: Context, found: Review) -> dict[str, Any]:
     """Render the line of a draft's file: how far it is, and what its rows came to."""
-    return list_report.box(number_list) | {"post_to": context.get("post_to", "")}
+    assert found.number_list is not None
+    shown = list_report.box(found.number_list, found.is_list_under_way)
+    return shown | {"post_to": context.get("post_to", "")}
 
 
 @register.filter

@@ -259,6 +259,25 @@ def test_wrong_rows_and_a_file_that_is_being_read_keep_the_orders_here(
     assert CAN_BE_SENT not in html
 
 
+def test_a_page_made_while_the_last_row_is_read_asks_again(
+    agent_client, project, agent, monkeypatch
+):
+    answered(project, Lumen=LUMEN[:1])
+    draft = listed(project, agent, [row(LUMEN[0])])
+    NumberList.objects.update(state=NumberList.State.READING)
+
+    def outrun(*args, **options):
+        found = review(*args, **options)
+        NumberList.objects.update(state=NumberList.State.READY)
+        return found
+
+    monkeypatch.setattr("orders.views.review", outrun)
+    html = page_of(agent_client, draft)
+    assert "pike-street-sites.xlsx is still being read." in html
+    box = html[html.index('id="list-box"') :].partition(">")[0]
+    assert 'hx-trigger="every 1s, wake"' in box
+
+
 def test_a_field_that_every_row_has_is_not_asked_for(agent_client, project, agent):
     answered(project, Lumen=LUMEN[:2])
     draft = listed(
