@@ -24,6 +24,7 @@ from portal.sinch.payloads import PortInOrderWrite
 
 ONE: Final = "one"  # what `split` holds when somebody keeps the carriers together
 BY_CARRIER: Final = "carrier"
+MOST_OPEN: Final = 6  # of what is open about an order, named in its row
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,21 @@ class Part:
     def carrier_text(self) -> str:
         """The losing carriers in words."""
         return ", ".join(name or "Not said" for name in self.carriers)
+
+    @property
+    def briefs(self) -> list[str]:
+        """What is open about it in a word or two, each once."""
+        return list(dict.fromkeys(reason.short for reason in self.reasons))
+
+    @property
+    def shown(self) -> list[str]:
+        """The first of what is open."""
+        return self.briefs[:MOST_OPEN]
+
+    @property
+    def more(self) -> int:
+        """How much more is open than is shown."""
+        return len(self.briefs) - len(self.shown)
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,8 @@ class Plan:
         """Tell whether something open is about an order of these carriers and numbers."""
         if self.count == 1:
             return True
+        if reason.numbers and numbers:
+            return not reason.numbers.isdisjoint(numbers)
         if reason.anchor == "id_reseller":
             by_name = {carrier.name: carrier for carrier in self.found.verdicts.moving}
             return any(by_name[name].canadian for name in carriers)

@@ -54,6 +54,7 @@ class Reason:
     anchor: str
     is_open: bool = True
     brief: str = ""
+    numbers: frozenset[str] = frozenset()  # those it is about, where it is not about all
 
     @property
     def short(self) -> str:
@@ -395,11 +396,13 @@ class Review:
         brief = "Number in another order"
         if self.taken_count > 3:
             text = f"{words.count_text(self.taken_count, 'number')} are in other orders already."
-            yield Reason(text, "taken", is_open=False, brief=brief)
+            named = frozenset() if self.is_whole_list else frozenset(self.taken)
+            yield Reason(text, "taken", is_open=False, brief=brief, numbers=named)
             return
         for number, place in self.taken.items():
             text = f"{words.phone_text(number)} is in {place.title} already."
-            yield Reason(text, "taken", is_open=False, brief=brief)
+            about = frozenset([number])
+            yield Reason(text, "taken", is_open=False, brief=brief, numbers=about)
 
     def _rows_open(self, numbers: NumberList) -> Iterable[Reason]:
         state = NumberList.State
@@ -435,7 +438,8 @@ class Review:
         elif said.unchecked:
             text = f"{words.count_text(said.unchecked, 'number')} not checked for portability."
         if text:
-            yield Reason(text, "s2", is_open=False, brief="Portability")
+            unchecked = frozenset(check.number for check in self.checks if not check.holds)
+            yield Reason(text, "s2", is_open=False, brief="Portability", numbers=unchecked)
         if said.gone:
             text = f"{words.count_text(said.gone, 'number')} cannot move."
             yield Reason(text, "s2", is_open=False, brief="Portability")

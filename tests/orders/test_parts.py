@@ -183,6 +183,38 @@ def test_what_is_open_is_named_at_the_order_it_is_about(project, agent):
     assert [reason.short for reason in canadian.reasons] == ["PIN", "Reseller name"]
 
 
+def test_a_number_in_another_order_is_open_only_where_it_would_go(project, agent, porting_client):
+    answered(project, Lumen=LUMEN[:2], Telus=TELUS[:2])
+    draft = typed(project, agent, [*LUMEN[:2], *TELUS[:2]])
+    send(typed(project, agent, LUMEN[1:2], reference="FIRST"))
+    runner.run_one()
+    american, canadian = Plan(review(draft)).parts
+    assert american.briefs == ["Number in another order"]
+    assert canadian.briefs == []
+
+
+def test_only_the_order_with_unchecked_numbers_waits_for_portability(project, agent):
+    answered(project, Lumen=LUMEN[:1], Telus=TELUS[:1])
+    PortabilityResult.objects.filter(carrier="Telus").update(
+        checked_at=timezone.now() - timedelta(days=2)
+    )
+    draft = typed(project, agent, [LUMEN[0], TELUS[0]])
+    assert [part.briefs for part in Plan(review(draft)).parts] == [[], ["Portability"]]
+
+
+def test_what_is_open_is_told_once_and_what_is_not_shown_is_counted(agent_client, project, agent):
+    answered(project, Lumen=LUMEN[:1], Telus=TELUS[:1])
+    draft = typed(project, agent, [LUMEN[0], TELUS[0]])
+    empty = ("name", "city", "state", "zip", "street", "port_time", "voice", "pin", "account")
+    draft.data |= dict.fromkeys(empty, "")
+    part = Plan(review(draft)).parts[0]
+    assert len(part.briefs) == len(set(part.briefs))
+    assert len(part.briefs) > 6
+    draft.save()
+    html = page_of(agent_client, draft)
+    assert f"and {len(part.briefs) - 6} more</span>" in html
+
+
 # --- The page -----------------------------------------------------------------------------------
 
 
