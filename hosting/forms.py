@@ -72,6 +72,8 @@ class DraftForm(forms.Form):
     With `complete` what is missing is wrong as well. `zone` is the one times are typed in.
     """
 
+    is_live = True  # saved as it is typed; its errors come and go
+
     numbers = forms.CharField(
         label="Numbers",
         required=False,

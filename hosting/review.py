@@ -1,6 +1,6 @@
 """What there is to say about a draft: its numbers, its fields, and why it cannot be sent yet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from portal.accounts import callbacks
 from portal.accounts.models import SinchProject
 from portal.numbers import TOLL_FREE, Line, area_code, is_canadian, numbers_of, read_numbers
 from portal.sinch.hosting import TEXT_ENABLE_BATCH
+from portal.work.blame import Blame, blame
 
 MOST_LINES_SHOWN: Final = 30
 CAMPAIGN_SIZE: Final = 50  # numbers most 10DLC campaigns take
@@ -220,9 +221,7 @@ class Review:
         if self.blocked:
             count = words.count_text(len(self.blocked), "number")
             found.append(Reason(f"{count} cannot be ordered now", "taken"))
-        whole = DraftForm(
-            self.draft.data, kind=self.draft.kind, zone=self.zone, complete=True, now=self.now
-        )
+        whole = self._whole
         if not whole.is_valid():
             names = list(whole.errors)
             labels = ", ".join(
@@ -232,6 +231,17 @@ class Review:
             found.append(Reason(f"{labels}{more}", f"id_{names[0]}"))
         return found
 
+    @cached_property
+    def _whole(self) -> DraftForm:
+        """The form that also wants what is missing."""
+        return DraftForm(
+            self.draft.data, kind=self.draft.kind, zone=self.zone, complete=True, now=self.now
+        )
+
+    def blame(self, shown: Collection[str] = ()) -> list[Blame]:
+        """Return what is wrong beside the fields of a page that blames those in `shown`."""
+        return blame([(self.form, self._whole)], shown)
+
     @property
     def callback_url(self) -> str:
         """Whether Sinch can call us back; the address holds a secret and is shown as dots."""
@@ -240,11 +250,7 @@ class Review:
     @cached_property
     def steps(self) -> list[dict[str, Any]]:
         """The steps of the form and how far each is."""
-        errors = set(
-            DraftForm(
-                self.draft.data, kind=self.draft.kind, zone=self.zone, complete=True, now=self.now
-            ).errors
-        )
+        errors = set(self._whole.errors)
         plan = {
             "plan",
             "campaign",

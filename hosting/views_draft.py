@@ -25,6 +25,7 @@ from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import new_key, read_id, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
+from portal.work.blame import POSTED, names, shown_by
 from portal.work.drafts import (
     ChangedElsewhere,
     NotEditable,
@@ -243,6 +244,7 @@ def _page(
         "notice": notice,
         "asks": asks and not found.reasons,
         "shown_lines": found.wrong_lines[:MOST_LINES_SHOWN],
+        "blamed_names": names(found.blame()),
     }
     return render(request, "hosting/draft.html", context, status=status)
 
@@ -284,7 +286,13 @@ def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResp
 def _saved(request: HtmxHttpRequest, saved: HostingDraft) -> HttpResponse:
     """Answer an autosave: when it was saved, what stands of the numbers, and how far it is."""
     found = Review(saved, person_of(request).time_zone)
+    operation = saved.operation
+    if operation is not None and operation.state == Operation.State.REFUSED:
+        found.form.add_refusal(operation)
+    blamed = found.blame(shown_by(request.POST.get(POSTED, "")))
     context = {
+        "blamed": blamed,
+        "blamed_names": names(blamed),
         "draft": saved,
         "found": found,
         "form": found.form,

@@ -341,6 +341,7 @@ class DraftForm(DetailsForm):
     """A port-in order that is not one yet: pasted numbers and their details."""
 
     field_order = ["numbers"]
+    is_live = True  # saved as it is typed; its errors come and go
 
     numbers = forms.CharField(
         label="Numbers, one a line",

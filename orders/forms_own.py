@@ -35,6 +35,7 @@ class OverrideForm(EndUserFields):
         label="Voice", choices=[AS_ABOVE, *(v for v in VOICES if v[0])], required=False
     )
     field_order = ["number"]
+    is_live = False  # whether its errors come and go as it is typed
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """What there is to say about a draft: what was read, what Sinch said, what is still open."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from orders.dates import Advice
 from orders.details import FIELD_WORDS
 from orders.edits import override_forms
 from orders.forms import MAX_NUMBERS, DraftForm, listed
+from orders.forms_own import SHOWN_AT_FIRST
 from orders.list_rows import (
     OwnFields,
     RowsForm,
@@ -39,6 +40,7 @@ from orders.verdicts import (
 from portal import words
 from portal.numbers import Line, numbers_of, read_numbers
 from portal.operations.models import Operation
+from portal.work.blame import Blame, blame
 
 MOST_SHOWN = 50  # numbers of a long list that are named before somebody asks for all
 
@@ -152,9 +154,26 @@ class Review:
                 self.project, reference, but=self.draft
             ),
         }
+        # Errors come and go beside the fields of a few numbers; hundreds would be too much to send.
+        for own in list(options["overrides"])[:SHOWN_AT_FIRST]:
+            own.is_live = True
         if self.rows is None:
             return DraftForm(data, lines=self.lines, **options)
         return RowsForm(data, numbers=self._sample, own=self.own, **options)
+
+    def blame(self, shown: Collection[str] = ()) -> list[Blame]:
+        """Return what is wrong beside the fields of a page that blames those in `shown`."""
+        judged = {own.key: own for own in self._judged.overrides}
+        pairs = [(own, judged.get(own.key)) for own in self.form.overrides if own.is_live]
+        found = blame([(self.form, self._judged), *pairs], shown)
+        # Rows of a file stand in no field.
+        return [one for one in found if self.rows is None or one.target != "id_numbers"]
+
+    @property
+    def has_wrong(self) -> bool:
+        """Whether something that was typed is wrong, not only missing."""
+        whole = self.form if not self.complete else self._form(complete=False)
+        return bool(whole.errors) or any(own.errors for own in whole.overrides)
 
     @cached_property
     def _judged(self) -> DraftForm:

@@ -30,6 +30,7 @@ from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Operation
+from portal.work.blame import POSTED, names, shown_by
 from portal.work.drafts import (
     ChangedElsewhere,
     NotEditable,
@@ -233,6 +234,7 @@ def _draft_context(
     if refused:
         found.form.add_refusal(refused, lambda name: _as_sent(draft, name))
     stopped = draft.operation if draft.operation and not draft.operation.is_under_way else None
+    blamed = found.blame(shown_by(request.POST.get(POSTED, "")))
     return {
         "draft": draft,
         "project": draft.project,
@@ -266,6 +268,8 @@ def _draft_context(
         "post_to": draft.get_absolute_url() if saved else reverse("orders:create"),
         "parts": set(),
         "asking": "ask" in request.GET and plan.can_send,
+        "blamed": blamed,
+        "blamed_names": names(blamed),
     } | more
 
 

@@ -371,7 +371,9 @@ def field(
     cautions = list(getattr(bound.form, "cautions", {}).get(bound.name, ()))
     kind = _kind(bound)
     described_by = [f"{bound.auto_id}_hint"] if hint else []
-    described_by += [f"{bound.auto_id}_error"] if bound.errors else []
+    # The errors of a form that is saved as it is typed come and go in a place that stays.
+    live = getattr(bound.form, "is_live", False)
+    described_by += [f"{bound.auto_id}_error"] if bound.errors or live else []
     described_by += [f"{bound.auto_id}_caution"] if cautions else []
     described_by += [described] if described else []
     css = bound.field.widget.attrs.get("class", "")
@@ -393,6 +395,7 @@ def field(
         "optional": optional,
         "width": width,
         "cautions": cautions,
+        "live": live,
     }
 
 

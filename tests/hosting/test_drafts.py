@@ -28,6 +28,23 @@ def send(client, fields, kind="text-enable"):
     return HostingDraft.objects.get(pk=pk)
 
 
+def test_errors_come_and_go_beside_the_fields_while_somebody_types(agent_client, project, typed):
+    url = NEW["text-enable"]
+    fields = typed(state="Washington", email="nonsense", email2="") | {"draft": str(uuid.uuid4())}
+    answer = agent_client.post(url, fields, headers={"HX-Request": "true"}).content.decode()
+    assert "Two letters, such as WA or ON." in answer
+    assert "This is no e-mail address" in answer
+    assert 'id="id_state"' not in answer, "a field is never replaced"
+    blamed = re.search(r'name="blamed" value="([^"]*)"', answer)[1]
+    assert blamed.split() == ["id_email", "id_state"]
+    version = re.search(r'name="version" value="(\d+)"', answer)[1]
+    fields |= {"state": "WA", "blamed": blamed, "version": version}
+    answer = agent_client.post(url, fields, headers={"HX-Request": "true"}).content.decode()
+    place = re.search(r'<span id="id_state_error"[^>]*>', answer)[0]
+    assert "hidden" in place
+    assert "This is no e-mail address" in answer
+
+
 def test_a_text_enable_order_goes_from_paste_to_its_page(
     agent_client, project, sandbox, typed, work_off, agent
 ):

@@ -89,6 +89,7 @@ class Desk:
             "lines_mark",
             "checks_mark",
             "coach_mark",
+            "blamed",
             "sealed",
         )
         found = {n: re.search(rf'name="{n}" value="([^"]*)"', self.html) for n in names}
@@ -203,6 +204,44 @@ def test_autosave_answers_with_pieces_and_the_address_of_the_draft(desk):
         assert f'id="{piece}"' in text
     assert 'id="numbers-box"' not in text, "the box somebody types in is left alone"
     assert "Draft saved" in text
+
+
+def errors_in(html: str) -> dict[str, str]:
+    """Return what an answer to an autosave puts beside fields, by field; "" takes it away."""
+    places = re.split(r'<span[^>]* id="id_(\w+)_error" data-errors', html)[1:]
+    return {
+        name: " ".join(re.findall(r'class="error">.*?</svg>([^<]*)', said.partition("<input")[0]))
+        for name, said in zip(places[::2], places[1::2], strict=True)
+    }
+
+
+def test_errors_come_and_go_beside_the_fields_while_somebody_types(desk):
+    assert errors_in(desk.html)["state"] == ""
+    answer = desk.post({"state": "Washington", "zip": "9810"}, **HTMX).content.decode()
+    told = errors_in(answer)
+    assert told.keys() == {"state", "zip"}, "nothing is sent for the other fields"
+    assert told["state"].startswith("Two letters of a US state")
+    assert "<input" not in answer.partition('id="id_state_error"')[2].partition("</span>")[0]
+    assert 'id="id_state"' not in answer, "a field is never replaced"
+    assert "open or wrong." in answer
+    answer = desk.post({"state": "WA", "zip": "9810"}, **HTMX).content.decode()
+    told = errors_in(answer)
+    assert told["state"] == ""
+    assert told["zip"]
+    answer = desk.post({"state": "WA", "zip": "98101"}, **HTMX).content.decode()
+    assert errors_in(answer) == {"zip": ""}
+    assert "open or wrong" not in answer
+    assert errors_in(desk.post({"state": "WA", "zip": "98101"}, **HTMX).content.decode()) == {}
+
+
+def test_a_field_blamed_for_being_empty_is_blamed_until_it_is_filled(checked):
+    checked.post({"city": "", "name": ""}, "ask")
+    blamed = {"blamed": checked.hidden()["blamed"]}
+    assert blamed["blamed"].split() == ["id_name", "id_city"]
+    answer = checked.post({"city": "Seattle", "name": ""} | blamed, **HTMX).content.decode()
+    told = errors_in(answer)
+    assert told["city"] == ""
+    assert told["name"]
 
 
 def test_autosave_sends_the_lines_again_only_when_they_changed(desk):
@@ -870,7 +909,9 @@ def test_violations_come_back_beside_the_fields_with_everything_typed_intact(che
     for value in ("98101", "Ada Renner", "PSB-2026-003"):
         assert f'value="{value}"' in html
     checked.post({"zip": "98102"}, "save")
-    assert 'id="id_zip_error"' not in checked.html, "it was corrected since"
+    place = re.search(r'id="id_zip_error"[^>]*>', checked.html)
+    assert place, "its errors have a place to come back to"
+    assert "hidden" in place[0], "it was corrected since"
     assert "Sinch: too soon" in checked.html
 
 
