@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -280,10 +281,32 @@ def local_hint(order: PortInOrder, user: User) -> str:
 
 
 def gap_of(order: PortInOrder, numbers: Numbers) -> str:
-    """Return how many business days the confirmed date lies after the one asked for: "+2"."""
+    """Return how many business days confirmed dates lie after the one asked for: "0 to +2"."""
     countries = dates.countries_of(row["phone_number"] for g in numbers.groups for row in g.rows)
     extra = order.project.extra_days_off
-    return dates.gap_text(order.desired_port_date, order.item.foc_date, countries, extra)
+    confirmed = [day for day, _ in dates_of(numbers)] or [order.item.foc_date]
+    gaps = [
+        dates.gap_text(order.desired_port_date, day, countries, extra)
+        for day in dict.fromkeys((confirmed[0], confirmed[-1]))
+    ]
+    if len(set(gaps)) == 1 or not all(gaps):
+        return gaps[0]
+    return " to ".join("0" if gap == "none" else gap for gap in gaps)
+
+
+def dates_of(numbers: Numbers) -> list[tuple[datetime.date, int]]:
+    """Return the days that numbers are confirmed for, with how many; those that went, if all did.
+
+    The first is the date that the lists show.
+    """
+    rows = [
+        row
+        for group in numbers.groups
+        for row in group.rows
+        if row["foc_date"] and row["status"] not in ("EXCLUDED", "CANCELED")
+    ]
+    confirmed = [row for row in rows if row["status"] == "CONFIRMED"] or rows
+    return sorted(Counter(row["foc_date"] for row in confirmed).items())
 
 
 def moment_of(order: PortInOrder) -> datetime.datetime | None:

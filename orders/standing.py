@@ -303,6 +303,7 @@ def _item_values(said: wire.OrderFacts, carriers: Mapping[str, str]) -> dict[str
     parts = Counter(_PARTS.get(number.status, "wait") for number in counted)
     confirmed = [n.foc_date for n in counted if n.status == buckets.CONFIRMED and n.foc_date]
     focs = confirmed or [n.foc_date for n in counted if n.foc_date]
+    days = Counter(n.foc_date for n in counted if n.foc_date and n.status != buckets.REJECTED)
     named = Counter(
         carrier for number in said.numbers if (carrier := carriers.get(number.phone_number))
     )
@@ -317,6 +318,7 @@ def _item_values(said: wire.OrderFacts, carriers: Mapping[str, str]) -> dict[str
         "parts": [[tone, parts[tone]] for tone in ("done", "date", "bad", "wait") if parts[tone]],
         "requested_date": said.desired_port_date,
         "foc_date": min(focs, default=None),
+        "foc_dates": [[day.isoformat(), count] for day, count in sorted(days.items())],
     }
 
 

@@ -25,6 +25,7 @@ from orders import (
 from orders import actions_order as actions
 from orders.forms_order import Composer, UploadForm
 from orders.models import PortInOrder
+from portal import words
 from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
@@ -79,6 +80,7 @@ def order_context(
         "local_hint": page.local_hint(order, user),
         "zone": page.zone_of(order),
         "gap": page.gap_of(order, numbers),
+        "foc_dates": words.dated_counts_text(page.dates_of(numbers)),
         "frozen": page.freeze_of(order),
         "step": page.next_step(order, offered),
         "offered": offered,

@@ -4,6 +4,7 @@ Pure functions and data, no models. A word that is in no table is shown as itsel
 status Sinch adds next year appears on the screen instead of stopping it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -436,6 +437,18 @@ def age_text(value: datetime | None, now: datetime | None = None) -> str:
 def count_text(number: int, one: str, many: str = "") -> str:
     """Return `1 number`, `12 numbers`: a count carries its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+MOST_DATES = 3  # named one by one
+
+
+def dated_counts_text(days: Sequence[tuple[date, int]]) -> str:
+    """Return `Fri 4 Dec, 3 numbers; Tue 8 Dec, 6 numbers`; of a single day only the day."""
+    if len(days) == 1:
+        return day_text(days[0][0])
+    told = [f"{day_text(day)}, {count_text(count, 'number')}" for day, count in days[:MOST_DATES]]
+    more = len(days) - len(told)
+    return "; ".join(told + ([f"{count_text(more, 'more date')}"] if more > 0 else []))
 
 
 def size_text(size: int) -> str:

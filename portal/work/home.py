@@ -45,8 +45,8 @@ class Day:
 
     @property
     def numbers(self) -> int:
-        """How many numbers they have in all."""
-        return sum(line.item.counted for line in self.lines)
+        """How many numbers go on it."""
+        return sum(line.going for line in self.lines)
 
     @property
     def not_ready(self) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.urls import reverse
 from django.utils import timezone
@@ -84,6 +84,25 @@ class Line:
     def is_today(self) -> bool:
         """Whether its FOC date is today, where the reader is."""
         return self.item.foc_date == timezone.localdate()
+
+    @property
+    def going(self) -> int:
+        """How many of its numbers go on its FOC date."""
+        there: dict[str, int] = dict(self.item.foc_dates)
+        day = self.item.foc_date.isoformat() if self.item.foc_date else ""
+        return there.get(day, self.item.counted)
+
+    @property
+    def later_dates(self) -> int:
+        """How many more dates its numbers have after the first that is to come."""
+        day = self.item.foc_date.isoformat() if self.item.foc_date else ""
+        return sum(bool(day) and other > day for other, _ in self.item.foc_dates)
+
+    @property
+    def dates_text(self) -> str:
+        """Every date with its numbers; "" for a single one."""
+        days = [(date.fromisoformat(day), count) for day, count in self.item.foc_dates]
+        return words.dated_counts_text(days) if len(days) > 1 else ""
 
     @property
     def owner(self) -> str:

@@ -70,6 +70,8 @@ class WorkItem(models.Model):
     parts = models.JSONField(default=list)
     requested_date = models.DateField(null=True)
     foc_date = models.DateField(null=True)
+    # [["2026-12-04", 3], ["2026-12-08", 6]]: how many numbers go, or went, on each day.
+    foc_dates = models.JSONField(default=list)
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )

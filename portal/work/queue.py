@@ -33,6 +33,7 @@ COLUMNS = (
     "parts",
     "requested_date",
     "foc_date",
+    "foc_dates",
     "version",
     "changed_at",
     "assignee__username",

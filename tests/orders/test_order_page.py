@@ -20,6 +20,7 @@ from pypdf import PdfWriter
 from orders import actions_activation, page, page_numbers, sync
 from orders import actions_order as actions
 from orders.models import OrderNote, PortInNumber, PortInOrder
+from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
@@ -176,6 +177,25 @@ def test_the_gap_between_the_dates_is_told_in_business_days(agent_client, make_o
 
 
 WRONG_PIN = {"status": "REJECTED", "reject_reason": "Invalid passcode/PIN supplied"}
+
+
+def test_the_key_facts_name_every_confirmed_date_with_its_numbers(agent_client, make_order):
+    friday, tuesday = datetime.date(2026, 12, 4), datetime.date(2026, 12, 8)
+    rows = [{"status": "CONFIRMED", "foc_date": day} for day in (tuesday, friday, tuesday)]
+    order = make_order(
+        "CONFIRMED",
+        numbers=[*rows, {"status": "EXCLUDED", "foc_date": tuesday}],
+        item={"foc_date": friday},
+        desired_port_date=friday,
+    )
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    told = " ".join(html[html.index('class="versus"') :].partition("</dl>")[0].split())
+    years = [words.day_text(day) for day in (friday, tuesday)]
+    assert f"<dd>{years[0]}, 1 number; {years[1]}, 2 numbers</dd>" in told
+    assert "<dd>0 to +2 <abbr" in told
+    alone = make_order("CONFIRMED", numbers=rows[1:2], item={"foc_date": friday})
+    html = agent_client.get(alone.get_absolute_url()).content.decode()
+    assert f"<dd>{years[0]}</dd>" in html
 
 
 def refused(reason: str, status: str = "REJECTED") -> dict[str, str]:

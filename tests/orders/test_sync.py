@@ -90,6 +90,7 @@ def test_a_first_reading_makes_the_order_its_numbers_and_its_work_item(
     )
     assert item.parts == [["date", 1], ["wait", 1]]
     assert (item.requested_date, item.foc_date) == (date(2099, 6, 16), date(2026, 6, 18))
+    assert item.foc_dates == [["2026-06-18", 1]]
     assert told(order) == ["Found at Sinch: 2 numbers, Harborview Dental LLC, pending"]
 
 

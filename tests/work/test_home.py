@@ -212,6 +212,22 @@ def test_drafts_of_colleagues_are_told_to_the_team_and_to_who_supervises(
     assert there in get(agent_client), "whoever sent it hears of it as well"
 
 
+def test_a_day_counts_the_numbers_that_go_on_it(agent_client, make_item):
+    today = timezone.localdate()
+    later = (today + timedelta(days=4)).isoformat()
+    make_item(
+        bucket="ready",
+        rank=100,
+        foc_date=today,
+        counted=11,
+        foc_dates=[[today.isoformat(), 8], [later, 3]],
+    )
+    make_item(bucket="date", rank=300, foc_date=today, counted=2)  # stored before days were
+    page = get(agent_client)
+    assert "2 orders, 10 numbers" in page
+    assert "8 numbers, by us" in page
+
+
 def test_the_alarm_leads_to_the_activations_only_when_one_can_be_activated(
     agent_client, busy, make_item
 ):

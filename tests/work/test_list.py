@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from portal import words
 from portal.accounts.models import User
 from portal.work import items, queue, search
 from portal.work.filters import SORTS
@@ -538,3 +539,12 @@ def test_a_version_that_grows_alone_is_a_change(agent_client, make_item):
     url = poll_url(get(agent_client))
     WorkItem.objects.filter(pk=item.pk).update(version=F("version") + 1)
     assert keys(get(agent_client, url)) == [item.pk]
+
+
+def test_a_row_says_that_there_are_later_dates(agent_client, make_item):
+    days = [["2026-12-01", 1], ["2026-12-04", 3], ["2026-12-08", 6]]
+    make_item(bucket="date", foc_date=date(2026, 12, 4), foc_dates=days)  # the first went live
+    html = agent_client.get(reverse("work:list")).content.decode()
+    friday = words.day_text(date(2026, 12, 4))
+    assert f">{friday} +1</span>" in html
+    assert f"{friday}, 3 numbers; " in html
