@@ -20,15 +20,8 @@ def number_condition(q: str) -> Q:
 
     A text that is no number matches nothing.
     """
-    wanted = search.understand(q)
-    if wanted.whole_number:
-        return Q(phone_number=f"+{wanted.whole_number}")
-    found = Q(pk__in=[])
-    if wanted.first_digits:
-        found |= Q(phone_number__startswith=f"+{wanted.first_digits}")
-    if wanted.last_digits:
-        found |= Q(reversed_digits__startswith=wanted.last_digits[::-1])
-    return found
+    found = search.understand(q).numbers
+    return Q(pk__in=[]) if found is None else found
 
 
 @dataclass

@@ -40,6 +40,8 @@ def register() -> None:
     readings.register(ImportedReader())
     readings.register(QualifiedReader())
     search.register_numbers(sync.items_with_number)
+    search.register_matches(sync.matching_numbers, sync.verdict_text)
+    search.register_beside(sync.numbers_beside)
 
 
 def _spread(pause: timedelta | None) -> timedelta | None:

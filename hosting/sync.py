@@ -6,13 +6,14 @@ the numbers that differ and for nothing else. Imported and qualified numbers are
 `hosting.sync_numbers`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from hosting import changes, facts, standing, wire
@@ -31,7 +32,7 @@ from portal.mirror import key_after_births, update
 from portal.operations import readings
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
-from portal.work import items
+from portal.work import items, search
 from portal.work.items import Event
 from portal.work.models import WorkItem
 
@@ -643,6 +644,8 @@ def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str, **also: An
 
 # --- Search -------------------------------------------------------------------------------------
 
+MOST_BESIDE = 4  # numbers of a kind that a search without orders names
+
 
 def items_with_number(digits: str, suffix: bool) -> QuerySet[Any, Any]:
     """Return the keys of work items with a number that begins, or ends, with these digits."""
@@ -652,6 +655,29 @@ def items_with_number(digits: str, suffix: bool) -> QuerySet[Any, Any]:
         else HostingNumber.objects.filter(phone_number__startswith=f"+{digits}")
     )
     return numbers.order_by().values("order__item")
+
+
+def verdict_text(verdict: str) -> str:
+    """Return what the lists call how far a number is."""
+    return {"done": "Done", "failed": "Failed"}.get(verdict, "Not done")
+
+
+def matching_numbers(numbers: Q, items: Collection[int]) -> QuerySet[Any, Any]:
+    """Return the first matching number of each item with its verdict, and how many there are."""
+    rows = HostingNumber.objects.filter(numbers, order__item__in=items).order_by()
+    return rows.values(item=F("order__item")).annotate(
+        first=Min(Concat("phone_number", Value(" "), "verdict")), many=Count("pk")
+    )
+
+
+def numbers_beside(numbers: Q) -> Iterator[search.Beside]:
+    """Yield a few imported and qualified numbers that match; two statements."""
+    for one in ImportedNumber.objects.filter(numbers, gone_at=None).defer("payload")[:MOST_BESIDE]:
+        said = one.display_name or "no name"
+        yield search.Beside("Imported number", one.phone_number, said, one.get_absolute_url())
+    for two in QualifiedNumber.objects.filter(numbers, gone_at=None).defer("payload")[:MOST_BESIDE]:
+        said = words.chip("qualified", two.state).label
+        yield search.Beside("Qualified number", two.phone_number, said, two.get_absolute_url())
 
 
 def name_of(order: HostingOrder) -> str:

@@ -374,3 +374,4 @@ def register() -> None:
     for handler in (CancelHandler(), NoteHandler(), DocumentHandler(), ActivateHandler()):
         runner.register(handler)
     search.register_numbers(sync.items_with_number)
+    search.register_matches(sync.matching_numbers, sync.status_text)

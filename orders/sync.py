@@ -6,13 +6,14 @@ the numbers that differ and for nothing else.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from orders import buckets, changes, comparing, standing, wire
@@ -631,3 +632,16 @@ def items_with_number(digits: str, suffix: bool) -> QuerySet[Any, Any]:
         else PortInNumber.objects.filter(phone_number__startswith=f"+{digits}")
     )
     return numbers.order_by().values("order__item")
+
+
+def status_text(status: str) -> str:
+    """Return what the lists call a number's status."""
+    return words.chip("number", status).label
+
+
+def matching_numbers(numbers: Q, items: Collection[int]) -> QuerySet[Any, Any]:
+    """Return the first matching number of each item with its status, and how many there are."""
+    rows = PortInNumber.objects.filter(numbers, order__item__in=items).order_by()
+    return rows.values(item=F("order__item")).annotate(
+        first=Min(Concat("phone_number", Value(" "), "status")), many=Count("pk")
+    )

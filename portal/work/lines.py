@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from portal import words
 from portal.work import clocks
 from portal.work.models import WorkItem
+from portal.work.search import Match
 
 # "Acme, Inc." is one carrier.
 _BETWEEN_CARRIERS = re.compile(r", (?!(?:Inc|LLC|Corp|Co|Ltd|LP)\b)")
@@ -53,6 +54,7 @@ class Line:
     clock: clocks.Clock | None = None
     clock_about: str = ""
     changed: str = ""
+    match: Match | None = None
 
     @property
     def chip_kind(self) -> str:
@@ -110,8 +112,11 @@ class Line:
         return self.item.assignee.short_name if self.item.assignee else ""
 
 
-def line(item: WorkItem, *, changed: bool = False) -> Line:
-    """Return an item in words; `changed` marks it as changed while the page was open."""
+def line(item: WorkItem, *, changed: bool = False, match: Match | None = None) -> Line:
+    """Return an item in words.
+
+    `changed` marks it as changed while the page was open, `match` is the number it was found by.
+    """
     url = item.get_absolute_url()
     reason = item.first_reason
     clock, about = clocks.worst_of(item.reasons) or (None, "")
@@ -140,6 +145,7 @@ def line(item: WorkItem, *, changed: bool = False) -> Line:
         clock=clock,
         clock_about=about,
         changed=words.clock_text(item.changed_at) if changed else "",
+        match=match,
     )
 
 

@@ -1,18 +1,19 @@
 """Finding orders by whatever somebody has in hand: a number, the last four, an id, a name.
 
-Each kind of order registers where its numbers are; everything else is on the work item. The parts
+Each kind of order registers where its numbers are and how they stand; everything else is on the
+work item. Numbers that stand in no order are registered beside. The parts
 of a search are looked up each by its own index and joined, because one condition with OR over
 several indexes would make the database read every row.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Q, QuerySet
+from django.db.models import IntegerField, Q, QuerySet, Value
 from django.db.models.functions import Upper
 
 from portal.work.models import WorkItem
@@ -26,7 +27,15 @@ FEWEST_LAST_DIGITS = 4  # "the last four"
 
 NumberSource = Callable[[str, bool], "QuerySet[Any]"]
 
+# Condition on numbers and keys of items → rows of `item`, `first` ("+12065550142 CONFIRMED") and
+# `many`, how many numbers of the item match.
+MatchSource = Callable[[Q, Collection[int]], "QuerySet[Any]"]
+# Condition on numbers → those that stand beside any order.
+BesideSource = Callable[[Q], "Iterable[Beside]"]
+
 _sources: list[NumberSource] = []
+_match_sources: list[tuple[MatchSource, Callable[[str], str]]] = []
+_beside_sources: list[BesideSource] = []
 _NUMBER_LIKE = re.compile(r"[\d\s()+./\-‐-―−]+")
 _PREFIXED = re.compile(r"^\s*(?:tel|phone|number)\s*:", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -43,6 +52,37 @@ def register_numbers(source: NumberSource) -> None:
         _sources.append(source)
 
 
+def register_matches(source: MatchSource, say: Callable[[str], str]) -> None:
+    """Add a place that names the number a search has found; `say` puts its status into words."""
+    if (source, say) not in _match_sources:
+        _match_sources.append((source, say))
+
+
+def register_beside(source: BesideSource) -> None:
+    """Add a place with numbers that stand beside any order."""
+    if source not in _beside_sources:
+        _beside_sources.append(source)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The number an order was found by, how it stands, and how many more of the order match."""
+
+    phone_number: str
+    said: str
+    more: int
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A number outside of orders: `Imported number`, +1 213 555 0100, `Store 1`, and its page."""
+
+    kind: str
+    phone_number: str
+    said: str
+    url: str
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a typed text may mean; "" and () where it cannot be that."""
@@ -55,6 +95,20 @@ class Wanted:
 
     def __bool__(self) -> bool:
         return bool(self.text)
+
+    @property
+    def numbers(self) -> Q | None:
+        """The condition on rows with `phone_number` and `reversed_digits`; None for no number."""
+        if self.whole_number:
+            return Q(phone_number=f"+{self.whole_number}")
+        if not self.first_digits and not self.last_digits:
+            return None
+        found = Q()
+        if self.first_digits:
+            found |= Q(phone_number__startswith=f"+{self.first_digits}")
+        if self.last_digits:
+            found |= Q(reversed_digits__startswith=self.last_digits[::-1])
+        return found
 
 
 def understand(q: str) -> Wanted:
@@ -118,6 +172,33 @@ def condition(wanted: Wanted) -> Q:
         parts.append(items.filter(search=_words_query(wanted.words)).values("pk"))
     first, *others = (part.order_by()[:MOST_MATCHES] for part in parts)
     return Q(pk__in=first.union(*others, all=True))
+
+
+def matches(q: str, items: Collection[int]) -> dict[int, Match]:
+    """Return the number that each of these items was found by; at most one statement, or none."""
+    numbers = understand(q).numbers
+    if numbers is None or not items or not _match_sources:
+        return {}
+    asked = [
+        source(numbers, items)
+        .annotate(place=Value(place, IntegerField()))
+        .values_list("item", "first", "many", "place")
+        for place, (source, _) in enumerate(_match_sources)
+    ]
+    first, *others = asked
+    found = {}
+    for item, text, many, place in first.union(*others, all=True):
+        phone, _, status = text.partition(" ")
+        found[item] = Match(phone, _match_sources[place][1](status), many - 1)
+    return found
+
+
+def beside(q: str) -> list[Beside]:
+    """Return numbers outside of orders that a text means, where somebody knows any."""
+    numbers = understand(q).numbers
+    if numbers is None:
+        return []
+    return [found for source in _beside_sources for found in source(numbers)]
 
 
 def _words_query(words: tuple[str, ...]) -> SearchQuery:

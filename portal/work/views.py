@@ -15,7 +15,7 @@ from portal.accounts import configuration
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest
 from portal.work import home as home_page
-from portal.work import queue
+from portal.work import queue, search
 from portal.work.filters import SORTS, Choice, Filters
 from portal.work.lines import line
 from portal.work.watch import Watch, changed_lines, watch
@@ -39,14 +39,17 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
     page = queue.page(filters, request.GET)
     if filters.q and page.total == 1 and len(page.rows) == 1:
         return redirect(page.rows[0].get_absolute_url())
+    found = search.matches(filters.q, [item.pk for item in page.rows])
     return render(
         request,
         "work/list.html",
         {
             "filters": filters,
+            "beside": [] if page.rows else search.beside(filters.q),
+            "is_only_search": not filters.parameters().keys() - {"q", "sort"},
             "kept": [(n, v) for n, v in filters.parameters().items() if n != "q"],
             "page": page,
-            "lines": [line(item) for item in page.rows],
+            "lines": [line(item, match=found.get(item.pk)) for item in page.rows],
             "count": queue.count_text(page.total),
             "sort": SORTS[filters.sort],
             "sorts": [

@@ -11,6 +11,7 @@ from django.db.models.functions import JSONObject
 from django.http import QueryDict
 from django.utils import timezone
 
+from portal.work import search
 from portal.work.filters import SORTS, Filters, address
 from portal.work.lines import Line, line
 from portal.work.models import WorkItem
@@ -123,9 +124,14 @@ def watch(filters: Filters, shown: Page, since: datetime) -> Watch:
 
 
 def changed_lines(before: Watch, after: Watch) -> list[Line]:
-    """Return the rows whose versions differ between two states of a page; one statement."""
+    """Return the rows whose versions differ between two states of a page.
+
+    One statement, and another when they were found by a number.
+    """
     keys = [key for key, v in after.versions.items() if before.versions.get(key) != v]
-    return [line(item, changed=True) for item in rows(WorkItem.objects.filter(pk__in=keys))]
+    found = search.matches(after.filters.q, keys)
+    changed = rows(WorkItem.objects.filter(pk__in=keys))
+    return [line(item, changed=True, match=found.get(item.pk)) for item in changed]
 
 
 def _any(conditions: Iterable[Q]) -> Q:

@@ -712,3 +712,23 @@ def test_a_poll_of_a_page_on_which_nothing_has_changed_is_one_statement(
         assert agent_client.get(address).status_code == 204
     assert post(agent_client, f"{kind}_refresh", row).status_code == 302
     assert agent_client.get(address).status_code == 200
+
+
+# --- The search of the desk ---------------------------------------------------------------------
+
+
+def test_a_number_in_no_order_is_found_where_it_stands(
+    imported, agent_client, sandbox, read_qualified, read_order
+):
+    told = " ".join(strip_tags(agent_client.get("/work/?q=206+555+0142").content.decode()).split())
+    assert "Not in an order. Imported number +1 206 555 0142, Front desk" in told
+    page = agent_client.get("/work/?q=0142&bucket=us").content.decode()
+    assert "Not in an order" not in page, "it may stand in one that is not looked at"
+    assert f'<a href="{imported.get_absolute_url()}">' in page
+    for phone in (PHONE, "+14255550142"):
+        made = sandbox.hosting.make_order([phone, "+13125550199"], display_name=f"Order {phone}")
+        sandbox.hosting.do(made.id, "finish")
+        read_order(made)
+    told = " ".join(strip_tags(agent_client.get("/work/?q=0142").content.decode()).split())
+    assert "+1 206 555 0142, Done" in told
+    assert "+1 425 555 0142, Done" in told

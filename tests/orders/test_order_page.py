@@ -816,3 +816,21 @@ def test_a_cancelation_reaches_sinch_and_the_page_says_so(agent_client, order_at
     assert "Arrived at Sinch: The cancelation" in html
     order.refresh_from_db()
     assert order.status in {"PENDING_CANCELATION", "CANCELED"}
+
+
+# --- The search of the desk ---------------------------------------------------------------------
+
+
+def test_a_search_of_digits_names_the_numbers_it_found(agent_client, make_order):
+    rows = [{"status": "CONFIRMED"}, {"status": "REJECTED"}]
+    for _ in range(2):
+        make_order(numbers=rows)
+    for number in PortInNumber.objects.all():
+        number.reversed_digits = number.phone_number.lstrip("+")[::-1]
+        number.save()
+    with CaptureQueriesContext(connection) as queries:
+        html = agent_client.get("/work/?q=0101").content.decode()
+    assert len(queries) <= 5, "the frame is counted by the first page of a session"
+    assert html.count('<span class="phone">+1 206 555 0101</span>, Rejected</span>') == 2
+    html = agent_client.get("/work/?q=206").content.decode()
+    assert html.count("+1 206 555 0100</span>, Confirmed and 1 more number</span>") == 2

@@ -8,11 +8,13 @@ from urllib.parse import parse_qs
 
 import pytest
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Concat
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from portal import words
 from portal.accounts.models import User
@@ -548,3 +550,32 @@ def test_a_row_says_that_there_are_later_dates(agent_client, make_item):
     friday = words.day_text(date(2026, 12, 4))
     assert f">{friday} +1</span>" in html
     assert f"{friday}, 3 numbers; " in html
+
+
+def test_a_row_names_the_number_it_was_found_by(agent_client, numbered, make_item, monkeypatch):
+    monkeypatch.setattr(search, "_match_sources", [])
+    make_item(carriers="+14255550142")
+
+    def source(numbers, items):
+        rows = WorkItem.objects.filter(pk__in=items).order_by()
+        first = Concat("carriers", Value(" CONFIRMED"))
+        return rows.values(item=F("pk")).annotate(first=first, many=F("counted"))
+
+    search.register_matches(source, str.title)
+    search.register_matches(source, str.title)
+    html = get(agent_client, "/work/?q=0142")
+    told = " ".join(strip_tags(html).split())
+    assert "+1 206 555 0142, Confirmed and 2 more numbers" in told
+    assert "+1 425 555 0142, Confirmed and 2 more numbers" in told
+    assert _statements(agent_client, "/work/?q=0142") <= 4
+    live = unescape(re.search(r'id="list-news"[^>]*hx-get="([^"]+)"', html)[1])
+    items.save_item(numbered["seattle"], {"live_count": 1})
+    row = strip_tags(get(agent_client, live))
+    assert "+1 206 555 0142, Confirmed" in row, "a changed row still says it"
+
+
+def test_a_search_without_digits_asks_nothing_about_numbers(make_item, django_assert_num_queries):
+    item = make_item()
+    with django_assert_num_queries(0):
+        assert search.matches("Harborview", [item.pk]) == {}
+        assert search.beside("Harborview") == []
