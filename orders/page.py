@@ -284,11 +284,9 @@ def gap_of(order: PortInOrder, numbers: Numbers) -> str:
     """Return how many business days confirmed dates lie after the one asked for: "0 to +2"."""
     countries = dates.countries_of(row["phone_number"] for g in numbers.groups for row in g.rows)
     extra = order.project.extra_days_off
-    confirmed = [day for day, _ in dates_of(numbers)] or [order.item.foc_date]
-    gaps = [
-        dates.gap_text(order.desired_port_date, day, countries, extra)
-        for day in dict.fromkeys((confirmed[0], confirmed[-1]))
-    ]
+    days = [day for day, _ in dates_of(numbers)]
+    first, last = (days[0], days[-1]) if days else (order.item.foc_date,) * 2
+    gaps = [dates.gap_text(order.desired_port_date, day, countries, extra) for day in (first, last)]
     if len(set(gaps)) == 1 or not all(gaps):
         return gaps[0]
     return " to ".join("0" if gap == "none" else gap for gap in gaps)

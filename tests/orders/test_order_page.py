@@ -833,4 +833,4 @@ def test_a_search_of_digits_names_the_numbers_it_found(agent_client, make_order)
     assert len(queries) <= 5, "the frame is counted by the first page of a session"
     assert html.count('<span class="phone">+1 206 555 0101</span>, Rejected</span>') == 2
     html = agent_client.get("/work/?q=206").content.decode()
-    assert html.count("+1 206 555 0100</span>, Confirmed and 1 more number</span>") == 2
+    assert html.count("+1 206 555 0100</span>, Confirmed and 1 more</span>") == 2
