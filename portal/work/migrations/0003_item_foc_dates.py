@@ -12,7 +12,7 @@ def have_dated_items_worked_out(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("work", "0001_initial"),
+        ("work", "0002_worst_first"),
     ]
 
     operations = [
