@@ -1,9 +1,9 @@
 """Finding orders by whatever somebody has in hand: a number, the last four, an id, a name.
 
 Each kind of order registers where its numbers are and how they stand; everything else is on the
-work item. Numbers that stand in no order are registered beside. The parts
-of a search are looked up each by its own index and joined, because one condition with OR over
-several indexes would make the database read every row.
+work item. Numbers that stand in no order are registered beside. The parts of a search are looked up
+each by its own index and joined, because one condition with OR over several indexes would make the
+database read every row.
 """
 
 import re
