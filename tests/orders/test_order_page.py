@@ -573,6 +573,16 @@ def test_a_phone_number_is_no_secret_even_when_it_is_the_account_number(agent, m
     assert Operation.objects.count() == 1
 
 
+def test_the_next_step_is_offered_to_whoever_may_make_it(agent_client, reader_client, make_order):
+    reasons = [{"code": "P3", "text": "1 number rejected: PIN", "next": "Fix PIN"}]
+    order = make_order(
+        numbers=[{"status": "REJECTED", "reject_reason": "Invalid passcode/PIN supplied"}],
+        item={"bucket": "us", "move": "us", "reasons": reasons},
+    )
+    assert ">Fix PIN</a>" in agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Fix PIN" not in reader_client.get(order.get_absolute_url()).content.decode()
+
+
 def test_readers_see_why_they_cannot_send_and_the_view_says_no(reader_client, make_order):
     order = make_order()
     html = reader_client.get(order.get_absolute_url()).content.decode()
