@@ -4,9 +4,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from portal.accounts import clients
-from portal.mirror import update
 from portal.operations.models import Reading
 from portal.prepared import Prepared
+from portal.writing import update
 
 # As the desk's own tasks find their rows: put into words once, and without the key's secret.
 _found = Prepared(

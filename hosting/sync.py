@@ -28,13 +28,14 @@ from hosting.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.mirror import key_after_births, update
+from portal.mirror import key_after_births
 from portal.operations import readings
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.work import items, search
 from portal.work.items import Event
 from portal.work.models import WorkItem
+from portal.writing import insert, update, upsert
 
 ORDER_READER, ORDER_NUMBER_READER, IMPORTED_READER, QUALIFIED_READER = (
     "hosting_order",
@@ -246,7 +247,7 @@ def _store_new(reading: _Reading, pk: int, follows: HostingOrder | None, cause: 
     )
     standing.store_item(item, order, rows, progress_at=item.waiting_since)
     order.item = item
-    order.save(force_insert=True)
+    insert(order)
     _store_numbers(order, {}, rows)
     remember_pair(reading.project.pk, new.service_plan_id, new.campaign_id)
     events = []
@@ -359,13 +360,7 @@ def _store_numbers(
                 **steps.steps,
             )
         )
-    if changed:
-        HostingNumber.objects.bulk_create(
-            changed,
-            update_conflicts=True,
-            unique_fields=["order", "phone_number"],
-            update_fields=list(_STEP_COLUMNS),
-        )
+    upsert(changed, unique=("order", "phone_number"), update=_STEP_COLUMNS)
     gone = rows.keys() - now.keys()
     if gone:
         HostingNumber.objects.filter(order=order, phone_number__in=gone).delete()
@@ -415,16 +410,12 @@ def refresh_number(order: HostingOrder, phone: str) -> None:
 def remember_pair(project: SinchProject | int, plan: str, campaign: str) -> None:
     """Keep a plan and campaign for the walks through Sinch's lists; harmless to repeat."""
     if plan:
-        Combination.objects.bulk_create(
-            [
-                Combination(
-                    project_id=project if isinstance(project, int) else project.pk,
-                    service_plan_id=plan[:100],
-                    campaign_id=campaign[:100],
-                )
-            ],
-            ignore_conflicts=True,
+        pair = Combination(
+            project_id=project if isinstance(project, int) else project.pk,
+            service_plan_id=plan[:100],
+            campaign_id=campaign[:100],
         )
+        upsert([pair])
 
 
 # --- Callbacks ----------------------------------------------------------------------------------

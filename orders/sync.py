@@ -25,13 +25,14 @@ from orders.models import (
 )
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.mirror import key_after_births, update
+from portal.mirror import key_after_births
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.sinch.porting import ActivationGroup
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import WorkItem
+from portal.writing import insert, update, upsert
 
 READER = "port_in_order"
 CREATE, CANCEL = "port_in.create", "port_in.cancel"
@@ -257,7 +258,7 @@ def _store_new(reading: _Reading, pk: int) -> Stored:
     _name_carriers(new, rows)
     standing.store_item(item, order, new, rows, progress_at=item.waiting_since)
     order.item = item
-    order.save(force_insert=True)
+    insert(order)
     _store_numbers(order, None, new, rows, reading.fetched_at)
     events: list[Event] = []
     is_ours = reading.sent is not None or _is_being_made_here(reading.project, new)
@@ -342,13 +343,11 @@ def _store_numbers(
                 **{name: getattr(number, name) for name in _NUMBER_COLUMNS},
             )
         )
-    if changed:
-        PortInNumber.objects.bulk_create(
-            changed,
-            update_conflicts=True,
-            unique_fields=["order", "phone_number"],
-            update_fields=["position", "losing_carrier", "status_since", *_NUMBER_COLUMNS],
-        )
+    upsert(
+        changed,
+        unique=("order", "phone_number"),
+        update=("position", "losing_carrier", "status_since", *_NUMBER_COLUMNS),
+    )
     gone = rows.since.keys() - {number.phone_number for number in new.numbers}
     if gone:
         PortInNumber.objects.filter(order=order, phone_number__in=gone).delete()
@@ -404,7 +403,7 @@ def _store_notes(
                     at=min(note.created_at or now, now),
                 )
             )
-    OrderNote.objects.bulk_create(found, ignore_conflicts=True)
+    upsert(found)
     return events
 
 

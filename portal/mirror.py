@@ -1,9 +1,5 @@
 """What every mirror row has: Sinch's JSON as last read, and when."""
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
-
 from django.db import connection, models
 
 
@@ -36,29 +32,3 @@ def key_after_births(model: type[models.Model], project: int, sinch_id: str) -> 
             [f"{table}:{project}:{sinch_id}", table],
         )
         return int(cursor.fetchone()[1])
-
-
-def update(row: models.Model, values: Mapping[str, Any]) -> None:
-    """Write some columns of a row by its key, and set them on the object; nothing for no values.
-
-    As `QuerySet.update` does, with the statement put together once for each set of columns.
-    """
-    if not values:
-        return
-    text, fields = _update_of(type(row), tuple(values))
-    given = [value.pk if isinstance(value, models.Model) else value for value in values.values()]
-    put = [
-        field.get_db_prep_save(value, connection)
-        for field, value in zip(fields, given, strict=True)
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(text, [*put, row.pk])
-    for name, value in values.items():
-        setattr(row, name, value)
-
-
-@cache
-def _update_of(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
-    fields: list[Any] = [model._meta.get_field(name) for name in names]
-    columns = ", ".join(f'"{field.column}" = %s' for field in fields)
-    return f'UPDATE "{model._meta.db_table}" SET {columns} WHERE id = %s', fields  # noqa: S608

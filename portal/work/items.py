@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib.postgres.search import SearchVector
-from django.db.models import F, Value
+from django.db.models import F
 from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.operations.models import Operation
 from portal.work import search
 from portal.work.models import TimelineEntry, WorkItem
+from portal.writing import ONE_MORE, Made, insert, update, upsert
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def tell(item: WorkItem | None, events: Iterable[Event]) -> int:
         )
         for event in events
     ]
-    if rows:
-        TimelineEntry.objects.bulk_create(rows, ignore_conflicts=True)
+    upsert(rows)
     return len(rows)
 
 
@@ -98,16 +97,14 @@ def save_item(item: WorkItem, values: dict[str, Any], words: str | None = None) 
     for name, value in changed.items():
         setattr(item, name, value)
     item.changed_at = timezone.now()
-    vector: dict[str, Any] = {}
+    made = {}
     if words is not None:
-        vector["search"] = SearchVector(Value(search.plain_words(words)), config="simple")
+        made["search"] = Made("to_tsvector('simple', %s)", (search.plain_words(words),))
     if item._state.adding:
         item.version = 1
-        for name, value in vector.items():
-            setattr(item, name, value)
-        item.save()
+        insert(item, made)
     else:
-        updates = changed | {"version": F("version") + 1, "changed_at": item.changed_at}
+        more = {"version": Made(ONE_MORE), "changed_at": item.changed_at}
+        update(item, changed | made | more)
         item.version += 1
-        WorkItem.objects.filter(pk=item.pk).update(**updates, **vector)
     return True
