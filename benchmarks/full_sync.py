@@ -21,9 +21,8 @@ from benchmarks import data
 from benchmarks.result import Figure
 from orders import discovery, sync, wire
 from orders.models import PortInNumber, PortInOrder
-from portal.accounts import clients
 from portal.accounts.models import SinchProject
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Reading
 from portal.sandbox import create_app
 from portal.sandbox.adapter import SandboxAdapter

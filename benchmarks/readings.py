@@ -7,9 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from benchmarks.result import Figure
-from portal.accounts import clients
 from portal.accounts.models import SinchProject, WebhookToken
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.sandbox import create_app
 from portal.sandbox.adapter import SandboxAdapter
 from portal.sandbox.config import SandboxConfig

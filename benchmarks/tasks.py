@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from portal.accounts import clients
+from portal.operations import clients
 from portal.operations.models import Reading
 from portal.prepared import Prepared
 from portal.writing import update

@@ -11,11 +11,11 @@ from hosting.forms import TICKS, DraftForm
 from hosting.models import HostingDraft, HostingOrder
 from hosting.review import Reason, Review, body_of
 from portal import words
-from portal.accounts import callbacks
 from portal.accounts.models import SinchProject, User
 from portal.numbers import TOLL_FREE, area_code
 from portal.operations.actions import submit
 from portal.operations.models import Operation
+from portal.projects import callbacks
 from portal.work import drafts, items
 from portal.work.drafts import NotSendable, Typed, locked_draft, refuse_unless_open
 

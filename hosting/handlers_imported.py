@@ -8,12 +8,12 @@ from django.utils import timezone
 from hosting import moves, sync, sync_numbers, wire
 from hosting.handlers_number import AboutNumber, Deletes, client_of
 from hosting.models import ImportedNumber
-from portal.accounts import callbacks
 from portal.accounts.models import SinchProject
 from portal.operations import runner
 from portal.operations.heard import recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found
+from portal.projects import callbacks
 from portal.sinch.errors import SinchConflict, SinchNotFound
 from portal.sinch.hosting import HostingClient
 

@@ -8,9 +8,8 @@ from django.utils import timezone
 
 from hosting import sync_numbers
 from hosting.models import ImportedNumber, QualifiedNumber
-from portal.accounts import clients
 from portal.accounts.models import SinchProject
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.heard import recall
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler

@@ -11,8 +11,7 @@ from django.utils import timezone
 from hosting import standing, sync, wire
 from hosting.models import HostingDraft, HostingOrder, QualifiedNumber
 from portal import words
-from portal.accounts import clients
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Refused

@@ -23,9 +23,8 @@ from hosting.models import (
     ImportedNumber,
     QualifiedNumber,
 )
-from portal.accounts import clients
 from portal.accounts.models import SinchProject
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchError, SinchInvalidRequest, SinchNotFound
 from portal.sinch.hosting import HostingClient

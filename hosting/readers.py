@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from hosting import buckets, facts, standing, sync, sync_numbers, wire
 from hosting.models import HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
-from portal.accounts import clients
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Operation, Reading
 from portal.sinch.errors import SinchNotFound
 from portal.sinch.hosting import HostingClient

@@ -12,9 +12,9 @@ from hosting import wire
 from hosting.forms import DraftForm, Kind, Loa
 from hosting.models import Combination, HostingDraft, HostingNumber, HostingOrder, ImportedNumber
 from portal import words
-from portal.accounts import callbacks
 from portal.accounts.models import SinchProject
 from portal.numbers import TOLL_FREE, Line, area_code, is_canadian, numbers_of, read_numbers
+from portal.projects import callbacks
 from portal.sinch.hosting import TEXT_ENABLE_BATCH
 from portal.work.blame import Blame, blame
 

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from orders.documents import media_type
 from orders.models import OrderDocument
-from portal.accounts import clients
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchNotFound
 

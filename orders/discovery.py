@@ -7,11 +7,10 @@ from django.utils import timezone
 
 from orders import sync, wire
 from orders.models import PortInOrder
-from portal.accounts import clients
-from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Reading
+from portal.projects import configuration as project_configuration
 from portal.sinch.porting import PAGE_SIZE
 
 CONFIGURATION_AGE = timedelta(hours=1)

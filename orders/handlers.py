@@ -10,8 +10,7 @@ from django.utils import timezone
 from orders import buckets, standing, sync, wire
 from orders.models import OrderDocument, PortInOrder
 from portal import words
-from portal.accounts import clients
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.heard import Heard, after_sending, recall, remember, words_of_refusal
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused

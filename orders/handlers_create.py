@@ -10,8 +10,7 @@ from orders import parts, portability, standing, sync, wire
 from orders.handlers import REFUSALS, came_through
 from orders.models import PortInDraft, PortInNumber, PortInOrder
 from portal import words
-from portal.accounts import clients
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused

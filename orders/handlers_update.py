@@ -13,8 +13,7 @@ from orders.forms import listed
 from orders.handlers import OrderHandler
 from orders.models import PortInNumber, PortInOrder
 from portal import words
-from portal.accounts import clients
-from portal.operations import runner
+from portal.operations import clients, runner
 from portal.operations.heard import Heard, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Refused

@@ -18,9 +18,8 @@ from django.utils import timezone
 from orders import wire
 from orders.models import PortabilityResult, PortabilityRun, PortInDraft
 from orders.review import CHECK_HOLDS
-from portal.accounts import clients
 from portal.accounts.models import SinchProject, User
-from portal.operations import doorbell
+from portal.operations import clients, doorbell
 from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.sinch.errors import SinchError, SinchUnavailable
 from portal.sinch.porting import CHECK_BATCH

@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from orders import buckets, standing, sync
 from orders.models import PortInOrder
-from portal.accounts import clients
-from portal.operations import readings
+from portal.operations import clients, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchError, SinchNotFound
 from portal.sinch.porting import PortingClient

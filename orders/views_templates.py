@@ -15,7 +15,7 @@ from orders.forms_templates import TemplateForm
 from orders.models import NoteTemplate
 from orders.notes import GAPS
 from portal.accounts.models import SinchProject
-from portal.accounts.views import MANAGE, WHY_NOT, manages_project
+from portal.projects.views import MANAGE, WHY_NOT, manages_project
 
 
 def _project(request: HttpRequest) -> SinchProject | None:

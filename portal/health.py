@@ -20,9 +20,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from portal import words
-from portal.accounts import clients
 from portal.accounts.models import SinchProject
-from portal.operations import calls, loops
+from portal.operations import calls, clients, loops
 from portal.operations.models import Operation, Reading
 
 MANAGE = "accounts.manage_project"

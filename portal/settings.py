@@ -76,6 +76,7 @@ SINCH_REQUESTS_PER_SECOND = env.number("SINCH_REQUESTS_PER_SECOND", 10, 1, 1000)
 INSTALLED_APPS = [
     "portal.accounts",
     "portal.operations",
+    "portal.projects",
     "portal.work",
     "portal",
     "orders",

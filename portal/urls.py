@@ -13,7 +13,7 @@ urlpatterns = [
     path("orders/", include("orders.urls")),
     path("hosting/", include("hosting.urls")),
     path("operations/", include("portal.operations.urls")),
-    path("settings/", include("portal.accounts.urls")),
+    path("settings/", include("portal.projects.urls")),
     path("webhooks/", include("webhooks.urls")),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),

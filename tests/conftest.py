@@ -268,7 +268,7 @@ def porting_client(
     project: "SinchProject", sandbox: "Sandbox", monkeypatch: pytest.MonkeyPatch
 ) -> "Iterator[PortingClient]":
     """The real client of the project; everything it and the desk send lands in the sandbox."""
-    from portal.accounts import clients
+    from portal.operations import clients
     from portal.sandbox.adapter import SandboxAdapter
 
     monkeypatch.setattr(
@@ -282,7 +282,7 @@ def porting_client(
 @pytest.fixture
 def hosting_client(project: "SinchProject", porting_client: "PortingClient") -> "HostingClient":
     """The real hosting client of the project; it lands in the same sandbox."""
-    from portal.accounts import clients
+    from portal.operations import clients
 
     return clients.hosting_client(project)
 

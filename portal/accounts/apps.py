@@ -6,10 +6,3 @@ class AccountsConfig(AppConfig):
 
     name = "portal.accounts"
     verbose_name = "People and Sinch projects"
-
-    def ready(self) -> None:
-        """Tell the engine how a project's configuration is read and written."""
-        from portal.accounts import callbacks, configuration
-
-        configuration.register()
-        callbacks.register()

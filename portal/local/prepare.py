@@ -64,8 +64,8 @@ def webhook_address() -> str:
     """
     from django.conf import settings
 
-    from portal.accounts import configuration
     from portal.accounts.models import SinchProject
+    from portal.projects import configuration
 
     project = SinchProject.objects.get(project_id=settings.SINCH_PROJECT_ID)
     token = configuration.valid_tokens(project).first()

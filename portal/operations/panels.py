@@ -114,7 +114,7 @@ def place_of(operation: Operation) -> Place:
     what, _, key = operation.target.partition(":")
     sinch_id = str(operation.answer.get("id") or "") if what == "draft" else ""
     if what == "project":
-        return Place(Link("Settings", reverse("accounts:settings")))
+        return Place(Link("Settings", reverse("projects:settings")))
     if (what == "port_in" and key.isdigit()) or sinch_id:
         by = {"target_pk": int(key)} if what == "port_in" else {"sinch_id": sinch_id}
         items = apps.get_model("work", "WorkItem").objects.filter(

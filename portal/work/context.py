@@ -19,10 +19,10 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from portal import words
-from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation, Reading
 from portal.prepared import A_KEY, A_MOMENT, Prepared
+from portal.projects import configuration
 from portal.work import queue, unmade
 from portal.work.filters import address
 from portal.work.home import SUPERVISES

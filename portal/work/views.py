@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from portal.accounts import configuration
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest
+from portal.projects import configuration
 from portal.work import home as home_page
 from portal.work import queue, search
 from portal.work.filters import SORTS, Choice, Filters

@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portal.accounts import callbacks, configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.accounts.sessions import signed_in_user
 from portal.operations.models import Operation, Reading
+from portal.projects import callbacks, configuration
 
 PASSWORD = "a-long-test-word"
 

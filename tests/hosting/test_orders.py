@@ -170,7 +170,7 @@ def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
     from django.utils import timezone
 
     from hosting import sync
-    from portal.accounts import clients
+    from portal.operations import clients
 
     phones = [f"+1929555{line:04d}" for line in range(1000, 1500)]
     made = sandbox.hosting.make_order(phones)
@@ -599,6 +599,6 @@ def test_one_click_takes_an_order_and_a_line_hands_it_over(
 
 def client_of(project):
     """Return a client of Sinch for the project."""
-    from portal.accounts import clients
+    from portal.operations import clients
 
     return clients.hosting_client(project)

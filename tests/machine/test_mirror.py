@@ -28,9 +28,8 @@ from hypothesis.stateful import (
 
 from orders import actions_order, discovery, sync
 from orders.models import OrderNote, PortInOrder
-from portal.accounts import clients
 from portal.accounts.models import WebhookToken
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox import create_app
 from portal.sandbox.adapter import SandboxAdapter

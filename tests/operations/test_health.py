@@ -17,8 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal import health
-from portal.accounts import clients
-from portal.operations import calls, loops, retention, tasks
+from portal.operations import calls, clients, loops, retention, tasks
 from portal.operations.models import Loop, Operation, Reading, SinchCall
 from portal.sinch.errors import SinchHeldBack, SinchUnavailable
 from portal.sinch.transport import CallRecord

@@ -210,7 +210,7 @@ def test_the_page_leads_to_what_the_write_is_about(agent_client, project, write,
         assert f'href="{item.get_absolute_url()}"' in page
         assert "Harborview Dental LLC" in page
     settings_page = agent_client.get(url(write(target=f"project:{project.pk}")))
-    assert reverse("accounts:settings") in settings_page.content.decode()
+    assert reverse("projects:settings") in settings_page.content.decode()
     for odd in ("nonsense", "draft:no-uuid", "port_in:999", "port_in:x"):
         assert agent_client.get(url(write(target=odd))).status_code == 200
 

@@ -22,10 +22,10 @@ from orders import (
     documents,
 )
 from orders.models import OrderDocument, OrderNote, PortabilityResult, PortInDraft, PortInOrder
-from portal.accounts.clients import porting_client as client_of
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations import readings, runner
 from portal.operations.actions import submit
+from portal.operations.clients import porting_client as client_of
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem

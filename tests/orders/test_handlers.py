@@ -17,12 +17,11 @@ from orders.models import (
     PortInDraft,
     PortInOrder,
 )
-from portal.accounts import clients
-from portal.accounts import configuration as project_configuration
 from portal.accounts.models import SinchProject, User
-from portal.operations import heard, readings, runner
+from portal.operations import clients, heard, readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
+from portal.projects import configuration as project_configuration
 from portal.sandbox import Sandbox
 from portal.sinch.porting import ActivationGroup
 from portal.values import phone_of

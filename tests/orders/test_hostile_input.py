@@ -81,7 +81,7 @@ def test_odd_text_in_an_address_is_answered(
         reverse("orders:activation_live", args=[order.pk]),
         reverse("orders:draft_live", args=[draft.pk]),
         reverse("operations:live", args=[operation.key]),
-        reverse("accounts:settings"),
+        reverse("projects:settings"),
     ):
         answer = agent_client.get(url, dict.fromkeys(names, odd))
         assert answer.status_code in {200, 204, 302, 400, 404}, url

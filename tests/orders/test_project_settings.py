@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from orders import standing
 from orders.models import PortInOrder
-from portal.accounts import configuration
 from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
+from portal.projects import configuration
 from portal.sandbox import Sandbox
 from portal.work.models import WorkItem
 
@@ -85,7 +85,7 @@ def test_the_buckets_of_waiting_orders_are_worked_out_anew_when_a_day_off_is_add
         backend="portal.accounts.backends.EmailOrUsernameBackend",
     )
     typed = {"day": day.isoformat(), "day_name": "Stocktaking"}
-    client.post(reverse("accounts:add_day_off", args=[project.pk]), typed)
+    client.post(reverse("projects:add_day_off", args=[project.pk]), typed)
     assert standing.recompute_due(timezone.now()) == 1
 
 
@@ -102,7 +102,7 @@ def test_an_order_follows_whether_an_loa_is_expected(
         make_agent("mara", "manage_project"),
         backend="portal.accounts.backends.EmailOrUsernameBackend",
     )
-    address = reverse("accounts:expect_loa", args=[project.pk])
+    address = reverse("projects:expect_loa", args=[project.pk])
     for typed, expected in (({}, False), ({"expects_loa": "yes"}, True)):
         client.post(address, typed)
         assert standing.recompute_due(timezone.now()) == 1

@@ -19,11 +19,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import words
-from portal.accounts import actions, configuration, page_callbacks
-from portal.accounts.forms import AccountForm, ConfigurationForm, DayOffForm
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
 from portal.operations.models import Operation, Reading
+from portal.projects import actions, configuration, page_callbacks
+from portal.projects.forms import AccountForm, ConfigurationForm, DayOffForm
 
 THEMES = ("light", "dark")
 COOKIE_AGE = 365 * 24 * 3600
@@ -118,7 +118,7 @@ def page_of(
             "may_replace_key": request.user.is_staff
             and request.user.has_perm("accounts.change_sinchproject"),
         }
-    return render(request, "accounts/settings.html", context, status=status)
+    return render(request, "projects/settings.html", context, status=status)
 
 
 def _sinch(project: SinchProject) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _comparison(project: SinchProject) -> dict[str, Any]:
 
 def back_to(project: SinchProject, anchor: str) -> str:
     """Return the address of a part of the settings of a project."""
-    return f"{reverse('accounts:settings')}?project={project.pk}#{anchor}"
+    return f"{reverse('projects:settings')}?project={project.pk}#{anchor}"
 
 
 # --- The Sinch project -----------------------------------------------------------------------
@@ -248,7 +248,7 @@ def connection_live(request: HttpRequest, pk: int) -> HttpResponse:
         and request.user.has_perm("accounts.change_sinchproject"),
         "swap": True,
     }
-    return render(request, "accounts/_sinch.html", context)
+    return render(request, "projects/_sinch.html", context)
 
 
 @require_POST
@@ -412,14 +412,14 @@ def account(request: HttpRequest) -> HttpResponse:
         )
     form.keep(person_of(request))
     messages.success(request, "Saved.")
-    return redirect(reverse("accounts:settings") + "#account")
+    return redirect(reverse("projects:settings") + "#account")
 
 
 @require_POST
 @login_required
 def look(request: HttpRequest) -> HttpResponse:
     """Keep the chosen theme in this browser; anything unknown follows the system."""
-    answer = redirect(reverse("accounts:settings") + "#look")
+    answer = redirect(reverse("projects:settings") + "#look")
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         answer.set_cookie(
@@ -438,8 +438,8 @@ def look(request: HttpRequest) -> HttpResponse:
 class PasswordView(PasswordChangeView):
     """Change one's own password; other sessions of the person end."""
 
-    template_name = "accounts/password.html"
-    success_url = reverse_lazy("accounts:settings")
+    template_name = "projects/password.html"
+    success_url = reverse_lazy("projects:settings")
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Store the new password and say so."""

@@ -10,10 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import words
-from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations.actions import submit
 from portal.operations.models import Operation
+from portal.projects import configuration
 
 MOST_VALID_TOKENS = 2
 MOST_DAYS_OFF = 200

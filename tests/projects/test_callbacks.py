@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from portal.accounts import callbacks
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
 from portal.operations.models import Operation
+from portal.projects import callbacks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hosting_client")]
 BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
@@ -36,7 +36,7 @@ def ours(project, sandbox, settle) -> CallbackSecret:
 
 
 def url(name: str, project: SinchProject, *more: int) -> str:
-    return reverse(f"accounts:{name}", args=[project.pk, *more])
+    return reverse(f"projects:{name}", args=[project.pk, *more])
 
 
 def settings(client: Client, project: SinchProject) -> str:

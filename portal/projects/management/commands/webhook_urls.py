@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from portal.accounts import configuration
 from portal.accounts.models import SinchProject
+from portal.projects import configuration
 
 
 class Command(BaseCommand):

@@ -11,11 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from portal.accounts import configuration
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations import readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
+from portal.projects import configuration
 from portal.work.models import WorkItem
 
 SETTINGS = "/settings/"
@@ -37,7 +37,7 @@ def token(project) -> WebhookToken:
 
 
 def url(name: str, project: SinchProject, *more: int) -> str:
-    return reverse(f"accounts:{name}", args=[project.pk, *more])
+    return reverse(f"projects:{name}", args=[project.pk, *more])
 
 
 def get(client: Client, address: str = SETTINGS) -> str:
@@ -600,7 +600,7 @@ def test_name_and_zone_are_kept_and_times_follow_the_zone(agent_client, agent, p
     configuration.ask(project, "start")
     Reading.objects.update(read_at="2026-06-09T18:05:00Z", requested_at="2026-06-09T18:05:00Z")
     values = {"first_name": "Dana", "last_name": "Holt", "time_zone": "US/Pacific"}
-    answer = agent_client.post(reverse("accounts:account"), values, follow=True)
+    answer = agent_client.post(reverse("projects:account"), values, follow=True)
     assert "Saved." in answer.content.decode()
     agent.refresh_from_db()
     assert (agent.last_name, agent.time_zone) == ("Holt", "US/Pacific")
@@ -610,7 +610,7 @@ def test_name_and_zone_are_kept_and_times_follow_the_zone(agent_client, agent, p
 
 def test_a_zone_nobody_knows_is_refused_and_what_was_typed_is_kept(agent_client, agent, project):
     values = {"first_name": "Typed", "last_name": "", "time_zone": "Mars/Olympus"}
-    answer = agent_client.post(reverse("accounts:account"), values)
+    answer = agent_client.post(reverse("projects:account"), values)
     assert answer.status_code == 422
     assert 'value="Typed"' in answer.content.decode()
     agent.refresh_from_db()
@@ -624,16 +624,16 @@ def test_a_person_whose_stored_zone_is_gone_still_gets_pages(agent_client, agent
 
 @pytest.mark.parametrize(("theme", "said"), [("dark", ' data-theme="dark"'), ("purple", "")])
 def test_the_look_is_kept_in_a_cookie(agent_client, theme, said):
-    agent_client.post(reverse("accounts:look"), {"theme": theme})
+    agent_client.post(reverse("projects:look"), {"theme": theme})
     assert f'<html lang="en"{said}>' in get(agent_client)
-    agent_client.post(reverse("accounts:look"), {"theme": ""})
+    agent_client.post(reverse("projects:look"), {"theme": ""})
     assert '<html lang="en">' in get(agent_client)
 
 
 def test_the_password_is_changed_and_other_sessions_end(agent_client, agent):
     elsewhere = Client()
     elsewhere.force_login(agent, backend=BACKEND)
-    address = reverse("accounts:password")
+    address = reverse("projects:password")
     wrong = {"old_password": "no", "new_password1": "abc", "new_password2": "abd"}
     answer = agent_client.post(address, wrong)
     assert answer.status_code == 422

@@ -2,9 +2,9 @@
 
 from django.urls import path
 
-from portal.accounts import views, views_callbacks
+from portal.projects import views, views_callbacks
 
-app_name = "accounts"
+app_name = "projects"
 urlpatterns = [
     path("", views.settings_page, name="settings"),
     path("account/", views.account, name="account"),

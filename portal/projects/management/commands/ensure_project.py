@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import env
-from portal.accounts import callbacks
 from portal.accounts.models import SinchProject
 from portal.celery import app
+from portal.projects import callbacks
 
 # The rooms that find orders lie above; Celery knows them by these names.
 DISCOVER = ("orders.tasks.discover", "hosting.tasks.walk")

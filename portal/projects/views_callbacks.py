@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from portal.accounts import actions, actions_callbacks, callbacks, page_callbacks
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
-from portal.accounts.views import MANAGE, WHY_NOT, back_to, manages_project, page_of
+from portal.projects import actions, actions_callbacks, callbacks, page_callbacks
+from portal.projects.views import MANAGE, WHY_NOT, back_to, manages_project, page_of
 
 
 @require_safe
@@ -23,7 +23,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
         "manages": request.user.has_perm(MANAGE),
         "why_not": WHY_NOT,
     }
-    return render(request, "accounts/_callbacks.html", context)
+    return render(request, "projects/_callbacks.html", context)
 
 
 @require_POST

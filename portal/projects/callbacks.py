@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from portal.accounts import configuration
-from portal.accounts.clients import hosting_client
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
 from portal.operations import readings, runner
 from portal.operations.actions import submit
+from portal.operations.clients import hosting_client
 from portal.operations.models import Operation, Reading
+from portal.projects import configuration
 
 KIND = "callback_configuration"
 CONFIGURE = "hosting.configure"

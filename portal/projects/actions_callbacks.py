@@ -5,10 +5,10 @@ from ipaddress import ip_network
 from django.db import transaction
 from django.utils import timezone
 
-from portal.accounts import callbacks, configuration
-from portal.accounts.actions import NotPossible, log
 from portal.accounts.models import CallbackSecret, SinchProject, User, WebhookToken
 from portal.operations.models import Operation
+from portal.projects import callbacks, configuration
+from portal.projects.actions import NotPossible, log
 
 MOST_VALID_SECRETS = 3
 MOST_SOURCES = 100

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from portal.accounts import actions_callbacks, callbacks, configuration
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
 from portal.operations.models import Operation, Reading
+from portal.projects import actions_callbacks, callbacks, configuration
 
 
 @dataclass(frozen=True)

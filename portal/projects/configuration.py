@@ -16,9 +16,9 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from portal.accounts.clients import porting_client
 from portal.accounts.models import SinchProject, WebhookToken
 from portal.operations import readings, runner
+from portal.operations.clients import porting_client
 from portal.operations.models import Operation, Reading
 from portal.sinch.payloads import written_time
 
