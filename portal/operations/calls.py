@@ -18,7 +18,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from portal.operations.models import SinchCall
-from portal.sinch.transport import CallRecord
+from portal.sinch.parts import CallRecord
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,10 @@ from portal.accounts.models import SinchProject
 from portal.crypto import cipher
 from portal.operations import calls
 from portal.sinch.hosting import HostingClient
+from portal.sinch.parts import CallRecord
 from portal.sinch.porting import PortingClient
 from portal.sinch.shared import Breaker, RedisTokenBucket, RedisTokenStore
-from portal.sinch.transport import CallRecord, Transport
+from portal.sinch.transport import Transport
 
 log = logging.getLogger(__name__)
 # Calls in a row without an answer after which Sinch is left alone for some seconds: more than one

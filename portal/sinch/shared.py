@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import redis
 from cryptography.fernet import InvalidToken
 
-from portal.sinch.transport import MemoryTokenStore, RateLimitExceeded
+from portal.sinch.parts import MemoryTokenStore, RateLimitExceeded
 
 log = logging.getLogger(__name__)
 _jitter = random.SystemRandom().uniform

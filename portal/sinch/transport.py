@@ -13,15 +13,12 @@ import json
 import logging
 import random
 import re
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -29,6 +26,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from portal.sinch import network
 from portal.sinch.errors import (
     SinchAuthError,
     SinchError,
@@ -39,7 +37,15 @@ from portal.sinch.errors import (
     error_from_answer,
     secrets_in,
 )
-from portal.sinch.payloads import storable_text
+from portal.sinch.parts import (
+    CallRecord,
+    CircuitBreaker,
+    MemoryTokenStore,
+    RateLimiter,
+    RateLimitExceeded,
+    TokenStore,
+    UnlimitedLimiter,
+)
 
 log = logging.getLogger(__name__)
 _jitter = random.SystemRandom().uniform
@@ -52,116 +58,12 @@ DEFAULT_PAUSE = 1.0  # seconds all workers stand still after a 429 that does not
 FIRST_BACKOFF = 0.5  # seconds, doubled for each further retry
 MAX_BODY = 50 * 1024 * 1024  # bytes of one answer
 RENEW_EARLY = 60.0  # seconds before a token's end
-UNSTATED_LIFETIME = 300.0  # seconds a token is kept whose lifetime Sinch did not state
-LONGEST_LIFETIME = 86400.0  # seconds a token is kept at most
 TOKEN_SECONDS = 2.0  # a token is used again without asking the store for it
 # An operation's lease covers a write; one that was held up longer than this is not sent any
 # more, or a second worker might send it as well.
 MAX_SECONDS_BEFORE_A_WRITE = 15.0
 # urllib3 gives one whole `bytes` body the connect time-out, but each block of a stream its own.
 STREAM_ABOVE = 64 * 1024
-
-
-class TokenStore(Protocol):
-    """Keeps access tokens, for one process or for many."""
-
-    def get(self, key: str) -> str | None:
-        """Return the token, or None when there is none or it has ended."""
-
-    def set(self, key: str, token: str, seconds: float) -> None:
-        """Keep a token for that long."""
-
-    def delete(self, key: str) -> None:
-        """Forget a token."""
-
-    def seconds_left(self, key: str) -> float | None:
-        """Return how long a token is kept yet; None when there is none."""
-
-
-class RateLimiter(Protocol):
-    """Says when the next request may leave."""
-
-    def acquire(self, key: str) -> None:
-        """Return when a request may leave; raises RateLimitExceeded when that is too far off."""
-
-    def pause(self, key: str, seconds: float) -> None:
-        """Let no request leave for that long."""
-
-
-class CircuitBreaker(Protocol):
-    """Says whether to try at all, from how the last calls went."""
-
-    def allows(self) -> bool:
-        """Whether a request may leave now."""
-
-    def failed(self) -> None:
-        """Note that no answer came."""
-
-    def worked(self) -> None:
-        """Note that an answer came."""
-
-    @property
-    def seconds_left(self) -> float:
-        """How long nothing is let through."""
-
-
-class RateLimitExceeded(Exception):
-    """The next free place is further away than the limiter waits; `retry_after` in seconds."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"no place for another {retry_after:.1f} s")
-        self.retry_after = retry_after
-
-
-class MemoryTokenStore:
-    """Tokens of this process only."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._tokens: dict[str, tuple[str, float]] = {}
-
-    def get(self, key: str) -> str | None:
-        """Return the token, or None when there is none or it has ended."""
-        token, end = self._tokens.get(key, ("", 0.0))
-        return token if token and self._clock() < end else None
-
-    def set(self, key: str, token: str, seconds: float) -> None:
-        """Keep a token for that long."""
-        self._tokens[key] = (token, self._clock() + seconds)
-
-    def delete(self, key: str) -> None:
-        """Forget a token."""
-        self._tokens.pop(key, None)
-
-    def seconds_left(self, key: str) -> float | None:
-        """Return how long a token is kept yet; None when there is none."""
-        token, end = self._tokens.get(key, ("", 0.0))
-        left = end - self._clock()
-        return left if token and left > 0 else None
-
-
-class UnlimitedLimiter:
-    """Lets every request leave at once; the transport still waits before its own retries."""
-
-    def acquire(self, key: str) -> None:
-        """Return at once."""
-
-    def pause(self, key: str, seconds: float) -> None:
-        """Do nothing."""
-
-
-@dataclass(frozen=True)
-class CallRecord:
-    """One HTTP exchange, for logs: no query, no body, no secret.
-
-    `status` is None when no answer came; `error` says in a few words why it did not count.
-    """
-
-    method: str
-    path: str
-    status: int | None
-    seconds: float
-    error: str | None
 
 
 @dataclass(frozen=True)
@@ -228,8 +130,8 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         max_body: int = MAX_BODY,
     ) -> None:
-        _check_address("base_url", base_url)
-        _check_address("auth_url", auth_url)
+        network.check_address("base_url", base_url)
+        network.check_address("auth_url", auth_url)
         for name, value in {
             "project_id": project_id,
             "key_id": key_id,
@@ -417,7 +319,7 @@ class Transport:
             raise SinchUnexpectedReply(
                 "no token in the answer", method="POST", path=self._auth_path
             )
-        lifetime = _lifetime(answer.get("expires_in"))
+        lifetime = network.lifetime(answer.get("expires_in"))
         # The lifetime counts from when Sinch made the token, which we did not see.
         kept = lifetime - min(RENEW_EARLY, lifetime / 2) - (self._clock() - started)
         if kept > 0:
@@ -458,7 +360,7 @@ class Transport:
         try:
             status, headers, content = self._send(request, auth)
             self._note(answered=status not in NO_ANSWERS)
-            retry_after = _retry_after(headers)
+            retry_after = network.retry_after(headers)
             if status == 429 or (status >= 500 and retry_after):
                 pause = DEFAULT_PAUSE if retry_after is None else retry_after
                 self._limiter.pause(pace_key, min(pause, MAX_PAUSE))
@@ -514,11 +416,11 @@ class Transport:
             if status is not None and status >= 300:
                 return status, {}, b""  # the status decides; only its words were lost
             raise SinchUnavailable(
-                self._words_for(error),
+                network.words_for(error, self._timeout),
                 method=request.method,
                 path=request.path,
                 status=status,
-                outcome_unknown=request.is_write and not _never_left(error),
+                outcome_unknown=request.is_write and not network.never_left(error),
             ) from None
 
     def _body_of(self, request: _Request, response: requests.Response) -> bytes:
@@ -541,7 +443,7 @@ class Transport:
         sessions: dict[str, requests.Session] = self._local.__dict__.setdefault("sessions", {})
         if host not in sessions:
             session = self._session_factory()
-            if _is_loopback(url):
+            if network.is_loopback(url):
                 session.trust_env = False  # no proxy reaches this machine's own loopback
             if self._adapter is not None:
                 session.mount("https://", self._adapter)
@@ -564,30 +466,6 @@ class Transport:
             raise error
         return wait
 
-    def _words_for(self, error: BaseException) -> str:
-        kinds = tuple(_causes(error))
-        for kind, words in (
-            (urllib3.exceptions.NameResolutionError, "the host name was not found"),
-            # Before the time-outs: to urllib3 a refused connection is one of them.
-            (urllib3.exceptions.NewConnectionError, "no connection"),
-            (requests.ConnectTimeout, f"no connection within {self._timeout[0]:g} s"),
-            (
-                urllib3.exceptions.ConnectTimeoutError,
-                f"no connection within {self._timeout[0]:g} s",
-            ),
-            (requests.exceptions.ProxyError, "the proxy gave no connection"),
-            (ssl.SSLCertVerificationError, "the certificate was not accepted"),
-            (requests.exceptions.SSLError, "no secure connection"),
-            (requests.ReadTimeout, f"no answer within {self._timeout[1]:g} s"),
-            (
-                urllib3.exceptions.ReadTimeoutError,
-                f"no answer within {self._timeout[1]:g} s",
-            ),
-        ):
-            if any(isinstance(cause, kind) for cause in kinds):
-                return words
-        return "the connection was dropped"
-
     def _tell(
         self, request: _Request, status: int | None, seconds: float, problem: str | None
     ) -> None:
@@ -600,38 +478,9 @@ class Transport:
             log.exception("The hook for calls to Sinch failed")
 
 
-def _check_address(name: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
-        raise ValueError(f"{name} must be a plain address such as https://host.example")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(url)):
-        raise ValueError(
-            f"{name} must begin with https:// (http:// is for loopback only), "
-            f"not {parts.scheme}://{parts.hostname}"
-        )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _lifetime(stated: object) -> float:
-    try:
-        seconds = float(str(stated))
-    except ValueError:
-        return UNSTATED_LIFETIME
-    return min(seconds, LONGEST_LIFETIME) if seconds > 0 else UNSTATED_LIFETIME
-
-
 def _parsed(request: _Request, status: int, content: bytes) -> Any:
-    if not content.strip():
-        return None
     try:
-        return _storable(json.loads(content, parse_constant=_refuse_constant))
+        return network.parsed(content)
     except (ValueError, RecursionError):
         raise SinchUnexpectedReply(
             "the answer is not JSON",
@@ -640,66 +489,3 @@ def _parsed(request: _Request, status: int, content: bytes) -> Any:
             status=status,
             outcome_unknown=request.is_write,
         ) from None
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {storable_text(key): _storable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    return storable_text(value) if isinstance(value, str) else value
-
-
-def _refuse_constant(word: str) -> None:
-    # NaN and Infinity are no JSON, and no database column takes them.
-    raise ValueError(word)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, whether it holds seconds or a date."""
-    stated = (headers.get("Retry-After") or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", stated):
-        return float(stated)
-    until = _timestamp(stated)
-    if until is None:
-        return None
-    # Measured on Sinch's clock where it shows one, so that ours may be wrong.
-    now = _timestamp(headers.get("Date") or "") or time.time()
-    return max(0.0, until - now)
-
-
-def _timestamp(http_date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(http_date).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the ones requests and urllib3 have wrapped in it."""
-    waiting, seen = [error], set()
-    while waiting:
-        cause = waiting.pop()
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        inner = [*cause.args, getattr(cause, "reason", None), cause.__cause__]
-        waiting.extend(item for item in inner if isinstance(item, BaseException))
-
-
-def _never_left(error: BaseException) -> bool:
-    """Whether the request certainly did not reach Sinch: there was no connection to send it on."""
-    return any(
-        isinstance(
-            cause,
-            (
-                requests.ConnectTimeout,
-                requests.exceptions.ProxyError,
-                urllib3.exceptions.NewConnectionError,
-                urllib3.exceptions.ConnectTimeoutError,
-                ssl.SSLCertVerificationError,
-            ),
-        )
-        for cause in _causes(error)
-    )

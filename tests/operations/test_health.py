@@ -20,7 +20,7 @@ from portal import health
 from portal.operations import calls, clients, loops, retention, tasks
 from portal.operations.models import Loop, Operation, Reading, SinchCall
 from portal.sinch.errors import SinchHeldBack, SinchUnavailable
-from portal.sinch.transport import CallRecord
+from portal.sinch.parts import CallRecord
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db

@@ -17,8 +17,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from portal.sinch.parts import CallRecord
 from portal.sinch.porting import PortingClient
-from portal.sinch.transport import CallRecord, Transport
+from portal.sinch.transport import Transport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPENAPI = ROOT / "portal" / "sandbox" / "openapi" / "porting.openapi.yaml"

