@@ -262,13 +262,17 @@ def _is_being_made_here(project: SinchProject, new: wire.OrderFacts) -> bool:
     """Tell whether one of our creates is about to hear of this order: its callback was faster."""
     if not new.display_name:
         return False
-    creates = Operation.objects.filter(
-        project=project, kind__in=CREATES, state__in=Operation.UNDER_WAY, sent_at__isnull=False
-    )
     return any(
         operation.payload.get("body", {}).get("displayName") == new.display_name
-        for operation in creates
+        for operation in _creates.all(project.pk)
     )
+
+
+_creates = Prepared(
+    lambda project: Operation.objects.filter(
+        project=project, kind__in=CREATES, state__in=Operation.UNDER_WAY, sent_at__isnull=False
+    )
+)
 
 
 def _next_rows(

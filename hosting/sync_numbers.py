@@ -11,6 +11,7 @@ from django.utils import timezone
 from hosting import sync, wire
 from hosting.models import STEPS, ImportedNumber, NumberRecord, QualifiedNumber
 from portal.accounts.models import SinchProject
+from portal.writing import insert, update
 
 Record = TypeVar("Record", bound=NumberRecord)
 
@@ -135,13 +136,10 @@ def _store(
     if visible:
         row.changed_at = timezone.now()
     if is_new:
-        row.save(force_insert=True)
-    elif visible:
-        row.save(
-            update_fields=[*changed, "payload", "fetched_at", "gone_at", "version", "changed_at"]
-        )
-    else:
-        row.save(update_fields=["fetched_at"])
+        insert(row)
+        return
+    more = (*changed, "payload", "gone_at", "version", "changed_at") if visible else ()
+    update(row, {name: getattr(row, name) for name in ("fetched_at", *more)})
 
 
 def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) -> Record | None:
@@ -154,5 +152,6 @@ def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) 
         return None
     row.gone_at = row.fetched_at = at
     row.version, row.changed_at = row.version + 1, timezone.now()
-    row.save(update_fields=["gone_at", "fetched_at", "version", "changed_at"])
+    written = ("gone_at", "fetched_at", "version", "changed_at")
+    update(row, {name: getattr(row, name) for name in written})
     return row

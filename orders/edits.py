@@ -51,18 +51,20 @@ def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]]
     facts = wire.read_order(bodies.in_shape(order.payload))
     per_number = fields_by_number(order, secrets)
     shared: Json = {}
+    own: dict[str, Json] = {}
     for unit in UNITS:
-        shared |= dict(zip(unit, _commonest(per_number.values(), unit), strict=True))
-    overrides = []
-    for number, fields in per_number.items():
-        own: Json = {}
-        for unit in UNITS:
-            if any(fields[name] for name in unit) and values_of(fields, unit) != values_of(
-                shared, unit
-            ):
-                own |= {name: fields[name] for name in unit}
-        if own:
-            overrides.append({"key": f"n{number.lstrip('+')}", "number": number, **own})
+        values = {number: values_of(fields, unit) for number, fields in per_number.items()}
+        usual = _commonest(values.values(), unit)
+        shared |= dict(zip(unit, usual, strict=True))
+        for number, said in values.items():
+            if said != usual and any(said):
+                fields = per_number[number]
+                own.setdefault(number, {}).update({name: fields[name] for name in unit})
+    overrides = [
+        {"key": f"n{number.lstrip('+')}", "number": number, **own[number]}
+        for number in per_number
+        if number in own
+    ]
     return shared | {
         "port_date": facts.desired_port_date.isoformat() if facts.desired_port_date else "",
         "port_time": facts.desired_port_time[:5],
@@ -89,7 +91,11 @@ def fields_by_number(
 
 def validated_of(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, value) of the emergency address of a number as Sinch has validated it."""
-    e911 = bodies.in_shape({"phoneNumbers": [entry]})["phoneNumbers"][0]["features"]["e911"]
+    return _validated(bodies.in_shape({"phoneNumbers": [entry]})["phoneNumbers"][0])
+
+
+def _validated(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    e911 = entry["features"]["e911"]
     return [(label, said) for key, label in _VALIDATED.items() if (said := plain(e911.get(key)))]
 
 
@@ -98,7 +104,7 @@ def validated_by_number(order: bodies.HasPayload) -> dict[str, list[tuple[str, s
     return {
         wire.phone_of(entry): seen
         for entry in bodies.in_shape(order.payload)["phoneNumbers"]
-        if (seen := validated_of(entry))
+        if (seen := _validated(entry))
     }
 
 
@@ -110,8 +116,8 @@ def plain(value: object) -> str:
     return " ".join(str(value or "").split())
 
 
-def _commonest(entries: Iterable[Json], unit: Sequence[str]) -> tuple[str, ...]:
-    counts = Counter(values_of(fields, unit) for fields in entries)
+def _commonest(entries: Iterable[tuple[str, ...]], unit: Sequence[str]) -> tuple[str, ...]:
+    counts = Counter(entries)
     # Something beats nothing: an empty field cannot be an override.
     filled = Counter({values: count for values, count in counts.items() if any(values)})
     if not filled:
