@@ -29,8 +29,7 @@ from hosting.models import (
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.mirror import key_after_births
-from portal.operations import readings
-from portal.operations.models import Operation
+from portal.operations import heard, readings
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.work import items, search
 from portal.work.items import Event
@@ -251,28 +250,14 @@ def _store_new(reading: _Reading, pk: int, follows: HostingOrder | None, cause: 
     _store_numbers(order, {}, rows)
     remember_pair(reading.project.pk, new.service_plan_id, new.campaign_id)
     events = []
-    if reading.sent is None and not _is_being_made_here(reading.project, new):
+    is_ours = reading.sent is not None or heard.is_being_made(
+        reading.project.pk, CREATES, "displayName", new.display_name
+    )
+    if not is_ours:
         events.append(changes.found_elsewhere(new, len(rows), cause))
     if follows is not None:
         standing.wake(follows.pk)
     return Stored(order, is_new=True, is_changed=True, told=items.tell(item, events))
-
-
-def _is_being_made_here(project: SinchProject, new: wire.OrderFacts) -> bool:
-    """Tell whether one of our creates is about to hear of this order: its callback was faster."""
-    if not new.display_name:
-        return False
-    return any(
-        operation.payload.get("body", {}).get("displayName") == new.display_name
-        for operation in _creates.all(project.pk)
-    )
-
-
-_creates = Prepared(
-    lambda project: Operation.objects.filter(
-        project=project, kind__in=CREATES, state__in=Operation.UNDER_WAY, sent_at__isnull=False
-    )
-)
 
 
 def _next_rows(

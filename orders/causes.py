@@ -5,7 +5,7 @@ words, so a text is compared by whole words; what matches nothing is shown as it
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -445,6 +445,24 @@ def causes_of(text: str) -> tuple[Cause, ...]:
 def cause_named(key: str) -> Cause | None:
     """Return the cause with a key such as `pin`; None for a key that none has."""
     return _BY_KEY.get(key)
+
+
+def with_causes(known: Iterable[str], text: str) -> list[str]:
+    """Return keys of causes and those of a refusal's text, each once, in the table's order."""
+    keys = {*known, *(cause.key for cause in causes_of(text))}
+    return [cause.key for cause in CAUSES if cause.key in keys]
+
+
+def repeated(text: str, before: Collection[str]) -> list[Cause]:
+    """Return the causes of a refusal that an earlier one had too, if the carrier's record may help.
+
+    `before` are the keys of the causes of earlier refusals of the same number. Nothing helps a
+    number that cannot move at all, and where there is nothing to ask the customer no record does.
+    """
+    found = causes_of(text)
+    if any(cause.remedy == "terminal" for cause in found):
+        return []
+    return [cause for cause in found if cause.key in before and cause.ask]
 
 
 def names_of(causes: Sequence[Cause]) -> str:

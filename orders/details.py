@@ -214,6 +214,11 @@ def zip_of(text: str) -> str:
     raise ValidationError("5 digits, such as 98101; in Canada a code such as K1A 0B1.")
 
 
+def is_in_canada(state: str, code: str) -> bool:
+    """Tell whether an address is Canadian, by its province or its postal code."""
+    return state.upper() in CA_PROVINCES or bool(_CA_POSTCODE.fullmatch(code.upper()))
+
+
 def e911_zip_of(text: str) -> str:
     """Return a ZIP without its last four digits, which Sinch keeps apart; or a postal code."""
     code = zip_of(text)

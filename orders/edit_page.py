@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from orders import chosen, page
 from orders.actions_edit import Author, Authors, Judged, look_at
+from orders.causes import Cause, repeated
 from orders.conflicts import OURS, SINCH, Change, Conflict, Merge, Unit, key_of, without
 from orders.edit_words import (
     LOA_FIELDS,
@@ -174,6 +175,20 @@ def numbers_in(order: PortInOrder) -> list[Mapping[str, Any]]:
         .order_by("position")
         .values("phone_number", "status", "losing_carrier", "group", "foc_date")
     )
+
+
+def refused_again(order: PortInOrder, cause: Cause, numbers: Sequence[str]) -> list[str]:
+    """Return the numbers that are refused for a cause, and were before; one statement."""
+    rows = (
+        PortInNumber.objects.filter(order=order, status="REJECTED", phone_number__in=numbers)
+        .exclude(refused_before=[])
+        .order_by("position")
+    )
+    return [
+        row.phone_number
+        for row in rows
+        if cause in repeated(row.reject_reason or row.exclusion_reason, row.refused_before)
+    ]
 
 
 def check_of(judged: Judged, numbers: Sequence[Mapping[str, Any]]) -> Check:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
+from django.utils.safestring import SafeString
+
 from orders import wire
 from orders.causes import ORDER_FIELDS, Cause
 from orders.chosen import in_words, runs
@@ -20,6 +22,7 @@ from orders.edit_words import in_sentence
 from orders.edits import Json, by_number, dots, plain, values_of
 from orders.forms import DetailsForm, listed
 from orders.forms_fields import EndUserFields
+from orders.page_numbers import again_text
 from portal import words
 
 # The parts of an address that are shown before and after a field of it where they are in use.
@@ -76,7 +79,8 @@ class FixForm(EndUserFields):
 class Fix:
     """Some fields, to be typed once for some numbers: those of a cause, or those a person chose.
 
-    `before` are the fields that the page began with, `everyone` all numbers of the order.
+    `before` are the fields that the page began with, `everyone` all numbers of the order, `again`
+    those that were refused for the cause before.
     """
 
     def __init__(
@@ -88,8 +92,10 @@ class Fix:
         typed: Mapping[str, Any] | None = None,
         *,
         cause: Cause | None = None,
+        again: Sequence[str] = (),
     ) -> None:
         self.cause, self.before = cause, before
+        self.again = list(again)
         self.numbers, self.everyone = list(numbers), list(everyone)
         self._own = by_number(before)
         parts = {part for sides in _PARTS.values() for side in sides for part in side}
@@ -155,6 +161,11 @@ class Fix:
     def whom(self) -> list[str]:
         """Its numbers as they are read, neighbours as ranges."""
         return in_words(self.numbers)
+
+    @property
+    def again_text(self) -> SafeString:
+        """That some of its numbers were refused for its cause before; "" when none was."""
+        return again_text({self.cause: self.again} if self.cause else {}, self.numbers)
 
     @property
     def asked(self) -> str:

@@ -14,7 +14,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from orders import dates, papers
+from orders.countries import canadian_toll_free
 from orders.details import (
+    ADDRESS_FIELDS,
     E911_FIELDS,
     E911_KEYS,
     END_USER_KEYS,
@@ -177,17 +179,20 @@ class DetailsForm(EndUserFields):
         carriers: Iterable[str] = (),
         extra: Mapping[date, str] | None = None,
         dated: Sequence[tuple[str, date | None]] = (),
+        countries: Mapping[str, str] | None = None,
     ) -> dates.Advice | None:
         """Return what to know about the port date that stands in the form; None for nothing.
 
         `extra` are the days off of the project with their names, `dated` the papers there are, as
-        (kind, date); without any the signature that is typed stands for the LOA.
+        (kind, date); without any the signature that is typed stands for the LOA. `countries` are
+        those that Sinch names, by number.
         """
         self.is_valid()
         given = self.cleaned_data
         wanted, numbers = given.get("port_date"), self.phone_numbers
         known = dated or [(papers.LOA, given.get("signed_on"))]
-        too_old = (papers.too_old_text(kind, day, wanted, numbers) for kind, day in known)
+        canadian = self._canadian_toll_free(countries or {})
+        too_old = (papers.too_old_text(kind, day, wanted, numbers, canadian) for kind, day in known)
         return dates.coach(
             numbers=self.phone_numbers,
             carriers=carriers,
@@ -199,6 +204,21 @@ class DetailsForm(EndUserFields):
             extra=extra,
             papers=[text for text in dict.fromkeys(too_old) if text],
         )
+
+    def _canadian_toll_free(self, countries: Mapping[str, str]) -> list[str]:
+        """Return the toll-free numbers that are Canadian, each by the address it has."""
+        own = {n: self.overrides.values_of(n) for n in self.phone_numbers}
+        by_place: dict[tuple[str, str], list[str]] = {}
+        for number, values in own.items():
+            has_own = any(values.get(name) for name in ADDRESS_FIELDS)
+            place = values if has_own else self.cleaned_data
+            key = (place.get("state") or "", place.get("zip") or "")
+            by_place.setdefault(key, []).append(number)
+        return [
+            number
+            for place, numbers in by_place.items()
+            for number in canadian_toll_free(numbers, countries, *place)
+        ]
 
     def schedule(self) -> dict[str, str]:
         """Return Sinch's desiredPortSchedule. Only after `is_valid`."""

@@ -189,6 +189,7 @@ class CreateHandler(drafts.CreateHandler):
             return  # a copy stands for itself
         before = PortInOrder.objects.select_for_update().get(pk=draft.follows_id)
         PortInOrder.objects.filter(pk=order.pk).update(follows=before)
+        sync.remember_refusals(order, before)
         shared = PortInNumber.objects.filter(order=before, phone_number__in=numbers).count()
         what = words.count_text(shared, "refused number")
         fact = ("operation", operation.pk, "follows")

@@ -15,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from orders.countries import canadian_toll_free
 from orders.loa import Letter
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
 from portal import words
@@ -39,7 +40,8 @@ SELECT jsonb_build_object('user', e.entry->'endUser',
                           'btn', e.entry#>'{portOutInfo,accountPhoneNumber}',
                           'signer', e.entry#>'{portOutInfo,authorizingName}')::text,
        n.losing_carrier,
-       array_agg(n.phone_number ORDER BY n.position)
+       array_agg(n.phone_number ORDER BY n.position),
+       array_agg(n.country_code ORDER BY n.position)
 FROM orders_portinnumber n
 JOIN orders_portinorder o ON o.id = n.order_id
 LEFT JOIN LATERAL jsonb_path_query(o.payload, '$.phoneNumbers[*]')
@@ -52,7 +54,10 @@ ORDER BY min(n.position)
 
 @dataclass
 class Share:
-    """Numbers that are described alike: Sinch's endUser, who signs, and where they are now."""
+    """Numbers that are described alike: Sinch's endUser, who signs, and where they are now.
+
+    `countries` are those that Sinch names, by number.
+    """
 
     numbers: list[str]
     end_user: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +65,7 @@ class Share:
     account: str = ""
     btn: str = ""
     signer: str = ""
+    countries: dict[str, str] = field(default_factory=dict)
 
 
 # --- From an order --------------------------------------------------------------------------
@@ -83,15 +89,16 @@ def _shares_of(order: PortInOrder) -> list[Share]:
         cursor.execute(_SHARES, [order.pk, list(_STAYS)])
         rows = cursor.fetchall()
     shares: list[Share] = []
-    for described, carrier, numbers in rows:
+    for described, carrier, numbers, countries in rows:
         said = json.loads(described)
         user = said["user"] if isinstance(said["user"], dict) else {}
+        named = dict(zip(numbers, countries, strict=True))
         by_account: dict[str, list[str]] = {}
         for number in numbers:
             account = str(order.secrets.get(number, {}).get("accountNum") or "")
             by_account.setdefault(account, []).append(number)
         shares += [
-            Share(some, user, carrier, account, _text(said["btn"]), _text(said["signer"]))
+            Share(some, user, carrier, account, _text(said["btn"]), _text(said["signer"]), named)
             for account, some in by_account.items()
         ]
     return _with_the_silent(shares)
@@ -216,10 +223,12 @@ def _letters(
         key = tuple(same(text) for text in (share.carrier, account, *lines))
         if known := found.get(key):
             known.numbers += share.numbers
+            known.countries |= share.countries
             known.signer = known.signer or share.signer
             known.btn = known.btn or share.btn
         else:
-            found[key] = Share(**{**vars(share), "numbers": list(share.numbers)})
+            own = {"numbers": list(share.numbers), "countries": dict(share.countries)}
+            found[key] = Share(**{**vars(share), **own})
     letters = [_letter(share, project, reseller, reference) for share in found.values()]
     return sorted(letters, key=lambda letter: -len(letter.numbers))
 
@@ -228,6 +237,7 @@ def _letter(share: Share, project: SinchProject, reseller: str, reference: str) 
     canadian = any(is_canadian(number) for number in share.numbers)
     gaps = [told for key, told in _NEEDED.items() if not _text(share.end_user.get(key))]
     lines = address_lines(share.end_user)
+    state, code = (_text(share.end_user.get(key)) for key in ("state", "zipCode"))
     if _PO_BOX.search(" ".join(lines)):
         gaps.append("a service address that is no PO box")
     contact = (project.porting_configuration or {}).get("contact")
@@ -246,6 +256,7 @@ def _letter(share: Share, project: SinchProject, reseller: str, reference: str) 
         contact=", ".join(part for part in told if part),
         reseller=reseller if canadian else "",
         is_canadian=canadian,
+        canadian_toll_free=tuple(canadian_toll_free(share.numbers, share.countries, state, code)),
         reference=reference,
         address_gaps=tuple(gaps),
     )

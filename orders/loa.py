@@ -68,6 +68,8 @@ class Letter:
     contact: str = ""
     reseller: str = ""
     is_canadian: bool = False
+    # Those of its toll-free numbers that are Canadian: such a letter ages sooner.
+    canadian_toll_free: tuple[str, ...] = ()
     reference: str = ""
     prepared_on: date | None = None
     address_gaps: tuple[str, ...] = ()

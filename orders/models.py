@@ -107,6 +107,8 @@ class PortInNumber(models.Model):
     foc_date = models.DateField(null=True)
     reject_reason = models.TextField(blank=True)
     exclusion_reason = models.TextField(blank=True)
+    # Keys of the causes (`orders.causes`) of its refusals that are over, each once.
+    refused_before = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
     excluded_at = models.CharField(max_length=40, blank=True)
     excluded_features = models.JSONField(default=list)
     confirmed_at = models.CharField(max_length=40, blank=True)

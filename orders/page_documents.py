@@ -1,5 +1,6 @@
 """The documents of an order as its pages show them: the list, the checklist, one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -94,11 +95,10 @@ _WHERE = {
 }
 
 
-def documents_of(order: Any) -> list[Document]:
-    """Return the documents, oldest first, each with its age; no statement."""
+def _documents_of(order: Any, found: Sequence[Letter]) -> list[Document]:
+    """Return the documents, oldest first, each with its age; `found` are the order's letters."""
     kinds = dict(OrderDocument.Kind.choices)
-    today, port_date = today_there(order), port_date_of(order)
-    found = []
+    documents = []
     for row in order.document_rows:
         state = "" if row["sinch_id"] else row["state"] or ""
         at = stored_moment(row["arrived"]) or stored_moment(row["at"])
@@ -106,7 +106,7 @@ def documents_of(order: Any) -> list[Document]:
         where = _WHERE.get(state, f"At Sinch since {words.day_text(at)}")
         if papers.MADE in row["ticks"]:
             where += " · made here, not signed"
-        found.append(
+        documents.append(
             Document(
                 pk=row["pk"],
                 name=row["name"],
@@ -117,10 +117,21 @@ def documents_of(order: Any) -> list[Document]:
                 url=reverse("orders:paper", args=[order.pk, row["pk"]]),
                 size=row["size"],
                 paper=paper,
-                age=papers.age_of(paper, today, port_date, listed(paper)),
+                age=age_of(order, paper, found),
             )
         )
-    return found
+    return documents
+
+
+def age_of(order: PortInOrder, paper: papers.Paper, found: Sequence[Letter]) -> papers.Age | None:
+    """Return how long a paper is taken yet; None for a kind that does not age.
+
+    `found` are the letters of its order: while nobody has ticked which numbers it lists, it may be
+    for any of theirs.
+    """
+    numbers = listed(paper) or [number for letter in found for number in letter.numbers]
+    canadian = {number for letter in found for number in letter.canadian_toll_free}
+    return papers.age_of(paper, today_there(order), port_date_of(order), numbers, canadian)
 
 
 def listed(paper: papers.Paper) -> list[str]:
@@ -168,12 +179,13 @@ class Checklist:
         return self.met == self.total
 
 
-def checklist_of(order: PortInOrder, documents: list[Document]) -> Checklist:
-    """Return the checklist of an order; one statement, whatever its size."""
+def papers_of(order: PortInOrder) -> tuple[list[Document], Checklist]:
+    """Return the documents of an order and its checklist; one statement, whatever its size."""
     found = letters.letters_of_order(order)
+    documents = _documents_of(order, found)
     there = [document.paper for document in documents]
     sections = papers.checklist(found, there, today_there(order), port_date_of(order))
-    return Checklist(sections, found)
+    return documents, Checklist(sections, found)
 
 
 # --- One document ---------------------------------------------------------------------------

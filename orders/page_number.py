@@ -10,6 +10,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from orders import wire
+from orders.causes import CAUSES, names_of
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.values import mapping
@@ -158,6 +159,7 @@ def _life(row: PortInNumber) -> list[Line]:
         Line("Activated by", row.activate_user),
         Line("Refused", row.reject_reason),
         Line("Left out", row.exclusion_reason),
+        Line("Refused before for", names_of([c for c in CAUSES if c.key in row.refused_before])),
         Line(
             "Refused on" if row.status == PortInNumber.Status.REJECTED else "Left out on",
             _moment(row.excluded_at),

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from orders import wire
-from orders.causes import Cause, causes_of
+from orders.causes import Cause, causes_of, repeated
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.numbers import is_canadian
@@ -141,6 +141,8 @@ class Refusal:
     causes: tuple[Cause, ...] = ()
     steps: list["Step"] = field(default_factory=list)
     tip: str = ""
+    # The numbers that were refused before, by each cause that is the same again.
+    again: dict[Cause, list[str]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -156,10 +158,12 @@ class Refusal:
     @property
     def named(self) -> SafeString:
         """The numbers an explanation begins with, a few runs of them; none is broken."""
-        runs = self.as_runs.split(", ")
-        shown = ((run,) for run in runs[:MOST_NAMED])
-        told = format_html_join(", ", '<span class="phone">{}</span>', shown)
-        return told if len(runs) <= MOST_NAMED else format_html("{} and more", told)
+        return named_runs(self.numbers)
+
+    @property
+    def again_text(self) -> SafeString:
+        """That its numbers were refused for the same before; "" when none was."""
+        return again_text(self.again, self.numbers)
 
     @property
     def shared(self) -> str:
@@ -287,6 +291,33 @@ def runs_text(numbers: Iterable[str]) -> str:
     return ", ".join(told)
 
 
+def named_runs(numbers: Iterable[str]) -> SafeString:
+    """Return numbers as they are read, a few runs of them; none is broken."""
+    runs = runs_text(numbers).split(", ")
+    shown = ((run,) for run in runs[:MOST_NAMED])
+    told = format_html_join(", ", '<span class="phone">{}</span>', shown)
+    return told if len(runs) <= MOST_NAMED else format_html("{} and more", told)
+
+
+def again_text(again: Mapping[Cause, Sequence[str]], numbers: Sequence[str]) -> SafeString:
+    """Return the sentence `Refused again for the same cause: PIN.`; "" for none that is the same.
+
+    `again` are the numbers of each cause; they are named where not all of `numbers` are meant.
+    """
+    told = [
+        format_html("{}", cause.name)
+        if len(some) == len(numbers)
+        else format_html("{}, for {}", cause.name, named_runs(some))
+        for cause, some in again.items()
+        if some
+    ]
+    if not told:
+        return SafeString()
+    said = format_html_join("; ", "{}", ((one,) for one in told))
+    which = "cause" if len(told) == 1 else "causes"
+    return format_html("<b>Refused again for the same {}:</b> {}.", which, said)
+
+
 def _are_neighbours(number: str, following: str) -> bool:
     """Tell whether a number comes right after another in the same block of ten thousand."""
     return (
@@ -368,6 +399,7 @@ _rows = Prepared(
             "activated_at",
             # Nearly always an empty list: nothing is quicker to read than that.
             excluded=NullIf("excluded_features", Value([], JSONField())),
+            before=NullIf("refused_before", Value([], JSONField())),
         )
     )
 )
@@ -467,6 +499,9 @@ def _refusals(order: PortInOrder, rows: list[dict[str, Any]], total: int) -> lis
             if key not in found:
                 found[key] = Refusal(*key, causes=causes_of(key[1]))
             found[key].numbers.append(row["phone_number"])
+            if row["before"] and row["status"] == "REJECTED":
+                for cause in repeated(key[1], row["before"]):
+                    found[key].again.setdefault(cause, []).append(row["phone_number"])
     for refusal in found.values():
         refusal.steps = _steps(order, refusal)
         refusal.tip = _tip(refusal, total)
@@ -514,6 +549,8 @@ def _steps(order: PortInOrder, refusal: Refusal) -> list["Step"]:
             url = fix_url(order, cause, () if cause.is_of_order else refusal.numbers)
         if url:
             steps.setdefault(url, Step(cause.button(len(refusal.numbers)), url))
+    if refusal.again:
+        steps.setdefault("#upload", Step("Upload record", "#upload"))
     if not refusal.causes and refusal.status == "REJECTED":
         return [Step("Ask Sinch", "#composer")]
     return list(steps.values()) if refusal.status == "REJECTED" else []

@@ -5,7 +5,7 @@ What staff saw with their own eyes is a tick of the document; a tick that speaks
 numbers, its signer, its end user) holds only as long as the order says the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
@@ -16,8 +16,9 @@ from portal import words
 from portal.numbers import TOLL_FREE, area_code
 
 LOA, BILL, RECORD, OTHER = "loa", "bill", "csr", "other"
-# Days a paper is taken. Source: Telnyx, "Porting requirements"; Somos for toll-free LOAs.
-LOA_DAYS, TOLL_FREE_LOA_DAYS, BILL_DAYS = 90, 30, 30
+# Days a paper is taken. Source: Telnyx, "Porting requirements"; Somos for toll-free LOAs, Twilio
+# for those of Canadian toll-free numbers.
+LOA_DAYS, TOLL_FREE_LOA_DAYS, CANADIAN_TOLL_FREE_LOA_DAYS, BILL_DAYS = 90, 30, 15, 30
 WARN_DAYS: Final = 7
 # Ticks of staff for each kind, and the words beside the box.
 EYES: Final[dict[str, dict[str, str]]] = {
@@ -60,10 +61,11 @@ class Paper:
 
 @dataclass(frozen=True)
 class Age:
-    """How old a paper is: a tone, and a sentence about how long it is taken."""
+    """How old a paper is: a tone, a sentence about how long it is taken, and why no longer."""
 
     tone: str
     text: str
+    why: str = ""  # of a paper that carriers take for less time than others of its kind
 
     @property
     def glyph(self) -> str:
@@ -98,55 +100,88 @@ class Section:
 # --- Age ------------------------------------------------------------------------------------
 
 
-def days_taken(kind: str, numbers: Iterable[str] = ()) -> int:
-    """Return how many days a kind of paper is taken; 0 for one that does not age."""
-    if kind == LOA:
-        toll_free = any(area_code(number) in TOLL_FREE for number in numbers)
-        return TOLL_FREE_LOA_DAYS if toll_free else LOA_DAYS
-    return BILL_DAYS if kind in (BILL, RECORD) else 0
+@dataclass(frozen=True)
+class Taken:
+    """How many days a kind of paper is taken, 0 for one that does not age.
+
+    `of` is what a number has to be for so few of them; "" when that holds for any.
+    """
+
+    days: int
+    of: str = ""
+
+    @property
+    def text(self) -> str:
+        """`90 days`, `15 days when a number is Canadian toll-free`."""
+        days = words.count_text(self.days, "day")
+        return f"{days} when a number is {self.of}" if self.of else days
+
+    def last_day(self, dated_on: date | None) -> date | None:
+        """Return the last day on which a paper is taken; None if it does not age or has no date."""
+        return dated_on + timedelta(days=self.days) if self.days and dated_on else None
 
 
-def last_day(kind: str, dated_on: date | None, numbers: Iterable[str] = ()) -> date | None:
-    """Return the last day on which a paper is taken; None when it does not age or has no date."""
-    days = days_taken(kind, numbers)
-    return dated_on + timedelta(days=days) if days and dated_on else None
+def taken_for(kind: str, numbers: Iterable[str] = (), canadian: Collection[str] = ()) -> Taken:
+    """Return how long a kind of paper is taken that is for some numbers, E.164.
+
+    `canadian` are the toll-free ones among them that are Canadian: `canadian_toll_free`.
+    """
+    if kind != LOA:
+        return Taken(BILL_DAYS if kind in (BILL, RECORD) else 0)
+    numbers = set(numbers)
+    if not numbers.isdisjoint(canadian):
+        return Taken(CANADIAN_TOLL_FREE_LOA_DAYS, "Canadian toll-free")
+    if any(area_code(number) in TOLL_FREE for number in numbers):
+        return Taken(TOLL_FREE_LOA_DAYS, "toll-free")
+    return Taken(LOA_DAYS)
 
 
 def too_old_text(
-    kind: str, dated_on: date | None, on: date | None, numbers: Iterable[str] = ()
+    kind: str,
+    dated_on: date | None,
+    on: date | None,
+    numbers: Iterable[str] = (),
+    canadian: Collection[str] = (),
 ) -> str:
     """Return the warning about a paper on a day, such as the port date; "" when it is taken."""
-    last, numbers = last_day(kind, dated_on, list(numbers)), list(numbers)
+    taken = taken_for(kind, numbers, canadian)
+    last = taken.last_day(dated_on)
     if last is None or on is None or on <= last or dated_on is None:
         return ""
-    name = name_of(kind)
     return (
-        f"The {name} of {words.day_text(dated_on)} is too old on {words.day_text(on)}; carriers "
-        f"take one for {words.count_text(days_taken(kind, numbers), 'day')}."
+        f"The {name_of(kind)} of {words.day_text(dated_on)} is too old on {words.day_text(on)}; "
+        f"carriers take one for {taken.text}."
     )
 
 
 def age_of(
-    paper: Paper, today: date, port_date: date | None, numbers: Iterable[str] = ()
+    paper: Paper,
+    today: date,
+    port_date: date | None,
+    numbers: Iterable[str] = (),
+    canadian: Collection[str] = (),
 ) -> Age | None:
     """Return how long a paper is taken yet; None for a kind that does not age."""
-    numbers = list(numbers)
-    days = days_taken(paper.kind, numbers)
-    if not days or not paper.is_there or paper.is_unsigned:
+    taken = taken_for(paper.kind, numbers, canadian)
+    if not taken.days or not paper.is_there or paper.is_unsigned:
         return None
-    last = last_day(paper.kind, paper.dated_on, numbers)
+    tone, text = _age(taken.last_day(paper.dated_on), today, port_date)
+    return Age(tone, text, f"Carriers take one for {taken.text}." if taken.of else "")
+
+
+def _age(last: date | None, today: date, port_date: date | None) -> tuple[str, str]:
     if last is None:
-        return Age("us", "age not known: write down its date")
+        return "us", "age not known: write down its date"
     if last < today:
-        return Age("bad", f"too old since {words.day_text(last + timedelta(days=1))}")
+        return "bad", f"too old since {words.day_text(last + timedelta(days=1))}"
     if port_date and last < port_date:
-        return Age("us", f"too old on the port date, {words.day_text(port_date)}")
+        return "us", f"too old on the port date, {words.day_text(port_date)}"
     left = (last - today).days
+    if not left:
+        return "us", "too old tomorrow"
     if left <= WARN_DAYS:
-        return Age(
-            "us", f"fresh for {words.count_text(left, 'more day')}" if left else "too old tomorrow"
-        )
-    return Age("done", f"fresh until {words.day_text(last)}")
+        return "us", f"fresh for {words.count_text(left, 'more day')}"
+    return "done", f"fresh until {words.day_text(last)}"
 
 
 def name_of(kind: str) -> str:
@@ -265,7 +300,7 @@ def _loa_checks(
     )
     values = paper.ticks.get("end_user", {}).get("values", ())
     yield _eyes(paper, "end_user", "Name and address as in the order", "", whose(letter) in values)
-    yield _fresh(paper, today, port_date, letter.numbers)
+    yield _fresh(paper, age_of(paper, today, port_date, letter.numbers, letter.canadian_toll_free))
 
 
 def _bill_section(papers: Sequence[Paper], today: date, port_date: date | None) -> Section:
@@ -281,7 +316,7 @@ def _bill_section(papers: Sequence[Paper], today: date, port_date: date | None) 
             ),
             _readable(paper),
             _eyes(paper, "same_account", "For the same account", ""),
-            _fresh(paper, today, port_date, ()),
+            _fresh(paper, age_of(paper, today, port_date)),
         ),
     )
 
@@ -308,9 +343,8 @@ def _dated(paper: Paper, today: date) -> Check:
     return Check(paper.dated_on <= today, f"Dated {on}", url_pk=paper.pk)
 
 
-def _fresh(paper: Paper, today: date, port_date: date | None, numbers: Iterable[str]) -> Check:
-    age = age_of(paper, today, port_date, numbers)
+def _fresh(paper: Paper, age: Age | None) -> Check:
     if age is None:
         return Check(False, "Fresh enough", "It ages from the day it is signed.", url_pk=paper.pk)
     text = age.text[:1].upper() + age.text[1:]
-    return Check(age.tone == "done", text, url_pk=paper.pk)
+    return Check(age.tone == "done", text, age.why, url_pk=paper.pk)

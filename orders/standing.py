@@ -38,6 +38,7 @@ class Rows:
         self.since: dict[str, datetime] = {}
         self.carriers: dict[str, str] = {}
         self.carriers_before: dict[str, str] = {}
+        self.refused_before: dict[str, list[str]] = {}
         self.notes: list[dict[str, Any]] = []
         self.documents: list[dict[str, Any]] = []
         self.writes: list[dict[str, Any]] = []
@@ -51,6 +52,7 @@ class Rows:
         for row in item.number_rows:
             rows.since[row["n"]] = stored_moment(row["s"]) or datetime.min.replace(tzinfo=UTC)
             rows.carriers[row["n"]] = row["c"]
+            rows.refused_before[row["n"]] = row["r"]
         rows.carriers_before = dict(rows.carriers)
         rows.notes = [
             row | {"at": stored_moment(row["at"]), "seen": stored_moment(row["seen"])}
@@ -100,7 +102,9 @@ def items_of_orders() -> QuerySet[WorkItem]:
         .annotate(
             number_rows=ArraySubquery(
                 numbers.values(
-                    json=JSONObject(n="phone_number", s="status_since", c="losing_carrier")
+                    json=JSONObject(
+                        n="phone_number", s="status_since", c="losing_carrier", r="refused_before"
+                    )
                 )
             ),
             note_rows=ArraySubquery(

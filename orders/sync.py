@@ -17,6 +17,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from orders import buckets, changes, comparing, standing, wire
+from orders.causes import with_causes
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -26,6 +27,7 @@ from orders.models import (
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.mirror import key_after_births
+from portal.operations import heard
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_WORD, Prepared
 from portal.sinch.porting import ActivationGroup
@@ -261,7 +263,9 @@ def _store_new(reading: _Reading, pk: int) -> Stored:
     insert(order)
     _store_numbers(order, None, new, rows, reading.fetched_at)
     events: list[Event] = []
-    is_ours = reading.sent is not None or _is_being_made_here(reading.project, new)
+    is_ours = reading.sent is not None or heard.is_being_made(
+        reading.project.pk, (CREATE,), "customerOrderReference", new.reference
+    )
     if not is_ours:
         events.append(changes.found_elsewhere(new, reading.cause))
     had_notes = bool(_store_notes(order, new, rows, reading.cause))
@@ -290,23 +294,6 @@ def _name_carriers(facts: wire.OrderFacts, rows: standing.Rows) -> None:
     for number in facts.numbers:
         if not rows.carriers.get(number.phone_number):
             rows.carriers[number.phone_number] = wire.carrier_of_group(number.group)
-
-
-def _is_being_made_here(project: SinchProject, facts: wire.OrderFacts) -> bool:
-    """Tell whether one of our creates is about to hear of this order: its webhook was faster."""
-    if not facts.reference:
-        return False
-    return any(
-        operation.payload.get("body", {}).get("customerOrderReference") == facts.reference
-        for operation in _creates.all(project.pk)
-    )
-
-
-_creates = Prepared(
-    lambda project: Operation.objects.filter(
-        project=project, kind=CREATE, state__in=Operation.UNDER_WAY, sent_at__isnull=False
-    )
-)
 
 
 # --- Numbers ------------------------------------------------------------------------------------
@@ -340,13 +327,14 @@ def _store_numbers(
                 reversed_digits=phone.lstrip("+")[::-1],
                 losing_carrier=rows.carriers[phone][:120],
                 status_since=rows.since[phone],
+                refused_before=_refused_before(was, number, rows.refused_before.get(phone, [])),
                 **{name: getattr(number, name) for name in _NUMBER_COLUMNS},
             )
         )
     upsert(
         changed,
         unique=("order", "phone_number"),
-        update=("position", "losing_carrier", "status_since", *_NUMBER_COLUMNS),
+        update=("position", "losing_carrier", "status_since", "refused_before", *_NUMBER_COLUMNS),
     )
     gone = rows.since.keys() - {number.phone_number for number in new.numbers}
     if gone:
@@ -354,6 +342,42 @@ def _store_numbers(
         for phone in gone:
             del rows.since[phone]
     return len(changed) + len(gone)
+
+
+def _refused_before(
+    was: wire.NumberFacts | None, number: wire.NumberFacts, known: list[str]
+) -> list[str]:
+    """Return the causes of a number's earlier refusals, with those of one that is over now.
+
+    It is over when the number has another status, or is refused with other words. A refusal of
+    which the reason is just not repeated goes on.
+    """
+    if was is None or was.status != buckets.REJECTED:
+        return known
+    said = _why_refused(was)
+    goes_on = number.status == buckets.REJECTED and _why_refused(number) in ("", said)
+    return known if goes_on else with_causes(known, said)
+
+
+def _why_refused(number: wire.NumberFacts | PortInNumber) -> str:
+    return number.reject_reason or number.exclusion_reason
+
+
+def remember_refusals(order: PortInOrder, before: PortInOrder) -> None:
+    """Let the numbers of an order know what they were refused for in the one it takes up.
+
+    Call with both orders locked: a reading stored at the same time would write what it knew.
+    """
+    theirs = PortInNumber.objects.filter(order=order).values("phone_number")
+    phones: dict[tuple[str, ...], list[str]] = {}
+    for number in PortInNumber.objects.filter(order=before, phone_number__in=theirs):
+        said = _why_refused(number) if number.status == buckets.REJECTED else ""
+        keys = tuple(with_causes(number.refused_before, said))
+        phones.setdefault(keys, []).append(number.phone_number)
+    for keys, numbers in phones.items():
+        if keys:
+            rows = PortInNumber.objects.filter(order=order, phone_number__in=numbers)
+            rows.update(refused_before=list(keys))
 
 
 # --- Notes and documents ------------------------------------------------------------------------

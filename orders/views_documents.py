@@ -14,8 +14,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods
 
 from orders import actions_documents as actions
-from orders import copies, documents, letters, page, page_documents, papers
-from orders.actions_activation import today_there
+from orders import copies, documents, letters, page, page_documents
 from orders.actions_order import NotPossible, NotSendable, why_no_message
 from orders.forms_order import PaperForm, UploadForm
 from orders.models import OrderDocument
@@ -48,14 +47,14 @@ _SHOWN = ("application/pdf", "image/jpeg", "image/png", "image/tiff")
 
 
 def _list_context(order: Any, user: User) -> dict[str, Any]:
-    found = page_documents.documents_of(order)
+    found, checklist = page_documents.papers_of(order)
     sends = user.has_perm(MAY_SEND)
     return {
         "order": order,
         "item": order.item,
         "token": work_page.token_of(order.mark),
         "documents": found,
-        "checklist": page_documents.checklist_of(order, found),
+        "checklist": checklist,
         "operations": [
             op for op in work_page.operations_of(order.mark) if op.kind == "port_in.document"
         ],
@@ -201,7 +200,6 @@ def _save_paper(request: HtmxHttpRequest, row: OrderDocument, form: PaperForm) -
 def _paper_page(request: HtmxHttpRequest, row: Any, form: PaperForm, status: int) -> HttpResponse:
     found = letters.letters_of_order(row.order)
     its_paper = page_documents.paper_of(row)
-    port_date = page_documents.port_date_of(row.order)
     choices = page_documents.choices_of(its_paper, found)
     context = _paper_context(request, row) | {
         "form": form,
@@ -213,9 +211,7 @@ def _paper_page(request: HtmxHttpRequest, row: Any, form: PaperForm, status: int
         ],
         "chosen_parts": {int(at) for at in form["part"].value() or () if str(at).isdigit()},
         "seen": actions.seen_of(found),
-        "age": papers.age_of(
-            its_paper, today_there(row.order), port_date, page_documents.listed(its_paper)
-        ),
+        "age": page_documents.age_of(row.order, its_paper, found),
     }
     return render(request, "orders/paper.html", context, status=status)
 

@@ -85,6 +85,7 @@ def _shared_context(
             timezone.now(),
             extra=order.project.extra_days_off,
             dated=page_documents.dated_papers(order),
+            countries=wire.countries_of(order.payload),
         ),
         "frozen": page.freeze_of(order),
         "plain": True,
@@ -109,7 +110,8 @@ def _edit_form(
     judged = actions_edit.judge(order, work, complete=complete, every_own=every_own)
     if refused is not None:
         judged.form.add_refusal(refused)
-    rows = chosen.rows_of(edit_page.numbers_in(order))
+    kept = set(judged.kept)
+    rows = [row for row in chosen.rows_of(edit_page.numbers_in(order)) if row.number in kept]
     asked = request.GET if request.method == "GET" else request.POST
     if request.method == "GET":
         more["fix"] = _fix(judged, asked, work.typed)
@@ -123,9 +125,9 @@ def _edit_form(
         "numbers": judged.kept,
         "added": str(work.typed.get("added") or ""),
         "dropped": judged.dropped,
-        "groups": chosen.groups_of([row for row in rows if row.number in set(judged.kept)]),
+        "groups": chosen.groups_of(rows),
         "group": asked.get("group", ""),
-        "rows": [(row, row.number in ticked) for row in rows if row.number in set(judged.kept)],
+        "rows": [(row, row.number in ticked) for row in rows],
         "ticked": len(ticked) if not more.get("fix") else 0,
         "units": [(key, label, key in asked.getlist("f")) for key, label in fixes.choices()],
         "pick_text": asked.get("pick_text", ""),
@@ -320,7 +322,8 @@ def _fix(
     ]
     if not numbers:
         return None
-    return fixes.Fix(cause.edits, before, numbers, everyone, typed, cause=cause)
+    again = edit_page.refused_again(judged.order, cause, numbers)
+    return fixes.Fix(cause.edits, before, numbers, everyone, typed, cause=cause, again=again)
 
 
 def _with_chosen(

@@ -55,7 +55,7 @@ def order_context(
     sends = user.has_perm(MAY_SEND)
     why_no_change = actions.why_no_change(order)
     offered = page_activation.offered_count(order)
-    documents = page_documents.documents_of(order)
+    documents, checklist = page_documents.papers_of(order)
     return {
         "order": order,
         "item": order.item,
@@ -69,7 +69,7 @@ def order_context(
         "notes": page.notes_of(order),
         "care": page_marks.Care(order),
         "documents": documents,
-        "checklist": page_documents.checklist_of(order, documents),
+        "checklist": checklist,
         "team_notes": work_page.team_notes_of(order.item),
         "reading": page.reading_of(order),
         "facts": page.facts_of(order),

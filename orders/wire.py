@@ -264,6 +264,11 @@ def collapsed(value: str) -> str:
     return " ".join(value.split())
 
 
+def country_of(entry: Mapping[str, Any]) -> str:
+    """Return the country that Sinch names for a number: US, CA, "" for none."""
+    return text(entry.get("countryCode"), 2).upper()
+
+
 def read_order(payload: Mapping[str, Any]) -> OrderFacts:
     """Return what an order's JSON says, in our terms. Never raises over what is in it.
 
@@ -299,7 +304,7 @@ def _read_number(entry: Mapping[str, Any], position: int) -> NumberFacts:
         phone_number=phone_of(entry),
         position=position,
         status=read_status(entry.get("status")),
-        country_code=text(entry.get("countryCode"), 2).upper(),
+        country_code=country_of(entry),
         group=text(entry.get("phoneNumberGroup"), 120),
         foc_date=read_date(entry.get("focDate")),
         reject_reason=text(entry.get("rejectReason")),
@@ -555,6 +560,11 @@ def _number_with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], replac
 def numbers_of(payload: Mapping[str, Any]) -> set[str]:
     """Return the numbers of an order, E.164."""
     return set(by_number(payload))
+
+
+def countries_of(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the country that Sinch names for each number, by number; "" where it names none."""
+    return {number: country_of(entry) for number, entry in by_number(payload).items()}
 
 
 def count_notes(payload: Mapping[str, Any], note: str) -> int:

@@ -6,7 +6,7 @@ thing has been read again.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from portal.operations.models import Operation
+from portal.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,25 @@ def recall(operation: Operation) -> Heard | None:
     """Return what was kept for an operation, once."""
     heard, _ear.heard = _ear.heard, None
     return heard if heard and heard.operation_pk == operation.pk else None
+
+
+def is_being_made(project: int, kinds: Collection[str], name: str, said: str) -> bool:
+    """Tell whether a create is about to hear of what it has made: a webhook was faster.
+
+    `kinds` are those of the creates, `name` the field of a body by which the thing is known, `said`
+    what Sinch says there.
+    """
+    return bool(said) and any(
+        operation.kind in kinds and operation.payload.get("body", {}).get(name) == said
+        for operation in _sent.all(project)
+    )
+
+
+_sent = Prepared(
+    lambda project: Operation.objects.filter(
+        project=project, state__in=Operation.UNDER_WAY, sent_at__isnull=False
+    )
+)
 
 
 def after_sending(operation: Operation) -> str:

@@ -27,6 +27,7 @@ from portal.work.models import TimelineEntry
 pytestmark = pytest.mark.django_db
 PIN, ACCOUNT = "482193", "9930-114431"
 FIRST, SECOND = "+12065550100", "+12065550101"
+TOLL_FREE = "+18335550142"
 TODAY = datetime.date(2026, 6, 9)
 
 Make = Callable[..., PortInOrder]
@@ -715,6 +716,67 @@ def test_a_paper_is_measured_against_the_port_date_as_well():
     assert "is too old on Wed 1 Jul" in said
     assert "90 days" in said
     assert papers.too_old_text("loa", paper.dated_on, day("2026-06-30")) == ""
+
+
+@pytest.mark.parametrize(
+    ("dated", "tone", "said"),
+    [
+        ("2026-06-02", "done", "fresh until Wed 17 Jun"),
+        ("2026-05-26", "us", "fresh for 1 more day"),
+        ("2026-05-24", "bad", "too old since Tue 9 Jun"),
+    ],
+)
+def test_an_loa_of_a_canadian_toll_free_number_is_taken_for_15_days(dated, tone, said):
+    paper = papers.Paper(1, "loa.pdf", "loa", day(dated))
+    age = papers.age_of(paper, TODAY, None, [FIRST, TOLL_FREE], [TOLL_FREE])
+    assert age is not None
+    assert (age.tone, age.text) == (tone, said)
+    assert age.why == "Carriers take one for 15 days when a number is Canadian toll-free."
+    text = papers.too_old_text("loa", day(dated), day("2026-07-01"), [TOLL_FREE], [TOLL_FREE])
+    assert text.endswith("carriers take one for 15 days when a number is Canadian toll-free.")
+    # It lists other numbers only, or is a bill.
+    assert papers.taken_for("loa", [FIRST], [TOLL_FREE]).days == 90
+    assert papers.taken_for("bill", [TOLL_FREE], [TOLL_FREE]).days == 30
+
+
+IN_VANCOUVER = {
+    "name": "Gastown Dental Ltd",
+    "streetNum": "88",
+    "streetName": "Water",
+    "city": "Vancouver",
+    "state": "BC",
+    "zipCode": "V6B 1A1",
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "days"),
+    [
+        ({"countryCode": "CA"}, "15 days when a number is Canadian toll-free"),
+        ({"countryCode": "", "endUser": IN_VANCOUVER}, "15 days when a number is Canadian"),
+        ({"countryCode": "US", "endUser": IN_VANCOUVER}, "30 days when a number is toll-free"),
+        ({"countryCode": ""}, "30 days when a number is toll-free"),
+    ],
+)
+def test_the_age_of_a_toll_free_loa_is_the_same_on_every_page(
+    agent_client, agent, make_order, entry, days
+):
+    order = make_order({TOLL_FREE: entry})
+    row = added(order, agent)
+    signed = timezone.localdate() - datetime.timedelta(days=31)
+    for when in ("nobody has ticked its numbers", "they are ticked"):
+        ticked = ["numbers"] if when == "they are ticked" else []
+        assert ticks(agent_client, row, dated_on=signed.isoformat(), tick=ticked).status_code == 302
+        page = text_of(agent_client.get(at("document", order)))
+        assert f"Carriers take one for {days}" in page, when
+        assert "too old since" in page, "the list of documents"
+        assert ">Too old since" in page, "the checklist"
+        assert "too old since" in text_of(agent_client.get(order.get_absolute_url()))
+        looked = text_of(agent_client.get(at("paper", order, row.pk)))
+        assert "too old since" in looked
+        assert f"Carriers take one for {days}" in looked
+        edit = text_of(agent_client.get(at("edit", order)))
+        assert f"carriers take one for {days}" in edit
 
 
 def test_other_documents_and_unsigned_letters_do_not_age():

@@ -14,7 +14,7 @@ from portal.operations import readings, runner
 from portal.operations.models import Operation
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_drafts import ACCOUNT, PIN, Desk, in_days
-from tests.orders.test_edit import order
+from tests.orders.test_edit import EditPage, order
 from tests.orders.test_marks import codes, item_of, page_of, press, told
 
 __all__ = ["order"]  # a fixture: a pending order of three numbers, made through the intake
@@ -165,6 +165,67 @@ def test_a_refused_number_of_a_pending_order_is_mended_there(
     url = reverse("orders:follow_up", args=[found.pk])
     assert "No number waits for a new order" in agent_client.get(url).content.decode()
     assert agent_client.post(url, {"n": SECOND[1:]}).status_code == 409
+
+
+# --- Refused for the same cause again -----------------------------------------------------------
+
+AGAIN = "<b>Refused again for the same cause:</b> PIN."
+WRONG_PIN = "Invalid passcode/PIN supplied"
+
+
+def panel_of_fix(client: Client, order: PortInOrder, number: str) -> str:
+    html = EditPage(client, order, f"?fix=pin&n={number[1:]}").html
+    return html[html.index('id="fix"') : html.index('id="s1"')]
+
+
+def test_a_number_refused_again_after_a_fix_asks_for_the_record_wherever_it_is_explained(
+    agent_client: Client, order: PortInOrder, sandbox: Any, read: Read, work_off: Callable[[], None]
+) -> None:
+    sandbox.control.reject(order.sinch_id, WRONG_PIN, [SECOND])
+    found = read()
+    assert AGAIN not in page_of(agent_client, found)
+    assert AGAIN not in panel_of_fix(agent_client, found, SECOND)
+    edit = EditPage(agent_client, found, f"?fix=pin&n={SECOND[1:]}")
+    edit.post("check", **{"fix-pin": "556617"})
+    edit.post("send")
+    work_off()
+    assert read().numbers.get(phone_number=SECOND).status == "PENDING"
+    assert AGAIN not in page_of(agent_client, found)
+    sandbox.control.reject(order.sinch_id, WRONG_PIN, [SECOND])
+    sandbox.control.reject(order.sinch_id, "PIN is not valid", [THIRD])
+    found = read()
+    page = page_of(agent_client, found)
+    assert page.count(AGAIN) == 1, "of the second number, not of the third"
+    assert "customer service record (CSR)" in page
+    fix = panel_of_fix(agent_client, found, SECOND)
+    assert AGAIN in fix
+    assert "customer service record (CSR)" in fix
+    assert AGAIN not in panel_of_fix(agent_client, found, THIRD)
+    url = reverse("orders:number", args=[found.pk, SECOND[1:]])
+    line = "<dt>Refused before for</dt><dd>PIN</dd>"
+    assert line in agent_client.get(url).content.decode()
+    assert line not in agent_client.get(url.replace(SECOND[1:], THIRD[1:])).content.decode()
+
+
+def test_a_number_refused_again_in_the_order_that_took_it_up_asks_for_the_record(
+    agent_client: Client, locked: PortInOrder, sandbox: Any, work_off: Callable[[], None]
+) -> None:
+    url = reverse("orders:follow_up", args=[locked.pk])
+    agent_client.post(url, {"n": [SECOND[1:], THIRD[1:]]})
+    desk = Desk(agent_client)
+    for action in ("check", "send"):
+        desk.open(PortInDraft.objects.get(follows=locked).get_absolute_url())
+        desk.post({"port_date": in_days(20)}, action)
+        work_off()
+    later = PortInOrder.objects.exclude(pk=locked.pk).get()
+    known = dict(later.numbers.values_list("phone_number", "refused_before"))
+    assert known == {SECOND: ["pin"], THIRD: ["account"]}
+    sandbox.control.reject(later.sinch_id, WRONG_PIN)
+    readings.want_one(later.project, "port_in_order", later.sinch_id, "staff")
+    work_off()
+    told = page_of(agent_client, later)
+    shown = '<span class="phone">+1 206 555 0143</span>'
+    assert f"{AGAIN.rstrip('.')}, for {shown}." in told
 
 
 def test_a_free_reference_counts_on(order: PortInOrder) -> None:

@@ -18,6 +18,16 @@ from portal.operations.models import Operation
 NUMBERS = "206 555 0142\n206 555 0143"
 FIRST, SECOND = "+12065550142", "+12065550143"
 
+TOLL_FREE = "+18335550142"
+IN_VANCOUVER = {
+    "street_num": "88",
+    "street": "Water St",
+    "city": "Vancouver",
+    "state": "BC",
+    "zip": "V6B 1A1",
+}
+IN_SEATTLE = IN_VANCOUVER | {"city": "Seattle", "state": "WA", "zip": "98101"}
+
 
 def typed(**changed: Any) -> dict[str, Any]:
     return {
@@ -170,6 +180,44 @@ def test_no_port_date_is_an_error_and_one_that_has_passed_is_advised_against():
         assert advice
         assert "will be refused" in advice.title
         assert words in " ".join(advice.lines)
+
+
+@pytest.mark.parametrize(
+    ("changed", "days"),
+    [
+        ({"state": "BC", "zip": "V6B 1A1"}, "15 days when a number is Canadian toll-free."),
+        ({}, "30 days when a number is toll-free."),
+        (
+            {"overrides": [IN_VANCOUVER | {"number": TOLL_FREE, "key": "n1"}]},
+            "15 days when a number is Canadian toll-free.",
+        ),
+        (
+            {
+                "state": "BC",
+                "zip": "V6B 1A1",
+                "overrides": [IN_SEATTLE | {"number": TOLL_FREE, "key": "n1"}],
+            },
+            "30 days when a number is toll-free.",
+        ),
+    ],
+)
+def test_a_toll_free_loa_ages_as_in_the_country_of_its_address_and_blocks_nothing(changed, days):
+    signed = timezone.now().astimezone(WESTERNMOST).date() - timedelta(days=29)
+    fields = {"numbers": f"{NUMBERS}\n833 555 0142", "signed_on": signed.isoformat()}
+    form = form_of(typed(**fields | {"reseller": "Aurora Télécom inc."} | changed))
+    assert form.is_valid(), form.errors
+    advice = form.advice(timezone.now())
+    assert advice
+    told = " ".join((advice.title, *advice.lines))
+    assert f"carriers take one for {days.rstrip('.')}" in told
+
+
+def test_what_sinch_says_of_a_toll_free_number_counts_more_than_its_address():
+    signed = timezone.now().astimezone(WESTERNMOST).date() - timedelta(days=29)
+    form = form_of(typed(numbers="833 555 0142", signed_on=signed.isoformat()))
+    told = form.advice(timezone.now(), countries={TOLL_FREE: "CA"})
+    assert told
+    assert "15 days when a number is Canadian toll-free" in " ".join((told.title, *told.lines))
 
 
 @pytest.mark.parametrize(

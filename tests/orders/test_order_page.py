@@ -251,6 +251,76 @@ def test_what_is_mended_elsewhere_says_where(agent_client, make_order):
     assert '<a class="btn btn-sm" href="#upload">Upload LOA</a>' in explained(agent_client, papers)
 
 
+RECORD = (
+    "Ask the customer for the losing carrier’s customer service record (CSR), which shows what is "
+    "on file there, and upload it under Documents."
+)
+
+
+def before(*keys: str) -> dict[str, list[str]]:
+    return {"refused_before": list(keys)}
+
+
+def test_the_same_cause_again_suggests_the_customer_service_record(agent_client, make_order):
+    again = WRONG_PIN | before("pin", "name")
+    html = explained(agent_client, make_order(numbers=[again, again, {"status": "PENDING"}]))
+    assert f"<b>Refused again for the same cause:</b> PIN. {RECORD}" in html
+    assert html.count(RECORD) == 1
+    assert '<a class="btn btn-sm" href="#upload">Upload record</a>' in html
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        WRONG_PIN,
+        WRONG_PIN | before("address"),
+        refused("See ticket 20448") | before("pin"),
+        refused("PIN mismatch", "EXCLUDED") | before("pin"),
+        refused("No response from carrier") | before("silence"),
+        refused("Not portable") | before("not-portable"),
+        refused("Invalid PIN, not portable") | before("pin"),
+        {"status": "PENDING"} | before("pin"),
+    ],
+)
+def test_a_first_refusal_and_one_that_no_record_helps_suggest_none(
+    agent_client, make_order, number
+):
+    html = explained(agent_client, make_order(numbers=[number]))
+    assert "Refused again" not in html
+    assert RECORD not in html
+    assert "Upload record" not in html
+
+
+def test_of_several_numbers_and_causes_those_are_named_that_are_the_same_again(
+    agent_client, make_order
+):
+    both = refused("PIN and ZIP do not match")
+    rows = [both | before("pin"), both | before("address", "lock"), both]
+    html = explained(agent_client, make_order(numbers=rows))
+    told = (
+        'PIN, for <span class="phone">+1 206 555 0100</span>; '
+        'address, for <span class="phone">+1 206 555 0101</span>.'
+    )
+    assert f"<b>Refused again for the same causes:</b> {told} {RECORD}" in html
+    assert html.count(RECORD) == 1
+
+
+def test_500_numbers_refused_again_are_told_once_for_no_statement_more(agent_client, make_order):
+    first = make_order(numbers=[WRONG_PIN])
+    rows = [WRONG_PIN | before("pin") if at % 2 else WRONG_PIN for at in range(500)]
+    again = make_order(numbers=rows)
+    agent_client.get(first.get_absolute_url())
+    with CaptureQueriesContext(connection) as few:
+        agent_client.get(first.get_absolute_url())
+    with CaptureQueriesContext(connection) as many:
+        html = explained(agent_client, again)
+    assert len(many) == len(few) <= 8
+    assert html.count(RECORD) == 1
+    told = html[html.index("Refused again") :].partition(RECORD)[0]
+    assert told.count('class="phone"') == page_numbers.MOST_NAMED
+    assert "and more." in told
+
+
 def test_a_refusal_that_matches_nothing_stands_in_sinchs_words(agent_client, make_order):
     order = make_order(numbers=[refused("See <ticket> 20448")])
     html = explained(agent_client, order)

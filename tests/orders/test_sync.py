@@ -234,6 +234,82 @@ def test_only_the_numbers_that_changed_are_written(
     assert [number.position for number in moved] == [7]
 
 
+# --- What a number was refused for before -----------------------------------------------------
+
+PENDING: dict[str, Any] = {}
+
+
+def refused(reason: str) -> dict[str, Any]:
+    return {"status": "REJECTED", "rejectReason": reason}
+
+
+@pytest.mark.parametrize(
+    ("readings_of_a", "before"),
+    [
+        ([refused("Wrong PIN")], []),
+        ([refused("Wrong PIN"), PENDING], ["pin"]),
+        ([refused("Wrong PIN"), PENDING, refused("Wrong PIN")], ["pin"]),
+        ([refused("Wrong PIN"), refused("Invalid passcode")], ["pin"]),
+        ([refused("Wrong PIN"), {"status": "EXCLUDED", "exclusionReason": "Lock"}], ["pin"]),
+        ([refused("PIN and ZIP do not match"), PENDING], ["pin", "address"]),
+        (
+            [refused("Wrong ZIP"), PENDING, refused("Wrong PIN"), PENDING, refused("Wrong ZIP")],
+            ["pin", "address"],
+        ),
+        ([refused("See ticket 20448"), PENDING, refused("See ticket 20448")], []),
+        # The same refusal, read again: as it was, with another fact, without its reason.
+        ([refused("Wrong PIN"), refused("Wrong PIN")], []),
+        ([refused("Wrong PIN"), refused("Wrong PIN") | {"phoneNumberGroup": "G2"}], []),
+        ([refused("Wrong PIN"), {"status": "REJECTED"}, refused("Wrong PIN")], []),
+        ([refused("Wrong PIN"), refused(""), refused("Wrong PIN")], []),
+        # A number left out is not refused.
+        ([{"status": "EXCLUDED", "exclusionReason": "Wrong PIN"}, PENDING], []),
+    ],
+)
+def test_a_number_remembers_the_causes_of_refusals_that_are_over(
+    project: SinchProject,
+    order_json: OrderJson,
+    now: datetime,
+    readings_of_a: list[dict[str, Any]],
+    before: list[str],
+) -> None:
+    for minutes, entry in enumerate(readings_of_a):
+        payload = order_json({A: entry, B: {}})
+        order = sync.store_port_in_order(project, payload, now + minutes * MINUTE)
+    first, second = order.numbers.all()
+    assert first.refused_before == before
+    assert second.refused_before == []
+
+
+def test_a_reading_that_is_repeated_or_older_is_no_second_refusal(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    rejected = order_json({A: refused("Wrong PIN")})
+    sync.store_port_in_order(project, rejected, now)
+    for moment in (now, now - MINUTE):
+        sync.store_port_in_order(project, order_json({A: {}}), moment)
+    with CaptureQueriesContext(connection) as again:
+        order = sync.store_port_in_order(project, rejected, now + MINUTE)
+    assert order.numbers.get().refused_before == []
+    assert not [q for q in again.captured_queries if "portinnumber" in q["sql"]]
+
+
+def test_what_500_numbers_were_refused_for_costs_no_statement(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    payload = order_json(500)
+    for number in payload["phoneNumbers"]:
+        number |= refused("Wrong PIN")
+    sync.store_port_in_order(project, payload, now)
+    moved = copy.deepcopy(payload)
+    for number in moved["phoneNumbers"]:
+        number |= {"status": "PENDING", "rejectReason": ""}
+    with CaptureQueriesContext(connection) as storing:
+        order = sync.store_port_in_order(project, moved, now + MINUTE)
+    assert len(storing) <= 6, [q["sql"][:80] for q in storing.captured_queries]
+    assert order.numbers.filter(refused_before=["pin"]).count() == 500
+
+
 # --- What the timeline tells ----------------------------------------------------------------
 
 
