@@ -71,6 +71,16 @@ class Look:
         return "?" + urlencode({name: value for name, value in there.items() if value})
 
     @property
+    def everything(self) -> str:
+        """The query of the same look with all its rows."""
+        return self.address(rows="all")
+
+    @property
+    def other_sort(self) -> str:
+        """The query of the same look in the other order."""
+        return self.address(sort="number" if self.sort == "worst" else "")
+
+    @property
     def is_any(self) -> bool:
         """Whether anything is left out."""
         return bool(self.show != "all" or self.step or self.digits)

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -128,11 +129,13 @@ def live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def numbers(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Show the numbers somebody asks for: a fragment, or the page."""
-    order = _order_row(pk)
-    address = f"{order.get_absolute_url()}{Look.asked(request.GET).address()}"
+    look = Look.asked(request.GET)
+    address = f"{reverse('hosting:detail', args=[pk])}{look.address()}"
     if not wants_fragment(request):
         return redirect(f"{address}#numbers")
-    context = order_context(request, page.load(pk), person_of(request))
+    order = page.load(pk)
+    matrix = page_matrix.matrix_of(page.facts_of(order), look, pk)
+    context = {"order": order, "matrix": matrix, "heads": page_matrix.HEADS}
     answer = render(request, "hosting/_matrix.html", context)
     answer["HX-Replace-Url"] = address
     return answer

@@ -42,32 +42,39 @@ may_send = permission_required(MAY_SEND, raise_exception=True)
 # --- What a page needs ------------------------------------------------------------------------
 
 
+def _numbers_context(request: HttpRequest, order: Any, user: User) -> dict[str, Any]:
+    """Return what the numbers of an order show, as somebody wants to see them."""
+    sends = user.has_perm(MAY_SEND)
+    return {
+        "order": order,
+        "numbers": page_numbers.numbers_of(order, look=page_numbers.Look.asked(request.GET)),
+        "care": page_marks.Care(order),
+        "may_send": sends,
+        "why_no_edit": actions.why_no_change(order) if sends else NO_SENDING,
+    }
+
+
 def order_context(
     request: HttpRequest, order: Any, user: User, revealed: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """Return everything the order page and its live parts show."""
-    look = page_numbers.Look.asked(request.GET)
     every_entry = request.GET.get("timeline") == "all"
     show = request.GET.get("show", "")
     show = show if show in {"sinch", "staff"} else ""
-    numbers = page_numbers.numbers_of(order, look=look)
+    shown = _numbers_context(request, order, user)
+    numbers, sends = shown["numbers"], shown["may_send"]
     entries, more_entries = work_page.timeline_of(order.item_id, show, every_entry)
-    sends = user.has_perm(MAY_SEND)
-    why_no_change = actions.why_no_change(order)
     offered = page_activation.offered_count(order)
     documents, checklist = page_documents.papers_of(order)
-    return {
-        "order": order,
+    return shown | {
         "item": order.item,
         "token": work_page.token_of(order.mark),
-        "numbers": numbers,
         "timeline_entries": entries,
         "timeline_more": more_entries,
         "timeline": "all" if every_entry else "",
         "show": show,
         "operations": work_page.operations_of(order.mark),
         "notes": page.notes_of(order),
-        "care": page_marks.Care(order),
         "documents": documents,
         "checklist": checklist,
         "team_notes": work_page.team_notes_of(order.item),
@@ -85,11 +92,9 @@ def order_context(
         "step": page.next_step(order, offered) if sends else None,
         "offered": offered,
         "alarm": page_activation.alarm_of(order),
-        "may_send": sends,
         "may_reveal": user.has_perm(MAY_REVEAL),
         "no_right": "" if sends else NO_SENDING,
-        "why_no_edit": why_no_change if sends else NO_SENDING,
-        "why_no_cancel": why_no_change if sends else NO_SENDING,
+        "why_no_cancel": shown["why_no_edit"],  # Sinch takes neither after the same moment
         "why_no_message": actions.why_no_message(order) if sends else NO_SENDING,
         "why_no_activation": actions_activation.why_no_activation(order),
         "here": order.get_absolute_url(),
@@ -174,9 +179,8 @@ def numbers(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     address = f"{reverse('orders:detail', args=[pk])}{look.address(rows=look.rows)}"
     if not wants_fragment(request):
         return redirect(f"{address}#numbers")
-    answer = render(
-        request, "orders/_numbers.html", order_context(request, page.load(pk), person_of(request))
-    )
+    context = _numbers_context(request, page.load(pk), person_of(request))
+    answer = render(request, "orders/_numbers.html", context)
     answer["HX-Replace-Url"] = address
     return answer
 

@@ -193,6 +193,30 @@ def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
     assert "929 555 1499" in last.content.decode()
 
 
+@pytest.mark.parametrize(
+    "look", ["", "?f=failed", "?step=campaign&sort=number", "?sort=number&rows=all", "?n=9999"]
+)
+def test_a_part_of_the_numbers_comes_for_few_statements_as_the_page_has_it(
+    under_way, read_order, agent_client, look, django_assert_max_num_queries
+):
+    order = read_order(under_way)
+    whole = agent_client.get(f"{order.get_absolute_url()}{look}").content.decode()
+    # The person, the order, its numbers.
+    with django_assert_max_num_queries(3):
+        part = agent_client.get(
+            reverse("hosting:numbers", args=[order.pk]) + look, headers={"HX-Request": "true"}
+        )
+    assert 'id="numbers"' in part.content.decode()
+    assert part.content.decode().strip() in whole
+    assert part["HX-Replace-Url"].startswith(order.get_absolute_url())
+
+
+def test_the_other_sort_keeps_the_filter(under_way, read_order, agent_client):
+    order = read_order(under_way)
+    html = agent_client.get(f"{order.get_absolute_url()}?f=open").content.decode()
+    assert "?f=open&amp;sort=number#numbers" in html
+
+
 def test_every_number_with_its_steps_is_in_the_csv(under_way, read_order, agent_client):
     order = read_order(under_way)
     answer = agent_client.get(reverse("hosting:numbers_csv", args=[order.pk]))

@@ -93,6 +93,19 @@ def test_numbers_come_one_by_one_a_hundred_at_a_time(agent_client, long_order):
     assert fragment["HX-Replace-Url"].endswith("?view=rows&rows=200")
 
 
+@pytest.mark.parametrize("look", ["", "?view=rows&rows=all", "?status=REJECTED", "?q=9999"])
+def test_a_part_of_the_numbers_comes_for_few_statements_as_the_page_has_it(
+    agent_client, long_order, look, django_assert_max_num_queries
+):
+    whole = page(agent_client, long_order, look)
+    url = reverse("orders:numbers", args=[long_order.pk]) + look
+    # The person, the order, its numbers.
+    with django_assert_max_num_queries(3):
+        part = agent_client.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert 'id="numbers"' in part
+    assert part.partition("\n")[2].strip() in whole
+
+
 def test_a_status_and_the_last_digits_narrow_what_is_shown(agent_client, long_order):
     refused = page(agent_client, long_order, "?view=rows&status=REJECTED")
     assert refused.count("data-mark=") == 2
