@@ -152,6 +152,25 @@ class Matrix:
             for key, name in names
         ]
 
+    @property
+    def steps(self) -> list[tuple[str, int, str]]:
+        """The steps that some number is not done at: words, how many, address."""
+        return [
+            (name, count, self.look.address(step=key, f="", rows=""))
+            for key, name, count in self.by_step
+            if count
+        ]
+
+    @property
+    def any_step(self) -> str:
+        """The query of the same look at any step."""
+        return self.look.address(step="", rows="")
+
+    @property
+    def step_words(self) -> str:
+        """What the step is called that is looked at."""
+        return next((name for key, name, _ in self.by_step if key == self.look.step), "any step")
+
 
 @lru_cache(maxsize=512)
 def cell(state: str) -> SafeString:

@@ -101,7 +101,8 @@
 
   // --- The focus stays where somebody works ----------------------------------------------------
   const HEADINGS = "h1, h2, h3";
-  const isSeen = (element) => element.getClientRects().length > 0;
+  // What a closed menu hides has a place on the page all the same; only this tells them apart.
+  const isSeen = (element) => element.checkVisibility();
   const byId = (id) => (id && document.getElementById(id)) || null;
   function land(element, options) {
     if (element.tabIndex < 0 && !element.hasAttribute("tabindex")) element.tabIndex = -1;
@@ -142,7 +143,10 @@
     lost = null;
     const active = document.activeElement;
     if (active && active !== document.body && isSeen(active)) return;
-    const same = byId(element.id) || called(call)[at];
+    const again = byId(element.id) || called(call)[at];
+    // What was chosen in a menu is behind its opener now.
+    const shut = again && again.closest("details:not([open])");
+    const same = shut ? shut.querySelector("summary") : again;
     if (same && isSeen(same)) {
       land(same, { preventScroll: true });
       return;

@@ -95,6 +95,20 @@ def test_forty_numbers_are_text_enabled_past_their_failures(desk: RunningDesk, p
     assert page.evaluate("window.notReloaded")
     expect(page.locator("#move")).to_contain_text("+1 253 555 0193 is held at T-Mobile (60135)")
 
+    # The numbers are looked through without leaving the page, nor the place one is at.
+    failed = page.locator("#numbers").get_by_role("link", name=re.compile(r"^Failed \d"))
+    failed.press("Enter")
+    page.wait_for_url("**/?f=failed")
+    expect(page.locator("#numbers tbody th")).to_have_count(3)
+    expect(failed).to_be_focused()
+    steps = page.locator("#numbers summary", has_text="Not done at")
+    steps.click()
+    page.locator("#numbers").get_by_role("link", name="10DLC campaign link").press("Enter")
+    page.wait_for_url("**/?step=campaign")
+    expect(steps).to_contain_text("10DLC campaign link")
+    expect(steps).to_be_focused()
+    assert page.evaluate("window.notReloaded")
+
     # The customer's word first, then an order of its own for the held number.
     page.get_by_role("button", name="Keep it, then make the import order").click()
     expect(page.get_by_text("Tick that the customer confirmed it in writing")).to_be_visible()

@@ -211,10 +211,15 @@ def test_a_part_of_the_numbers_comes_for_few_statements_as_the_page_has_it(
     assert part["HX-Replace-Url"].startswith(order.get_absolute_url())
 
 
-def test_the_other_sort_keeps_the_filter(under_way, read_order, agent_client):
+def test_another_way_to_look_keeps_the_rest_of_it(under_way, sandbox, read_order, agent_client):
+    sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[4:6], "step": "smsAtt", **FAILED})
     order = read_order(under_way)
     html = agent_client.get(f"{order.get_absolute_url()}?f=open").content.decode()
     assert "?f=open&amp;sort=number#numbers" in html
+    html = agent_client.get(f"{order.get_absolute_url()}?f=failed&sort=number&n=1").content.decode()
+    assert "?f=failed&amp;n=1#numbers" in html
+    # A step shows what is not done there, failed or not.
+    assert "?step=sms_att&amp;n=1&amp;sort=number#numbers" in html
 
 
 def test_every_number_with_its_steps_is_in_the_csv(under_way, read_order, agent_client):
