@@ -1,7 +1,7 @@
 """Orders as Sinch would describe them, of any size; people and numbers invented."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FIRST_ID = 40_000_000
@@ -17,12 +17,13 @@ def phone(order: int, position: int) -> str:
 
 def order(number: int, quantity: int, *, status: str = "PENDING") -> dict[str, Any]:
     """Return a port-in order with as many numbers, in Sinch's JSON."""
-    wanted = (date.today() + timedelta(days=10)).isoformat()
+    today = datetime.now(UTC).date()  # the same in each process, whatever its time zone
+    wanted = (today + timedelta(days=10)).isoformat()
     return {
         "id": FIRST_ID + number,
         "status": status,
         "customerOrderReference": f"BENCH-{number:07d}",
-        "createdDate": date.today().isoformat(),
+        "createdDate": today.isoformat(),
         "onDemandActivation": False,
         "desiredPortSchedule": {
             "desiredPortDate": wanted,

@@ -88,7 +88,7 @@ class OrderReader(readings.Reader):
             first_cause="" if cause == readings.SWEEP else said,
         )
         if cause == readings.SWEEP and stored.told and not stored.is_new:
-            readings.count_missed(reading.pk)
+            readings.count_missed(reading)
         if stored.is_changed and stored.order.state == facts.COMPLETED:
             phones = [str(wired["phoneNumber"]) for wired in numbers or ()]
             _want_numbers(stored.order.project_id, phones)

@@ -42,8 +42,8 @@ class OrderReader(readings.Reader):
             first_cause="" if cause == readings.SWEEP else said,
         )
         if cause == readings.SWEEP and stored.told and not stored.is_new:
-            readings.count_missed(reading.pk)
-        facts = standing.facts_of_pace(stored.order)
+            readings.count_missed(reading)
+        facts = standing.facts_of_pace(stored.order, stored.item)
         pause = buckets.pause_before_reading(facts, timezone.now())
         if buckets.wants_offers(facts, timezone.now()):
             pause = self._read_offers(client, stored.order) or pause

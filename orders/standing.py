@@ -346,9 +346,12 @@ def facts_of(order: PortInOrder) -> buckets.Facts:
     return _facts(item, order, said, rows, progress_at=item.waiting_since)
 
 
-def facts_of_pace(order: PortInOrder) -> buckets.Facts:
-    """Return the facts that `orders.pace` looks at: without notes, documents and decisions."""
-    item, rows = _item_of_pace.get(order.item_id), Rows()
+def facts_of_pace(order: PortInOrder, item: Any = None) -> buckets.Facts:
+    """Return the facts that `orders.pace` looks at: without notes, documents and decisions.
+
+    `item` is its work item with its writes, when it has been loaded already.
+    """
+    item, rows = item or _item_of_pace.get(order.item_id), Rows()
     rows.writes = list(item.write_rows)
     said = wire.read_order(order.payload)
     return _facts(item, order, said, rows, progress_at=item.waiting_since)

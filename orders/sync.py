@@ -70,12 +70,16 @@ _ORDER_COLUMNS = (
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a reading: the order, whether it was new or changed, and what was told."""
+    """What became of a reading: the order, whether it was new or changed, and what was told.
+
+    `item` is its work item with its writes, where it had to be loaded.
+    """
 
     order: PortInOrder
     is_new: bool = False
     is_changed: bool = False
     told: int = 0
+    item: Any = None
 
 
 # --- Storing a reading --------------------------------------------------------------------------
@@ -234,7 +238,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     )
     if order.follows_id and old.status != new.status:
         standing.wake(order.follows_id)
-    return Stored(order, is_changed=True, told=items.tell(item, events))
+    return Stored(order, is_changed=True, told=items.tell(item, events), item=item)
 
 
 def _store_new(reading: _Reading, pk: int) -> Stored:

@@ -42,6 +42,12 @@ class Prepared:
         self._build, self._places, self._within = build, places or (A_KEY,), within
 
     @cached_property
+    def _converters(self) -> Any:
+        """What turns each column into a value; worked out once, as it takes as long as the row."""
+        _, made, _, _ = self._made
+        return made.get_converters([column for column, *_ in made.select[: made.col_count]])
+
+    @cached_property
     def _made(self) -> tuple[QuerySet[Any], Any, str, tuple[Any, ...]]:
         built = self._build(*self._places)
         querysets = built if isinstance(built, tuple) else (built,)
@@ -85,6 +91,7 @@ class Prepared:
         # A thread has a connection of its own; everything else has been worked out.
         compiler.connection = connections[queryset.db]
         compiler.as_sql = lambda *args, **kwargs: (text, put)
+        compiler.get_converters = lambda columns: self._converters
         asked.query.get_compiler = lambda *args, **kwargs: compiler  # type: ignore[method-assign]
         return list(asked)
 

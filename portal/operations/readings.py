@@ -16,6 +16,7 @@ from portal.operations import doorbell
 from portal.operations.leases import LEASE_SECONDS, held
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchError
+from portal.writing import ONE_MORE, Made, update
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +199,9 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
             doorbell.ring_on_commit(doorbell.READINGS, after=pause)
 
 
-def count_missed(reading_pk: int) -> None:
+def count_missed(reading: Reading) -> None:
     """Count a change that a sweep found and no delivery had announced."""
-    Reading.objects.filter(pk=reading_pk).update(missed_webhooks=F("missed_webhooks") + 1)
+    update(reading, {"missed_webhooks": Made(ONE_MORE)})
 
 
 def readers() -> dict[str, Any]:

@@ -246,8 +246,8 @@ def test_a_late_answer_does_not_set_the_clock_back(project, library):
 
 def test_a_missed_webhook_is_counted(project, library):
     pk = readings.want_one(project, KIND, "1", "sweep")
-    readings.count_missed(pk)
-    readings.count_missed(pk)
+    readings.count_missed(Reading.objects.get(pk=pk))
+    readings.count_missed(Reading.objects.get(pk=pk))
     assert Reading.objects.get().missed_webhooks == 2
 
 
