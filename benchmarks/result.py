@@ -1,9 +1,10 @@
 """A figure beside its goal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+Key = TypeVar("Key")
+
+
+def medians(calls: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key, float]:
     """Return the median seconds of each call; rounds alternate: all meet the same machine."""
-    taken: dict[str, list[float]] = {key: [] for key in calls}
+    taken: dict[Key, list[float]] = {key: [] for key in calls}
     for place in range(rounds + 2):
         for key, call in calls.items():
             begun = time.perf_counter()
