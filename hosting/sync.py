@@ -634,7 +634,8 @@ def items_with_number(digits: str, suffix: bool) -> QuerySet[Any, Any]:
         if suffix
         else HostingNumber.objects.filter(phone_number__startswith=f"+{digits}")
     )
-    return numbers.order_by().values("order__item")
+    found = numbers.order_by().values("order_id")
+    return WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING, target_pk__in=found).values("pk")
 
 
 def verdict_text(verdict: str) -> str:
