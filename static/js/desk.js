@@ -187,6 +187,11 @@
   function arrive() {
     const there = byId(location.hash.slice(1));
     if (!there || !there.closest("main") || document.activeElement !== document.body) return;
+    const wrong = document.querySelector("main [data-focus]");
+    if (wrong) {
+      wrong.focus();
+      return;
+    }
     if (there.matches("details.confirm")) {
       there.open = true;
       ask(there);

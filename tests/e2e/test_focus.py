@@ -112,6 +112,16 @@ def test_a_page_opened_at_one_of_its_parts_has_the_focus_there(page: Page, made:
     expect(page.get_by_text("Cancel all 2 numbers?")).to_be_focused()
 
 
+def test_a_page_opened_at_a_part_with_a_wrong_field_has_the_focus_in_it(page: Page) -> None:
+    page.goto("/settings/")
+    field = page.get_by_label("Numbers in one import order")
+    field.fill("many")
+    field.press("Enter")
+    expect(page.get_by_text("Write a number such as 5.")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value("many")
+
+
 def test_the_help_lists_the_keys_that_do_something_here(page: Page, made: str) -> None:
     take = page.locator("#keys").get_by_text("Take this order")
     page.goto("/work/")
