@@ -6,7 +6,7 @@ Every question is answered from WorkItem alone and in a constant number of state
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import Count, IntegerField, QuerySet, Subquery, Window
 from django.http import QueryDict
 
 from portal.work.filters import SORTS, Filters, Sort, address
@@ -106,6 +106,8 @@ def page(filters: Filters, given: QueryDict) -> Page:
         total = first + len(found) - 1
     elif not found and place is None:
         total = 0
+    elif found and hasattr(found[0], "matching"):
+        total = min(found[0].matching, MOST_COUNTED + 1)
     else:
         total = WorkItem.objects.filter(filters.condition).order_by()[: MOST_COUNTED + 1].count()
     shown = Page(found, total, first)
@@ -131,6 +133,10 @@ def _fetch(
     stretches = sort.beyond(place, backwards=backwards)
     if len(stretches) == 1:
         items = items.filter(stretches[0])
+        if filters.q and place is None:
+            # All that a search has found is looked at for the sort anyway: searching once more
+            # to count it would take as long again.
+            items = items.annotate(matching=Window(Count("*")))
     else:
         inside = sort.stretch_ordering(backwards=backwards)
         first, *others = (

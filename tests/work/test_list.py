@@ -229,12 +229,23 @@ def test_a_page_whose_rows_have_gone_leads_back_to_the_first(agent_client, make_
     assert 'href="/work/"' in html
 
 
-def test_counts_stop_at_a_thousand(agent_client, make_item, monkeypatch):
+@pytest.mark.parametrize("query", ["?bucket=wait", "?q=harbor", "?q=harbor&sort=date"])
+def test_a_page_says_how_many_match_up_to_a_thousand(agent_client, make_item, monkeypatch, query):
     monkeypatch.setattr(queue, "PAGE", 3)
     monkeypatch.setattr(queue, "MOST_COUNTED", 5)
-    for _ in range(8):
-        make_item()
-    assert "1 to 3 of 5+" in get(agent_client)
+
+    def told() -> list[str]:
+        first = get(agent_client, LIST + query)
+        pages = (first, get(agent_client, link(first, "next")))
+        return [re.search(r"\d to \d of [\d+]+", html)[0] for html in pages]
+
+    make_item(words="somebody else", bucket="us")
+    for number in range(5):
+        make_item(words="harbor", foc_date=None if number % 2 else date(2026, 12, 4))
+    assert told() == ["1 to 3 of 5", "4 to 5 of 5"]
+    for _ in range(3):
+        make_item(words="harbor")
+    assert told() == ["1 to 3 of 5+", "4 to 6 of 5+"]
 
 
 @pytest.mark.parametrize(
