@@ -445,7 +445,7 @@ def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Operation]:
         target=order.target,
         kind=NOTE,
     ).exclude(pk__in=taken)
-    return list(sent.order_by("pk"))
+    return list(sent.order_by("pk").defer("payload"))
 
 
 def _take_ours(ours: list[Operation], note: wire.NoteFacts) -> Operation | None:
@@ -457,11 +457,14 @@ def _take_ours(ours: list[Operation], note: wire.NoteFacts) -> Operation | None:
             <= note.created_at
             <= (operation.finished_at or timezone.now()) + NOTE_WINDOW
         )
-        same = wire.collapsed(operation.payload.get("text", "")) == wire.collapsed(note.text)
-        if in_time and same:
+        if in_time and wire.collapsed(_text_of(operation)) == wire.collapsed(note.text):
             ours.remove(operation)
             return operation
     return None
+
+
+def _text_of(operation: Operation) -> str:
+    return str(heard.payload_of(operation).get("text", ""))
 
 
 def _store_documents(

@@ -28,6 +28,9 @@ LEASE_SECONDS = 12.0  # how long a dead worker's rows lie still
 RENEWED_EVERY = 4.0  # seconds
 FIRST_PAUSE = 2.0  # seconds
 LONGEST_PAUSE = 300.0  # seconds
+# Whatever a server asks for: coming back sooner costs one request, and one that says "in a year"
+# must not take a row out of everybody's sight.
+LONGEST_WAIT = 3600.0  # seconds
 # What the column holds. A row that fails for months must not stop the queue by growing beyond.
 MOST_ATTEMPTS = 32767
 
@@ -121,14 +124,14 @@ class LeasedRow(models.Model):
 
     def try_later(self, error: str, seconds: float | None = None, **values: Any) -> bool:
         """End the lease and come back after `seconds`, else after a pause that grows."""
-        pause = pause_after(self.attempts) if seconds is None else seconds
+        pause = pause_after(self.attempts) if seconds is None else min(seconds, LONGEST_WAIT)
         when = timezone.now() + timedelta(seconds=pause)
         return self.let_go(next_try_at=when, last_error=error[:500], **values)
 
 
 # --- Keeping leases -----------------------------------------------------------------------------
 
-_held: dict[uuid.UUID, type[LeasedRow]] = {}
+_held: dict[uuid.UUID, LeasedRow] = {}
 _changed = threading.Condition()
 _keeper: threading.Thread | None = None
 
@@ -136,7 +139,7 @@ _keeper: threading.Thread | None = None
 @contextmanager
 def held(rows: Sequence[LeasedRow]) -> Iterator[None]:
     """Keep the leases of claimed rows for as long as the block runs, from a thread beside it."""
-    leases = {row.lease_id: type(row) for row in rows if row.lease_id is not None}
+    leases = {row.lease_id: row for row in rows if row.lease_id is not None}
     if not leases:
         yield
         return
@@ -164,18 +167,19 @@ def _keep_for_ever() -> None:
         time.sleep(RENEWED_EVERY)
         with _changed:
             # Those that are over, mostly all of them, cost nothing.
-            due = {lease: kind for lease, kind in _held.items() if lease in since}
+            due = {lease: (type(row), row.pk) for lease, row in _held.items() if lease in since}
         if due:
             _renew(due)
 
 
-def _renew(leases: dict[uuid.UUID, type[LeasedRow]]) -> None:
+def _renew(leases: dict[uuid.UUID, tuple[type[LeasedRow], Any]]) -> None:
     until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
     try:
-        for kind in set(leases.values()):
-            mine = [lease for lease, its_kind in leases.items() if its_kind is kind]
-            rows = kind._base_manager.filter(lease_id__in=mine, lease_until__lt=until)
-            rows.update(lease_until=until, next_try_at=until)
+        for kind in {kind for kind, _ in leases.values()}:
+            mine = {lease: pk for lease, (its_kind, pk) in leases.items() if its_kind is kind}
+            # By their keys as well: leases have no index, and the tables may be large.
+            rows = kind._base_manager.filter(pk__in=mine.values(), lease_id__in=mine)
+            rows.filter(lease_until__lt=until).update(lease_until=until, next_try_at=until)
     except DatabaseError as error:
         # Without its lease a row is looked up before anything is sent again.
         log.warning("%s leases could not be renewed (%s)", len(leases), type(error).__name__)

@@ -7,6 +7,8 @@ An operation found in `sending` by a claim belonged to a worker that died: uncer
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -220,7 +222,7 @@ def _note_uncertain(operation: Operation, handler: Handler) -> bool:
 
     Another worker may have taken it up, and even settled it, while our request hung.
     """
-    with transaction.atomic():
+    with _as_on_disk(operation):
         since = operation.uncertain_since or timezone.now()
         ours = Operation.objects.filter(
             pk=operation.pk, lease_id=operation.lease_id, state__in=Operation.UNDER_WAY
@@ -270,20 +272,37 @@ def _send_later(operation: Operation, handler: Handler, error: SinchError) -> No
 
 
 def _trouble(operation: Operation, handler: Handler, error: str) -> None:
-    # One that failed while it was sent is looked up first, however often it was tried.
-    if operation.attempts >= MOST_SENDS and operation.state != Operation.State.SENDING:
-        _end(
-            operation,
-            handler,
-            Operation.State.DEAD,
-            message="The desk itself failed on it.",
-        )
-    elif operation.state == Operation.State.SENDING:
-        # Somebody waits for it, and it is most likely done: the count of earlier looks is no
-        # reason to wait longer with the first look after this try.
-        operation.try_later(error, LOOK_PAUSES[0])
+    """Have it tried again as what it is; after long enough somebody is told and asked."""
+    is_sending = operation.state == Operation.State.SENDING
+    since_sent = timezone.now() - (operation.sent_at or operation.created_at)
+    if is_sending and since_sent < PATIENCE:
+        # One that failed while it was sent is looked up first, however often it was tried. Somebody
+        # waits for it, and it is most likely done: the count of earlier looks is no reason to wait
+        # longer with the first look after this try.
+        operation.try_later(error, min(max(LOOK_PAUSES[0], since_sent.total_seconds() / 4), 60.0))
+    elif is_sending or operation.attempts >= MOST_SENDS:
+        _give_up(operation, handler, error)
     else:
         operation.try_later(error)
+
+
+def _give_up(operation: Operation, handler: Handler, error: str) -> None:
+    """Stop trying, even when telling so fails as well: then the row alone says that it stopped."""
+    message = "The desk itself failed on it."
+    if operation.state == Operation.State.SENDING:
+        # Nobody knows what became of it: whoever tries again has it looked up first.
+        operation.uncertain_since = operation.sent_at or operation.created_at
+    try:
+        _end(operation, handler, Operation.State.DEAD, message=message)
+    except Exception:
+        log.exception("Operation %s (%s) could not be settled", operation.pk, operation.kind)
+        operation.let_go(
+            state=Operation.State.DEAD,
+            uncertain_since=operation.uncertain_since,
+            staff_message=message,
+            finished_at=timezone.now(),
+            last_error=error[:500],
+        )
 
 
 def _end(
@@ -304,13 +323,22 @@ def _end(
                 {"field": v.field, "description": v.description} for v in error.violations
             ],
         }
-    before = operation.state, operation.lease_id
+    with _as_on_disk(operation):
+        _settle(operation, handler, state, answer or {}, message)
+
+
+@contextmanager
+def _as_on_disk(operation: Operation) -> Iterator[None]:
+    """A transaction. When it fails the row in memory is again what it is on disk, and still ours.
+
+    What is done next depends on it: a write that may have left is looked up before anything else.
+    """
+    before = vars(operation).copy()
     try:
         with transaction.atomic():
-            _settle(operation, handler, state, answer or {}, message)
+            yield
     except Exception:
-        # Nothing of it is on disk: the row still is what it was, and still ours.
-        operation.state, operation.lease_id = before
+        vars(operation).update(before)
         raise
 
 
@@ -333,6 +361,7 @@ def _settle(
     operation.save(
         update_fields=[
             "state",
+            "uncertain_since",
             "answer",
             "staff_message",
             "finished_at",

@@ -161,7 +161,10 @@ class TimelineEntry(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         constraints = [
-            models.UniqueConstraint(fields=["item", "fact"], name="a_fact_is_told_once"),
+            # Also where there is no item yet: a fact names the operation that it is about.
+            models.UniqueConstraint(
+                fields=["item", "fact"], name="a_fact_is_told_once", nulls_distinct=False
+            ),
         ]
         indexes = [models.Index(fields=["-at"], name="timeline_newest")]
 

@@ -26,9 +26,9 @@ def due_now(operation, **values):
     Operation.objects.filter(pk=operation.pk).update(next_try_at=timezone.now(), **values)
 
 
-def run(operation):
+def run(operation, **values):
     """Take an operation one step further, whenever that would be due."""
-    due_now(operation)
+    due_now(operation, **values)
     assert runner.run_one()
     operation.refresh_from_db()
     return operation
@@ -406,6 +406,60 @@ def test_a_fault_at_the_last_try_is_looked_up_all_the_same(write, desk):
     assert operation.state == State.SENDING
     run(operation)
     assert operation.state == State.SUCCEEDED
+
+
+def test_a_write_that_nobody_could_look_for_is_looked_for_when_a_person_tries_again(write, desk):
+    # Its answer was lost, and noting that failed as well, again and again.
+    desk.after, desk.telling = LOST, ZeroDivisionError("ours")
+    operation = write()
+    for _ in range(MOST_SENDS + 2):
+        run(operation)
+    assert operation.state == State.SENDING, "tried for a while, whatever the count"
+    run(operation, sent_at=timezone.now() - PATIENCE * 2)
+    assert (operation.state, operation.next_try_at) == (State.DEAD, None)
+    assert operation.staff_message == "The desk itself failed on it."
+    desk.after = desk.telling = None
+    assert runner.try_again(operation)
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == desk.there == [operation.pk]
+
+
+def test_a_write_whose_worker_died_before_noting_it_is_never_sent_unlooked_for(write, desk):
+    operation = write()
+    due_now(operation, state=State.SENDING, sent_at=timezone.now() - PATIENCE * 2)
+    desk.there.append(operation.pk)
+    desk.telling = ZeroDivisionError("ours")
+    run(operation)
+    desk.telling = None
+    assert runner.try_again(operation)
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert desk.sent == []
+
+
+def test_a_write_stops_even_when_telling_of_it_fails(write, desk, project):
+    project.is_active = False
+    project.save()
+    desk.telling = ZeroDivisionError("ours")
+    operation = run(write())
+    assert operation.state == State.QUEUED
+    run(operation, attempts=MOST_SENDS - 1)
+    assert (operation.state, operation.next_try_at) == (State.DEAD, None)
+    assert operation.finished_at
+    assert operation.last_error == "ZeroDivisionError"
+    project.is_active, desk.telling = True, None
+    project.save()
+    assert runner.try_again(operation)
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+
+
+def test_no_answer_puts_a_write_out_of_sight_for_longer_than_an_hour(write, desk):
+    desk.before = SinchUnavailable("busy", retry_after=999_999_999.0)
+    operation = run(write())
+    assert operation.state == State.QUEUED
+    assert operation.next_try_at <= timezone.now() + timedelta(hours=1)
 
 
 def test_a_payload_that_no_key_decrypts_stops_nobody_else(write, desk, settings):

@@ -23,6 +23,7 @@ class Desk(runner.Handler):
         self.after: Any = None  # raised after the work is done
         self.finding: Any = None  # raised by the look-up
         self.settling: Any = None  # raised while a success is settled
+        self.telling: Any = None  # raised while it is told that something went wrong
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Do the work, unless told to break."""
@@ -50,6 +51,8 @@ class Desk(runner.Handler):
 
     def failed(self, operation: Operation) -> None:
         """Note it."""
+        if self.telling is not None:
+            raise self.telling
         self.told.append(("failed", operation.state))
 
     def taken_up(self, operation: Operation) -> None:
@@ -58,6 +61,8 @@ class Desk(runner.Handler):
 
     def uncertain(self, operation: Operation) -> None:
         """Note it."""
+        if self.telling is not None:
+            raise self.telling
         self.told.append(("uncertain", ""))
 
 
