@@ -1,5 +1,7 @@
 """Hosting: mirror rows of orders and numbers, drafts, and what staff have under way."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
@@ -231,6 +233,11 @@ class NumberRecord(MirroredRecord):
     def __str__(self) -> str:
         return self.phone_number
 
+    @property
+    def known_at(self) -> datetime:
+        """When the newest of what is stored was asked for; an older answer does not replace it."""
+        return self.fetched_at
+
 
 class ImportedNumber(NumberRecord, Steps):
     """A number linked to a service plan at Sinch; `hosting.sync` is its only writer.
@@ -246,6 +253,9 @@ class ImportedNumber(NumberRecord, Steps):
     campaign_type = models.CharField(max_length=20, blank=True)
     # Whether anything is still being worked on at Sinch.
     is_settling = models.BooleanField(default=False)
+    # When the newest write left whose short answer is stored: it is no reading, but a reading that
+    # left before it tells how the number was before the write.
+    answered_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -269,6 +279,11 @@ class ImportedNumber(NumberRecord, Steps):
     def target(self) -> str:
         """How operations name this number."""
         return f"imported:{self.pk}"
+
+    @property
+    def known_at(self) -> datetime:
+        """When the newest of what is stored was asked for or sent."""
+        return max(self.fetched_at, self.answered_at or self.fetched_at)
 
 
 class NumberMove(models.Model):

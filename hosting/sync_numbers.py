@@ -25,15 +25,16 @@ def store_imported(
 ) -> ImportedNumber:
     """Store an imported number as it was read; an older reading changes nothing.
 
-    `partial` is the short answer of a POST or PATCH, which lacks the provisioning: it only adds.
-    A move under way goes on as far as the number allows. Raises ValueError without a number.
+    `partial` is the short answer of a POST or PATCH, which lacks the provisioning: it only adds,
+    and a reading that left before the write is older than it. A move under way goes on as far as
+    the number allows. Raises ValueError without a number.
     """
     from hosting import moves
 
     phone = _phone(payload)
     with transaction.atomic(savepoint=False):
         row = _locked(ImportedNumber, project, phone)
-        is_newer = row.pk is None or fetched_at > row.fetched_at
+        is_newer = row.pk is None or fetched_at > row.known_at
         if is_newer:
             merged = {**row.payload, **payload} if partial else dict(payload)
             said = wire.read_imported(merged)
@@ -49,8 +50,8 @@ def store_imported(
                 told = sync.codes_told(project.pk, [phone], of_order=False)
                 row.failure_codes = told.get(phone, {})
             # A short answer is no reading: the whole one is still to come.
-            read_at = row.fetched_at if partial and not is_new else fetched_at
-            _store(row, merged, read_at, values)
+            moment = "answered_at" if partial and not is_new else "fetched_at"
+            _store(row, merged, values, {moment: fetched_at})
             if is_new or pair != (row.service_plan_id, row.campaign_id):
                 sync.remember_pair(project, row.service_plan_id, row.campaign_id)
         moves.go_on(row)
@@ -67,13 +68,13 @@ def store_qualified(
     phone = _phone(payload)
     with transaction.atomic(savepoint=False):
         row = _locked(QualifiedNumber, project, phone)
-        if row.pk is not None and fetched_at <= row.fetched_at:
+        if row.pk is not None and fetched_at <= row.known_at:
             return row
         said = wire.read_qualified(payload)
         values: dict[str, Any] = {name: getattr(said, name) for name in wire.QUALIFIED_COLUMNS}
         if row.state != said.state:
             values["state_since"] = fetched_at
-        _store(row, dict(payload), fetched_at, values)
+        _store(row, dict(payload), values, {"fetched_at": fetched_at})
     return row
 
 
@@ -122,15 +123,15 @@ def _locked(model: type[Record], project: SinchProject, phone: str) -> Record:
 
 
 def _store(
-    row: NumberRecord, payload: dict[str, Any], read_at: datetime, values: dict[str, Any]
+    row: NumberRecord, payload: dict[str, Any], values: dict[str, Any], moment: dict[str, datetime]
 ) -> None:
     is_new = row.pk is None
     changed = [name for name, value in values.items() if getattr(row, name) != value]
     came_back = row.gone_at is not None
     visible = is_new or came_back or bool(changed) or row.payload != payload
-    for name, value in values.items():
+    for name, value in (values | moment).items():
         setattr(row, name, value)
-    row.payload, row.fetched_at, row.gone_at = payload, read_at, None
+    row.payload, row.gone_at = payload, None
     if visible and not is_new:
         row.version += 1
     if visible:
@@ -139,16 +140,16 @@ def _store(
         insert(row)
         return
     more = (*changed, "payload", "gone_at", "version", "changed_at") if visible else ()
-    update(row, {name: getattr(row, name) for name in ("fetched_at", *more)})
+    update(row, {name: getattr(row, name) for name in (*moment, *more)})
 
 
 def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) -> Record | None:
     row = (
         model._default_manager.select_for_update()
-        .filter(project=project, phone_number=phone, gone_at=None, fetched_at__lt=at)
+        .filter(project=project, phone_number=phone, gone_at=None)
         .first()
     )
-    if row is None:
+    if row is None or at <= row.known_at:
         return None
     row.gone_at = row.fetched_at = at
     row.version, row.changed_at = row.version + 1, timezone.now()

@@ -700,6 +700,43 @@ def test_a_reading_that_left_before_a_number_was_gone_does_not_bring_it_back(pro
         assert store(project, payload, now + 3 * second).gone_at is None
 
 
+def test_a_reading_that_left_before_a_change_does_not_undo_what_its_answer_said(project):
+    left_at, second = timezone.now(), timedelta(seconds=1)
+    before = {
+        "phoneNumber": PHONE,
+        "displayName": "Front desk",
+        "smsConfiguration": {"servicePlanId": "plan-a", "campaignId": "C3O8OGA"},
+        "smsProvisioning": DONE,
+    }
+    after = {
+        "phoneNumber": PHONE,
+        "displayName": "Back office",
+        "smsConfiguration": {"servicePlanId": "plan-b", "campaignId": ""},
+    }
+    sync_numbers.store_imported(project, before, left_at)
+    sync_numbers.store_imported(project, after, left_at + 3 * second, partial=True)
+    # What left before the change comes after its answer: a reading, another change, a 404.
+    sync_numbers.store_imported(project, before, left_at + second)
+    sync_numbers.store_imported(project, before, left_at + 2 * second, partial=True)
+    sync_numbers.mark_imported_gone(project, PHONE, left_at + second)
+    row = ImportedNumber.objects.get()
+    assert (row.display_name, row.service_plan_id, row.campaign_id) == ("Back office", "plan-b", "")
+    assert (row.platform, row.gone_at) == ("DONE", None), "the short answer took nothing away"
+    assert row.fetched_at == left_at, "the whole number has not been read since"
+    row = sync_numbers.store_imported(project, before, left_at + 4 * second)
+    assert (row.display_name, row.fetched_at) == ("Front desk", left_at + 4 * second)
+
+
+def test_the_answer_of_a_change_that_left_before_a_reading_does_nothing(project):
+    left_at, second = timezone.now(), timedelta(seconds=1)
+    answer = {"phoneNumber": PHONE, "displayName": "Front desk"}
+    read = {"phoneNumber": PHONE, "displayName": "Back office"}
+    sync_numbers.store_imported(project, read, left_at + second)
+    before = ImportedNumber.objects.values().get()
+    sync_numbers.store_imported(project, answer, left_at, partial=True)
+    assert ImportedNumber.objects.values().get() == before
+
+
 @pytest.mark.parametrize("kind", ["imported", "qualified"])
 def test_a_poll_of_a_page_on_which_nothing_has_changed_is_one_statement(
     kind, agent_client, project, django_assert_num_queries
