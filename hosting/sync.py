@@ -492,9 +492,11 @@ def _of_order_number(
     wishes: dict[str, frozenset[str]] = {}
     if living:
         wishes[ORDER_READER] = frozenset(order.sinch_id for order in living)
-        for order in living:
-            # Always in the order of the keys, so that two events never wait for each other.
-            locked = HostingOrder.objects.select_for_update().order_by().get(pk=order.pk)
+        # All of them first, in the order of their keys: two events never wait for each other, nor
+        # an event and a reading, which locks its order and then wakes the one that it follows. A
+        # reading that lets its order follow one of these must not wait for it either: `no_key`.
+        rows_of_orders = HostingOrder.objects.filter(pk__in=[order.pk for order in living])
+        for locked in list(rows_of_orders.order_by("pk").select_for_update(no_key=True)):
             rows = HostingNumber.objects.filter(order=locked)
             if _keep_code(rows, phone, step, code):
                 standing.store_item(

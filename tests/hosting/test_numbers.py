@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from hosting import moves, sync, sync_numbers, wire
-from hosting.models import Combination, ImportedNumber, NumberMove, QualifiedNumber
+from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations import runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
@@ -31,11 +31,11 @@ def imported(sandbox, read_imported):
     return read_imported(PHONE)
 
 
-def told(project, event_type, status, code="", at=None):
+def told(project, event_type, status, code="", at=None, about="IMPORTED_NUMBER"):
     """Have a callback about the number applied."""
     sync.apply_event(
         project.pk,
-        resource_type="IMPORTED_NUMBER",
+        resource_type=about,
         resource_id=PHONE,
         event_type=event_type,
         status=status,
@@ -610,7 +610,6 @@ def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
 ):
     """A row can be there without a reading of it; its numbers would never come."""
     from hosting import overview
-    from hosting.models import HostingOrder
 
     made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
     sync.store_reading(project, hosting_client.get_hosting_order(made.id), timezone.now())
@@ -685,6 +684,41 @@ def test_a_number_that_is_gone_and_a_write_of_its_move_never_wait_for_each_other
         write.result()
     move.refresh_from_db()
     assert (move.state, move.problem) == (NumberMove.State.STOPPED, moves.GONE)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("follows_already", [True, False])
+def test_an_event_about_two_orders_and_a_reading_of_one_never_wait_for_each_other(
+    follows_already, project
+):
+    read_at, step = timezone.now() - timedelta(minutes=5), {"state": "FAILED"}
+    numbers = [{"phoneNumber": PHONE, "campaignProvisioning": step}]
+
+    def read(sinch_id, at, state="IN_PROGRESS", **more):
+        payload = {"hostingOrderId": sinch_id, "state": state}
+        return sync.store_reading(project, payload, at, numbers=numbers, **more).order
+
+    first = read("first", read_at)
+    second = read("second", read_at, follows=first if follows_already else None)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            HostingOrder.objects.select_for_update().get(pk=second.pk)  # as a reading begins
+            event = meanwhile(
+                pool,
+                lambda: told(
+                    project,
+                    "LINK_TO_10DLC_CAMPAIGN",
+                    "FAILED",
+                    "CAMPAIGN_EXPIRED",
+                    about="HOSTING_ORDER_NUMBER",
+                ),
+            )
+            read("second", timezone.now(), "COMPLETED", follows=first)
+        event.result()
+    second.refresh_from_db()
+    assert (second.state, second.follows_id) == ("COMPLETED", first.pk)
+    for order in (first, second):
+        assert order.numbers.get().failure_codes == {"campaign": "CAMPAIGN_EXPIRED"}
 
 
 def test_a_reading_that_left_before_a_number_was_gone_does_not_bring_it_back(project):
