@@ -39,7 +39,7 @@ def looked_into(delivery: Delivery, body: bytes) -> Fate:
         event_type=notice.event,
         status=notice.status,
         failure_code=notice.failure_code,
-        at=notice.at or delivery.received_at,
+        at=notice.happened_at(delivery.received_at),
         event_id=notice.event_id,
     )
     if notice.is_known:

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal.values import text
@@ -26,6 +26,7 @@ ALIASES = {
     "PROVISIONING_TO_CAMPAIGN": "LINK_TO_10DLC_CAMPAIGN",
     "DEPROVISIONING_FROM_CAMPAIGN": "UNLINK_TO_10DLC_CAMPAIGN",
 }
+CLOCK_SLACK = timedelta(minutes=1)  # Sinch's clock may be before ours
 _WORD = re.compile(r"[^\w.:\-]+")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _ZONE = re.compile(r"([+-]\d{2})(\d{2})$")
@@ -51,6 +52,16 @@ class HostingNotice:
     def is_known(self) -> bool:
         """Whether the event is one that Sinch documents."""
         return self.event in EVENTS
+
+    def happened_at(self, received_at: datetime) -> datetime:
+        """Return when the event happened: when it was received, if `at` is unsaid or cannot be.
+
+        Nothing is told before it happens. Believed, a time in the future would make every later
+        event of the kind older than what was applied, and none of them would be news any more.
+        """
+        if self.at is None or self.at > received_at + CLOCK_SLACK:
+            return received_at
+        return self.at
 
 
 def read_notice(body: bytes) -> HostingNotice:

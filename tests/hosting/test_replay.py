@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import itertools
+import json
 import random
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from webhooks.models import Delivery
 pytestmark = pytest.mark.django_db
 PHONES = [f"+1312555{line:04d}" for line in range(140, 146)]
 BLOCKED = "+13125550150"
+FULL, EXPIRED = "EXCEEDED_10DLC_LIMIT", "CAMPAIGN_EXPIRED"
 
 
 @pytest.fixture
@@ -117,9 +119,48 @@ def test_callbacks_that_came_shuffled_lead_to_the_rows_of_those_in_order(
     assert facts() == before
 
 
-# --- Codes that were told before there was a row to keep them -----------------------------------
+# --- When an event happened ---------------------------------------------------------------------
 
-FULL, EXPIRED = "EXCEEDED_10DLC_LIMIT", "CAMPAIGN_EXPIRED"
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def tell(project, call):
+    """Have a link to a campaign told as Sinch does; return the codes kept for its number."""
+    payload = {"hostingOrderId": "ho-1", "state": "IN_PROGRESS"}
+    sync.store_reading(project, payload, timezone.now(), numbers=[{"phoneNumber": PHONES[0]}])
+
+    def do(at, status, code=None):
+        event = {
+            "eventId": f"{status} {at}",
+            "timestamp": at.isoformat(),
+            "resourceType": "HOSTING_ORDER_NUMBER",
+            "resourceId": PHONES[0],
+            "eventType": "LINK_TO_10DLC_CAMPAIGN",
+            "status": status,
+            "failureCode": code,
+        }
+        call(json.dumps(event).encode())
+        dispatch.process_some()
+        return HostingNumber.objects.get().failure_codes
+
+    return do
+
+
+@pytest.mark.parametrize("ahead", [120 * SECOND, timedelta(days=1), timedelta(days=365 * 7900)])
+def test_an_event_dated_in_the_future_does_not_silence_those_that_come_after_it(ahead, tell):
+    tell(timezone.now() + ahead, "SUCCEEDED")
+    assert tell(timezone.now(), "FAILED", EXPIRED) == {"campaign": EXPIRED}
+
+
+def test_sinchs_clock_may_be_a_little_before_ours(tell):
+    now = timezone.now()
+    assert tell(now + 30 * SECOND, "FAILED", EXPIRED) == {"campaign": EXPIRED}
+    assert tell(now + 29 * SECOND, "SUCCEEDED") == {"campaign": EXPIRED}, "it happened before"
+    assert tell(now + 31 * SECOND, "SUCCEEDED") == {}
+
+
+# --- Codes that were told before there was a row to keep them -----------------------------------
 
 
 @pytest.fixture
