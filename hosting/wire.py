@@ -120,7 +120,7 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
 
 
 def _loa(payload: Mapping[str, Any], loa: Mapping[str, Any]) -> str:
-    said = text(loa.get("loaType"), 16).lower()
+    said = text(loa.get("loaType")).lower()[:16]
     if said:
         return said
     if loa.get("businessName"):

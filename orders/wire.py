@@ -266,7 +266,7 @@ def collapsed(value: str) -> str:
 
 def country_of(entry: Mapping[str, Any]) -> str:
     """Return the country that Sinch names for a number: US, CA, "" for none."""
-    return text(entry.get("countryCode"), 2).upper()
+    return text(entry.get("countryCode")).upper()[:2]
 
 
 def read_order(payload: Mapping[str, Any]) -> OrderFacts:

@@ -7,13 +7,18 @@ from typing import Any, Final
 
 from django.utils.dateparse import parse_datetime
 
+from portal.sinch.payloads import storable_text
+
 # Whatever lies outside stands for "none", and breaks whoever reckons with it.
 _YEARS: Final = range(1900, 9000)
 
 
 def text(value: object, limit: int = 100_000) -> str:
-    """Return a value as text of at most so many characters; "" for nothing."""
-    return "" if value is None else str(value).strip()[:limit]
+    """Return a value as text of at most so many characters that a database takes; "" for nothing.
+
+    Whoever wants another case changes it first and cuts then: ß is one letter, SS are two.
+    """
+    return "" if value is None else storable_text(str(value)).strip()[:limit]
 
 
 def read_date(value: object) -> date | None:
@@ -43,7 +48,7 @@ def read_instant(value: object) -> datetime | None:
 
 def read_status(value: object) -> str:
     """Return a status word in capitals, known or not."""
-    return text(value, 32).upper()
+    return text(value).upper()[:32]
 
 
 def read_flag(value: object) -> bool:

@@ -91,15 +91,15 @@ def read_notice(body: bytes) -> HostingNotice:
 def event_id_of(said: Any) -> str:
     """Return the id of an event, "" when it has none."""
     found = said.get("eventId") if isinstance(said, dict) else None
-    return text(found, 64).replace("\0", "") if isinstance(found, (str, int)) else ""
+    return text(found, 64) if isinstance(found, (str, int)) else ""
 
 
 def _word(value: object) -> str:
-    return _WORD.sub("", value)[:60].upper() if isinstance(value, str) else ""
+    return _WORD.sub("", value.upper())[:60] if isinstance(value, str) else ""
 
 
 def _resource(value: object) -> str:
-    return re.sub(r"[\s\0]", "", value)[:64] if isinstance(value, str) else ""
+    return re.sub(r"\s", "", text(value))[:64] if isinstance(value, str) else ""
 
 
 def _moment(value: object) -> datetime | None:

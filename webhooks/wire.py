@@ -62,7 +62,7 @@ def read_notice(body: bytes) -> Notice:
 
 
 def _event(value: Any) -> str:
-    return _WORD.sub("", value)[:60].upper() if isinstance(value, str) else ""
+    return _WORD.sub("", value.upper())[:60] if isinstance(value, str) else ""
 
 
 def _digits(value: Any) -> str:

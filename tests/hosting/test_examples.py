@@ -116,6 +116,21 @@ def test_any_qualified_number_is_stored_and_shown(body, project, agent_client):
     assert_shown(row, "qualified_numbers", body, agent_client)
 
 
+def test_words_that_grow_in_capitals_or_small_letters_are_cut_to_fit(project):
+    word, now, phone = "ßİ" * 16, timezone.now(), "+12065550142"
+    payload = {"hostingOrderId": "order-1", "state": word, "type": word}
+    payload["textEnableInfo"] = {"loaType": word}
+    numbers = [{"phoneNumber": phone, "smsTmo": {"state": word}}]
+    sync.store_reading(project, payload, now, numbers=numbers, report={})
+    order = HostingOrder.objects.get()
+    assert (order.state, order.order_type) == (word.upper()[:32], word.upper()[:32])
+    assert (order.loa, order.numbers.get().sms_tmo) == (word.lower()[:16], word.upper()[:32])
+    linked = {"phoneNumber": phone, "smsProvisioning": {"type": word, "state": word}}
+    assert sync_numbers.store_imported(project, linked, now).platform == word.upper()[:32]
+    qualified = {"phoneNumber": phone, "globalProcessState": word}
+    assert sync_numbers.store_qualified(project, qualified, now).state == word.upper()[:32]
+
+
 def assert_shown(row, listed, body, client):
     """See that a number has a page that tells all of it, and that the list shows it too."""
     page = client.get(row.get_absolute_url())
@@ -135,6 +150,11 @@ EVENTS = [e for e in EXAMPLES if e["kind"] == "webhook"]
         *[pytest.param(e["body"], id=e["name"]) for e in EVENTS],
         pytest.param(EVENTS[0]["body"] | {"eventType": NEW, "more": {"a": 1}}, id="new event"),
         pytest.param(EVENTS[0]["body"] | {"status": NEW, "resourceType": NEW}, id="new words"),
+        pytest.param(
+            EVENTS[0]["body"]
+            | dict.fromkeys(("eventType", "status", "resourceType", "failureCode"), "ß" * 40),
+            id="words that grow in capitals",
+        ),
     ],
 )
 def test_any_callback_is_taken_shown_and_never_stands_in_the_way(

@@ -90,6 +90,14 @@ def test_an_unknown_event_has_its_order_read_all_the_same(deliver, reader):
     assert row.outcome == "Order read all the same; this desk does not know the word"
 
 
+def test_an_event_whose_word_grows_in_capitals_has_its_order_read(deliver, reader):
+    deliver({"type": "ß" * 40, "orderId": 17})
+    work()
+    row = Delivery.objects.get()
+    assert reader.asked == ["17"]
+    assert (row.state, row.event_type) == (State.DONE, "S" * 60)
+
+
 def test_a_repeat_is_told_as_one_and_loses_no_news(deliver, reader, make_order):
     make_order("40118273")
     deliver(EVENT)

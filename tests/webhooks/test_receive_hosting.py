@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from portal.accounts.models import CallbackSecret, WebhookToken
 from portal.operations import doorbell
-from webhooks import log, receive, refused, tokens
+from webhooks import dispatch, log, receive, refused, tokens
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,18 @@ def test_events_without_an_id_are_all_kept(call):
 def test_what_is_signed_and_not_readable_is_kept(call, body):
     assert call(body).status_code == 200
     assert Delivery.objects.get().raw == body
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\0"], ids=["half a letter", "NUL"])
+def test_what_a_database_refuses_in_an_event_loses_nothing(call, odd, rung):
+    body = json.dumps(EVENT | {"eventId": f"01hpa{odd}", "resourceId": f"order{odd}1"}).encode()
+    assert call(body).status_code == 200
+    assert Delivery.objects.get().raw == body
+    assert dispatch.process_some()
+    row = Delivery.objects.get()
+    assert (row.state, row.last_error) == (Delivery.State.WAITING, "")
+    assert call(body).status_code == 200
+    assert Delivery.objects.get().repeats == 1
 
 
 def test_a_known_token_costs_one_insert_and_no_select(call):
