@@ -58,6 +58,7 @@ class PortInOrder(MirroredRecord):
     first_seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = "port-in order"
         constraints = [
             models.UniqueConstraint(fields=["project", "sinch_id"], name="one_row_for_an_order"),
         ]
@@ -215,6 +216,9 @@ class PortInDraft(Draft):
     )
 
     beside = (*Draft.beside, "check_operation")
+
+    class Meta(Draft.Meta):
+        verbose_name = "port-in draft"
 
     def get_absolute_url(self) -> str:
         """The page where it is typed."""

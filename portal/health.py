@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.operations import calls, clients, loops
+from portal.operations import calls, clients, loops, readings
 from portal.operations.models import Operation, Reading
 
 MANAGE = "accounts.manage_project"
@@ -134,6 +134,8 @@ def _operations(now: datetime) -> list[Check]:
 def _readings(now: datetime) -> list[Check]:
     overdue = Reading.objects.filter(next_try_at__lt=now - LATE)
     found = overdue.aggregate(count=Count("pk"), oldest=Min("next_try_at"))
+    in_vain = readings.unanswered().order_by("-attempts")
+    silent = in_vain.count()
     missed = Reading.objects.aggregate(all=Sum("missed_webhooks"))["all"] or 0
     tone = GOOD
     if found["oldest"] is not None:
@@ -147,6 +149,12 @@ def _readings(now: datetime) -> list[Check]:
             "More is to be read than the speed limit lets through, or no worker runs."
             if found["count"]
             else "",
+        ),
+        Check(
+            "Readings tried in vain",
+            f"{silent}: {in_vain.values_list('last_error', flat=True)[0]}" if silent else "none",
+            BAD if silent else GOOD,
+            "They are tried again by themselves." if silent else "",
         ),
         Check("Changes no webhook announced", f"{missed} since the desk began"),
     ]

@@ -65,6 +65,7 @@ class SinchProject(models.Model):
     discovered_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
+        verbose_name = "Sinch project"
         ordering = ["name"]
 
     def __str__(self) -> str:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 # the many that come right behind it share the second.
 CALM = 0.8
 WEBHOOK, SWEEP = "webhook", "sweep"
+# Readings that failed so often in a row mean that Sinch does not answer.
+TRIES_UNTIL_SILENT = 3
 # How long the readings of a project that is out of use are put off each time.
 OUT_OF_USE = timedelta(hours=1)
 
@@ -202,6 +204,12 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
 def count_missed(reading: Reading) -> None:
     """Count a change that a sweep found and no delivery had announced."""
     update(reading, {"missed_webhooks": Made(ONE_MORE)})
+
+
+def unanswered() -> QuerySet[Reading]:
+    """Return the readings that were tried several times in vain; `last_error` says why."""
+    tried = Reading.objects.filter(next_try_at__isnull=False, attempts__gte=TRIES_UNTIL_SILENT)
+    return tried.exclude(last_error="")
 
 
 def readers() -> dict[str, Any]:

@@ -20,7 +20,8 @@ from django.utils.functional import SimpleLazyObject
 
 from portal import words
 from portal.accounts.models import SinchProject, User
-from portal.operations.models import Operation, Reading
+from portal.operations import readings
+from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_MOMENT, Prepared
 from portal.projects import configuration
 from portal.work import queue, unmade
@@ -30,7 +31,6 @@ from portal.work.models import WorkItem
 
 KEPT_SECONDS = 5
 STUCK_AFTER = timedelta(minutes=2)  # a write under way for longer is worth a look
-TRIES_UNTIL_SILENT = 3  # readings that failed so often in a row mean that Sinch does not answer
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,7 @@ def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any
     ).order_by()
     stuck = under_way.filter(created_at__lt=before)
     stopped = Operation.objects.filter(state=Operation.State.DEAD, seen_at=None)
-    silent = Reading.objects.filter(
-        next_try_at__isnull=False, attempts__gte=TRIES_UNTIL_SILENT
-    ).exclude(last_error="")
+    silent = readings.unanswered()
     # The rooms above are named by their dotted path only.
     deliveries = apps.get_model("webhooks.Delivery")._default_manager
     drafts = apps.get_model("orders.PortInDraft")._default_manager.filter(by=person, state="open")

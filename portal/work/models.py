@@ -159,6 +159,7 @@ class TimelineEntry(models.Model):
     fact = models.CharField(max_length=64, editable=False)
 
     class Meta:
+        verbose_name_plural = "timeline entries"
         ordering = ["-at", "-id"]
         constraints = [
             # Also where there is no item yet: a fact names the operation that it is about.

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connections
 from django.db.transaction import atomic
@@ -101,6 +102,18 @@ def test_readings_that_are_overdue_are_told(minutes, tone, quiet):
     due = timezone.now() - timedelta(minutes=minutes)
     Reading.objects.create(project=quiet, kind="port_in", resource_id="1", next_try_at=due)
     assert check("Readings overdue").tone == tone
+
+
+def test_a_sinch_that_does_not_answer_is_told_as_the_bar_above_tells_it(quiet, mara):
+    row = {"project": quiet, "kind": "port_in", "last_error": "Sinch cannot be reached."}
+    tried = Reading.objects.create(**row, resource_id="40118273", attempts=2)
+    assert "Sinch does not answer" not in mara.get(reverse("health")).content.decode()
+    assert health.worst_of([check("Readings tried in vain")]) == health.GOOD
+    Reading.objects.filter(pk=tried.pk).update(attempts=3)
+    cache.clear()
+    assert "Sinch does not answer" in mara.get(reverse("health")).content.decode()
+    found = check("Readings tried in vain")
+    assert (found.found, found.tone) == ("1: Sinch cannot be reached.", health.BAD)
 
 
 def test_what_has_stopped_is_told_until_somebody_has_seen_it(quiet):

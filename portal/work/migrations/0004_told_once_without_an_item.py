@@ -16,6 +16,10 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(leave_out_what_was_told_twice, migrations.RunPython.noop),
+        migrations.AlterModelOptions(
+            name="timelineentry",
+            options={"ordering": ["-at", "-id"], "verbose_name_plural": "timeline entries"},
+        ),
         migrations.RemoveConstraint(
             model_name="timelineentry",
             name="a_fact_is_told_once",
