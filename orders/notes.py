@@ -70,7 +70,8 @@ class Template:
     text: str
 
 
-_OFFERED: Final = tuple(
+# The desk's own, offered while a project has none.
+OFFERED: Final = tuple(
     Template(f"d{number}", title, text) for number, (title, text) in enumerate(DEFAULTS, 1)
 )
 
@@ -78,7 +79,7 @@ _OFFERED: Final = tuple(
 def templates_of(project: SinchProject) -> list[Template]:
     """Return the project's templates, the desk's own when it has none; one statement."""
     own = [Template(str(t.pk), t.title, t.text) for t in _own_templates.all(project.pk)]
-    return own or list(_OFFERED)
+    return own or list(OFFERED)
 
 
 _own_templates = Prepared(lambda project: NoteTemplate.objects.filter(project=project))
@@ -86,7 +87,7 @@ _own_templates = Prepared(lambda project: NoteTemplate.objects.filter(project=pr
 
 def filled(order: PortInOrder, key: str) -> str:
     """Return the text of a template with the order's own words in its gaps; "" for no such key."""
-    known = [*templates_of(order.project), *_OFFERED]
+    known = [*templates_of(order.project), *OFFERED]
     text = next((template.text for template in known if template.key == key), "")
     if not text:
         return ""

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from orders.forms_templates import TemplateForm
 from orders.models import NoteTemplate
-from orders.notes import GAPS
+from orders.notes import GAPS, OFFERED
 from portal.accounts.models import SinchProject
 from portal.projects.views import MANAGE, WHY_NOT, manages_project
 
@@ -36,6 +36,7 @@ def _page(
         "project": project,
         "projects": list(SinchProject.objects.filter(is_active=True)),
         "rows": list(NoteTemplate.objects.filter(project=project)) if project else [],
+        "offered": OFFERED,
         "form": form,
         "edited": form.template if form else None,
         "gaps": list(GAPS.items()),

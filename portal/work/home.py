@@ -359,7 +359,8 @@ def looked_before(person: User) -> datetime:
     """
     key, now = f"looked:{person.pk}", timezone.now()
     kept = cache.get(key)
-    since, last = kept if kept else (now - timedelta(days=1), now)
+    # Somebody new has looked at nothing before there was an account.
+    since, last = kept if kept else (max(now - timedelta(days=1), person.date_joined), now)
     if now - last > AWAY_AFTER:
         since = last
     cache.set(key, (since, now), LOOKED_KEPT)

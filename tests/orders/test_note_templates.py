@@ -30,7 +30,8 @@ def kept(project) -> NoteTemplate:
 
 def test_a_template_is_made_changed_and_deleted(keeper, project):
     html = keeper.get(URL).content.decode()
-    assert "No templates yet." in html
+    assert "None of your own yet." in html
+    assert "Ask how it stands" in html, "those that are offered meanwhile"
     assert "{end_user}" in html
     answer = keeper.post(URL, TYPED, follow=True)
     assert "“Ask for the status” is kept." in answer.content.decode()

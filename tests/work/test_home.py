@@ -295,6 +295,15 @@ def test_the_last_look_moves_on_only_after_a_break(agent):
     assert looked_before(agent) == now - timedelta(hours=1)
 
 
+def test_somebody_new_has_looked_at_nothing_before_there_was_an_account(agent):
+    now = timezone.now()
+    agent.date_joined = now - timedelta(hours=2)
+    assert looked_before(agent) == agent.date_joined
+    cache.clear()
+    agent.date_joined = now - timedelta(days=90)
+    assert looked_before(agent) > now - timedelta(days=1, seconds=1)
+
+
 def test_my_last_actions_say_what_became_of_them(agent_client, agent, project):
     now = timezone.now()
     for state, subject, ended in (
