@@ -3,9 +3,10 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from hosting.wire import read_moment
 from portal.values import text
 
 # Source: Imported Numbers and Hosting Orders API, "Callbacks"; the names on the right are those
@@ -28,8 +29,6 @@ ALIASES = {
 }
 CLOCK_SLACK = timedelta(minutes=1)  # Sinch's clock may be before ours
 _WORD = re.compile(r"[^\w.:\-]+")
-_FRACTION = re.compile(r"\.(\d{1,6})\d*")
-_ZONE = re.compile(r"([+-]\d{2})(\d{2})$")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def read_notice(body: bytes) -> HostingNotice:
         status=_word(said.get("status"))[:20],
         failure_code=_word(said.get("failureCode")),
         event_id=event_id_of(said),
-        at=_moment(said.get("timestamp")),
+        at=read_moment(said.get("timestamp")),
     )
 
 
@@ -100,19 +99,3 @@ def _word(value: object) -> str:
 
 def _resource(value: object) -> str:
     return re.sub(r"\s", "", text(value))[:64] if isinstance(value, str) else ""
-
-
-def _moment(value: object) -> datetime | None:
-    """Return a timestamp, which comes with or without a zone (UTC) and up to nine decimals."""
-    said = _FRACTION.sub(lambda part: f".{part[1].ljust(6, '0')}", text(value, 40))
-    said = _ZONE.sub(r"\1:\2", said)
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return None

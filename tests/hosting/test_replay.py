@@ -5,7 +5,7 @@ import hmac
 import itertools
 import json
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -151,6 +151,11 @@ def tell(project, call):
 def test_an_event_dated_in_the_future_does_not_silence_those_that_come_after_it(ahead, tell):
     tell(timezone.now() + ahead, "SUCCEEDED")
     assert tell(timezone.now(), "FAILED", EXPIRED) == {"campaign": EXPIRED}
+
+
+def test_an_event_dated_before_there_were_any_is_news_all_the_same(tell):
+    assert tell(timezone.now(), "SUCCEEDED") == {}
+    assert tell(datetime(1, 1, 2, tzinfo=UTC), "FAILED", EXPIRED) == {"campaign": EXPIRED}
 
 
 def test_sinchs_clock_may_be_a_little_before_ours(tell):
