@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connection, models
+from django.db import DatabaseError, connection, models, transaction
 from django.utils import timezone
 
 from portal.prepared import A_MOMENT, Prepared
@@ -109,6 +109,21 @@ class LeasedRow(models.Model):
             row.lease_id, row.lease_until, row.next_try_at = lease, until, until
             row.attempts = min(row.attempts + 1, MOST_ATTEMPTS)
         return due
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """A transaction. When it fails the row in memory is again as on disk, and still ours.
+
+        What is done next depends on it: a write that may have left is looked up before anything
+        else.
+        """
+        before = vars(self).copy()
+        try:
+            with transaction.atomic():
+                yield
+        except Exception:
+            vars(self).update(before)
+            raise
 
     def let_go(self, *, next_try_at: Any = None, **values: Any) -> bool:
         """End the lease and set further columns; False when the lease has passed to another.

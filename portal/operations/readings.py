@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -170,21 +170,20 @@ def _read(reading: Reading) -> None:
         reading.cause = SWEEP  # nobody asked since the last one: due by itself
     try:
         again = _readers[reading.kind].read(reading, started_at)
+        finish(reading, started_at, again)
     except SinchError as error:
         pause = max(error.retry_after or 0.0, 0.0) or None
         reading.try_later(error.staff_message, pause)
     except Exception as error:
         log.exception("Reading %s %s failed here", reading.kind, reading.resource_id)
         reading.try_later(type(error).__name__)
-    else:
-        finish(reading, started_at, again)
 
 
 def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> None:
     """End a reading that left at `started_at`; due again at once if a wish came meanwhile."""
     now = timezone.now()
     later = None if again is None else now + again
-    with transaction.atomic():
+    with reading.all_or_nothing():
         with connection.cursor() as cursor:
             cursor.execute(_END, [WEBHOOK, now, CALM, now, started_at, later, reading.pk])
             row = cursor.fetchone()

@@ -7,8 +7,6 @@ An operation found in `sending` by a claim belonged to a worker that died: uncer
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -222,7 +220,7 @@ def _note_uncertain(operation: Operation, handler: Handler) -> bool:
 
     Another worker may have taken it up, and even settled it, while our request hung.
     """
-    with _as_on_disk(operation):
+    with operation.all_or_nothing():
         since = operation.uncertain_since or timezone.now()
         ours = Operation.objects.filter(
             pk=operation.pk, lease_id=operation.lease_id, state__in=Operation.UNDER_WAY
@@ -323,23 +321,8 @@ def _end(
                 {"field": v.field, "description": v.description} for v in error.violations
             ],
         }
-    with _as_on_disk(operation):
+    with operation.all_or_nothing():
         _settle(operation, handler, state, answer or {}, message)
-
-
-@contextmanager
-def _as_on_disk(operation: Operation) -> Iterator[None]:
-    """A transaction. When it fails the row in memory is again what it is on disk, and still ours.
-
-    What is done next depends on it: a write that may have left is looked up before anything else.
-    """
-    before = vars(operation).copy()
-    try:
-        with transaction.atomic():
-            yield
-    except Exception:
-        vars(operation).update(before)
-        raise
 
 
 def _settle(

@@ -234,6 +234,22 @@ def test_who_asked_to_be_told_is_told_in_the_same_transaction(project, library, 
     assert told == [("1", Reading.objects.get().read_at)]
 
 
+def test_a_reading_that_could_not_be_ended_is_told_and_tried_later(project, library, monkeypatch):
+    def broken(row, at):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(readings, "_after", [broken])
+    readings.want_one(project, KIND, "1", "staff")
+    assert readings.run_one()
+    stored = Reading.objects.get()
+    assert (stored.last_error, stored.lease_id) == ("ZeroDivisionError", None)
+    assert stored.read_at is None, "what follows from it did not happen"
+    monkeypatch.setattr(readings, "_after", [])
+    due_now()
+    readings.run_one()
+    assert Reading.objects.get().read_at
+
+
 def test_a_late_answer_does_not_set_the_clock_back(project, library):
     readings.want_one(project, KIND, "1", "staff")
     (slow,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
