@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orders import bodies, comparing, edit_words, sync, wire
+from orders import bodies, comparing, edit_words, standing, sync, wire
 from orders.actions_order import SECRETS, why_no_change
 from orders.conflicts import Merge, Unit, merge, units_of
 from orders.details import SECRET_FIELDS
@@ -392,6 +392,8 @@ def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: Us
         items.tell_staff_action(
             order.item, operation, f"Change sent on its way to Sinch: {said[:1].upper()}{said[1:]}"
         )
+        # A note that this answers is answered by nobody else while it is on its way.
+        standing.recompute(order)
     return operation
 
 

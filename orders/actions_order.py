@@ -9,6 +9,7 @@ import re
 from django.db import transaction
 from django.utils import timezone
 
+from orders import standing
 from orders.models import OrderNote, PortInOrder
 from portal import words
 from portal.accounts.models import User
@@ -151,6 +152,8 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
             items.tell_staff_action(
                 order.item, operation, f"Note to Sinch: “{shown}”", glyph="note"
             )
+            # Nobody else answers what this note answers while it is on its way.
+            standing.recompute(order)
     return operation
 
 

@@ -101,7 +101,10 @@ def work_out(facts: Facts, now: datetime) -> Verdict:
         if activation_failed:
             rank = _ACTIVATION_FAILED_RANK
             found.sort(key=lambda r: r.next != "Activate again")
-        move = "customer" if all(reason.is_asked for reason in found) else "us"
+        move = "us"
+        if all(reason.is_asked for reason in found):
+            # An answer on its way is about no fact that anybody could be asked about.
+            move = "customer" if any(reason.facts for reason in found) else "sinch"
         return case.verdict("us", move, [*found, ready] if ready else found, rank)
     return _calm(case)
 

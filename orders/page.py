@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -127,13 +128,14 @@ _page = Prepared(_loaded)
 
 @dataclass
 class Note:
-    """One note of the conversation."""
+    """One note of the conversation; `state` is that of its write while it is under way."""
 
     text: str
     at: datetime.datetime | None
     ours: bool
     by: str
-    arrived: datetime.datetime | None
+    arrived: datetime.datetime | None = None
+    state: str = ""
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -141,8 +143,13 @@ def _name(row: dict[str, Any]) -> str:
     return full or row.get("login") or ""
 
 
-def notes_of(order: Any) -> list[Note]:
-    """Return the conversation, oldest first."""
+def notes_of(order: Any, operations: Iterable[Any] = ()) -> list[Note]:
+    """Return the conversation, oldest first; what is not at Sinch yet of `operations` at its end.
+
+    An operation that is a note has what it sends as `said`.
+    """
+    arrived = {row["ours"] for row in order.note_rows}
+    open_ones = [op for op in operations if op.said and op.pk not in arrived]
     return [
         Note(
             text=row["text"],
@@ -152,6 +159,15 @@ def notes_of(order: Any) -> list[Note]:
             arrived=stored_moment(row["arrived"]),
         )
         for row in order.note_rows
+    ] + [
+        Note(
+            text=str(op.said.get("text", "")),
+            at=op.created_at,
+            ours=True,
+            by=(op.by.get_full_name() or op.by.get_username()) if op.by else "The desk",
+            state=op.state,
+        )
+        for op in sorted(open_ones, key=lambda op: op.pk)
     ]
 
 

@@ -14,6 +14,7 @@ from orders import facts, marks, standing, wire
 from orders.causes import Cause
 from orders.models import OrderMark, PortInDraft, PortInNumber, PortInOrder
 from orders.page_numbers import runs_text
+from orders.reasons import ANSWERING
 from portal import words
 from portal.numbers import numbers_of, read_numbers
 from portal.values import stored_moment
@@ -267,6 +268,11 @@ class Care:
         return no if no and (yes is None or yes.at < no.at) else None
 
     @property
+    def is_answering(self) -> bool:
+        """Whether an answer of ours is on its way, or nobody knows yet what became of it."""
+        return _is_answering(self.awaits_answer or {})
+
+    @property
     def awaits_answer(self) -> dict[str, Any] | None:
         """The reason that says so when Sinch has the last word."""
         return next((r for r in self.item.reasons or [] if r.get("code") == "P4"), None)
@@ -314,7 +320,7 @@ def _line(care: Care, reason: dict[str, Any]) -> Line:
         verbs.append(Verb(f"settle:P7:{FEATURES}", FEATURES_WORDS))
     if code == "P9":
         verbs.append(Verb("no_loa:P9:", "This order needs no LOA"))
-    if code in ("P4", "P8", "P9"):
+    if code in ("P4", "P8", "P9") and not _is_answering(reason):
         is_again = reason.get("asked") or "customer" in reason.get("text", "").rpartition(";")[2]
         verbs.append(Verb(f"ask:{code}:", "Asked again" if is_again else ASKED_WORDS))
     if code == marks.CHASE:
@@ -327,6 +333,10 @@ def _line(care: Care, reason: dict[str, Any]) -> Line:
         is_stalled=code == marks.CHASE,
         verbs=verbs,
     )
+
+
+def _is_answering(reason: dict[str, Any]) -> bool:
+    return reason.get("code") == "P4" and reason.get("text", "").endswith(f"; {ANSWERING}")
 
 
 def _code_of(status: str) -> str:

@@ -38,6 +38,7 @@ AUTOMATIC_GRACE: Final = timedelta(hours=4)  # after the port moment
 ACTIVATION_GRACE: Final = timedelta(hours=1)  # after an accepted activation
 ANSWER_DAYS: Final = 2  # bd after an update until an unanswered rejection is ours again
 COMPLETED_LIVE_DAYS: Final = 1  # bd a completed order may have numbers that are not live
+ANSWERING: Final = "no sign yet that our answer arrived"
 
 _LOA_WORDS: Final = (
     "loa",
@@ -218,24 +219,27 @@ def unanswered_note(case: Case) -> None:
         return
     # What counts is when somebody decided to write: a note that came after that was not seen.
     answers = [note.at for note in facts.notes if note.is_ours]
-    answers += [
-        w.created_at
-        for w in facts.writes
-        if w.kind in ("port_in.note", "port_in.document", "port_in.update")
-        and (w.state == "succeeded" or w.is_under_way)
+    writes = [
+        w for w in facts.writes if w.kind in ("port_in.note", "port_in.document", "port_in.update")
     ]
+    answers += [w.created_at for w in writes if w.state == "succeeded"]
     said = facts.marked(marks.NO_REPLY, incoming.fact) + facts.marked(
         marks.NEEDS_REPLY, incoming.fact
     )
     last = max(said, key=lambda mark: mark.at, default=None)
     if last and last.kind == marks.NO_REPLY:
         return
-    if any(at > (last.at if last else incoming.at) for at in answers):
+    since = last.at if last else incoming.at
+    if any(at > since for at in answers):
         return
     verb = "asks" if incoming.text.rstrip().endswith("?") else "wrote"
     told = f"{incoming.author} {verb}: “{_short(incoming.text)}”"
+    if any(w.is_under_way and w.created_at > since for w in writes):
+        # It may never arrive, so the note is not answered; nobody has to write a second time, so
+        # it sinks as what somebody was asked about does.
+        case.add("P4", f"{told}; {ANSWERING}", "wait", "", None, "half", is_asked=True)
+        return
     for part in by_asking(case, [incoming], lambda note: note.fact):
-        since = last.at if last else incoming.at
         add_part(case, part, "P4", f"{told}{part.text}", "us", "Answer", since)
 
 

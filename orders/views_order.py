@@ -66,6 +66,7 @@ def order_context(
     entries, more_entries = work_page.timeline_of(order.item_id, show, every_entry)
     offered = page_activation.offered_count(order)
     documents, checklist = page_documents.papers_of(order)
+    operations = work_page.operations_of(order.mark, said_by="port_in.note")
     return shown | {
         "item": order.item,
         "token": work_page.token_of(order.mark),
@@ -73,8 +74,8 @@ def order_context(
         "timeline_more": more_entries,
         "timeline": "all" if every_entry else "",
         "show": show,
-        "operations": work_page.operations_of(order.mark),
-        "notes": page.notes_of(order),
+        "operations": operations,
+        "notes": page.notes_of(order, operations),
         "documents": documents,
         "checklist": checklist,
         "team_notes": work_page.team_notes_of(order.item),

@@ -23,6 +23,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Concat, JSONObject
 
+from portal.crypto import EncryptedJSONField
 from portal.operations.models import Operation, Reading
 from portal.prepared import Prepared
 from portal.values import stored_moment
@@ -111,8 +112,11 @@ def reading_of(mark: dict[str, Any], fetched_at: datetime.datetime | None) -> Fr
     return Freshness(newest, bool(reading.get("waits")), reading.get("trouble") or "")
 
 
-def operations_of(mark: dict[str, Any]) -> list[Operation]:
-    """Return the writes whose outcome nobody has put away yet, newest first; no payloads."""
+def operations_of(mark: dict[str, Any], said_by: str = "") -> list[Operation]:
+    """Return the writes whose outcome nobody has put away yet, newest first; no payloads.
+
+    Those of the kind `said_by` have what they send as `said`, as long as they are under way.
+    """
     keys = [row["pk"] for row in mark.get("unseen") or ()]
     if not keys:
         return []
@@ -120,6 +124,12 @@ def operations_of(mark: dict[str, Any]) -> list[Operation]:
         Operation.objects.filter(pk__in=keys)
         .select_related("by")
         .defer("payload")
+        .annotate(
+            said=Case(
+                When(kind=said_by, state__in=Operation.UNDER_WAY, then=F("payload")),
+                output_field=EncryptedJSONField(),
+            )
+        )
         .order_by("-pk")[:MOST_PANELS]
     )
 

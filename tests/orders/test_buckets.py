@@ -316,6 +316,27 @@ def test_a_later_write_of_ours_answers_a_note(kind: str) -> None:
     assert "P4" in codes(facts(notes=(asked,), writes=(write(kind, "refused", 1),)))
 
 
+@pytest.mark.parametrize("state", ["queued", "sending", "uncertain"])
+@pytest.mark.parametrize("kind", ["note", "document", "update"])
+def test_an_answer_that_nobody_knows_to_have_arrived_leaves_the_note_open(
+    kind: str, state: str
+) -> None:
+    asked = Note(NOW - timedelta(hours=2), "Please attach the bill.", is_ours=False, fact="n1")
+    verdict = work_out(facts(notes=(asked,), writes=(write(kind, state, 1),)), NOW)
+    assert (verdict.bucket, verdict.move) == ("us", "sinch")
+    told = "Sinch wrote: “Please attach the bill.”; no sign yet that our answer arrived"
+    assert [(r.code, r.text, r.next) for r in verdict.reasons] == [("P4", told, "")]
+    # What was under way before Sinch wrote answers nothing.
+    before = work_out(facts(notes=(asked,), writes=(write(kind, state, 3),)), NOW)
+    assert [(r.code, r.next) for r in before.reasons] == [("P4", "Answer")]
+    # What nobody has taken up comes first.
+    more = facts(
+        "PENDING", number(0, "REJECTED"), notes=(asked,), writes=(write("note", state, 1),)
+    )
+    assert codes(more) == ["P3", "P4"]
+    assert work_out(more, NOW).move == "us"
+
+
 def test_a_note_of_ours_asks_nothing_of_us() -> None:
     assert codes(facts(notes=(Note(NOW, "The bill is attached.", is_ours=True),))) == ["WAIT"]
 

@@ -670,9 +670,10 @@ def test_readers_see_why_they_cannot_send_and_the_view_says_no(reader_client, ma
 
 def test_the_conversation_tells_ours_from_theirs(agent_client, agent, make_order):
     waits = {"code": "P4", "text": "Sinch wrote: “Send a bill”", "next": "Answer"}
-    order = make_order(item={"bucket": "us", "reasons": [waits]})
+    order = make_order()
     operation = actions.add_note(order, "The lobby line", by=agent)
     Operation.objects.update(state="succeeded", finished_at=timezone.now())
+    WorkItem.objects.update(bucket="us", reasons=[waits])
     now = timezone.now()
     for n, (text, ours) in enumerate([("The lobby line", operation), ("Send a bill", None)]):
         OrderNote.objects.create(
@@ -683,6 +684,39 @@ def test_the_conversation_tells_ours_from_theirs(agent_client, agent, make_order
     assert "Arrived at Sinch" in html
     assert re.search(r"<b>Sinch</b>\s+to us", html)
     assert "Awaiting our answer" in html
+
+
+def test_an_answer_under_way_stands_in_the_conversation(agent_client, agent, make_order):
+    order = make_order()
+    OrderNote.objects.create(
+        order=order, fact="1", text="Send a bill", created_by="Sinch", created_at=timezone.now()
+    )
+    operation = actions.add_note(order, "Here it is", by=agent)
+    with CaptureQueriesContext(connection) as queued:
+        html = agent_client.get(order.get_absolute_url()).content.decode()
+    talk = html.partition('id="conversation"')[2].partition('class="composer-band"')[0]
+    assert "No sign yet that our answer arrived" in talk
+    assert "Nothing to answer" not in html
+    assert "Answer</a>" not in html
+    assert "<p>Here it is</p>" in talk
+    assert "Waiting to go" in talk
+    # It is seen from the list, too.
+    listed = agent_client.get(reverse("work:list")).content.decode()
+    assert "Sinch wrote: “Send a bill”; no sign yet that our answer arrived" in listed
+    runner.handler_of("port_in.note").uncertain(operation)
+    Operation.objects.update(state="uncertain", uncertain_since=timezone.now())
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    talk = html.partition('id="conversation"')[2].partition('class="composer-band"')[0]
+    assert "Looking it up" in talk
+    assert "Arrived at Sinch" not in talk
+    # A reading that has found it shows it once.
+    OrderNote.objects.create(
+        order=order, fact="2", text="Here it is", operation=operation, created_at=timezone.now()
+    )
+    with CaptureQueriesContext(connection) as found:
+        html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert html.count("<p>Here it is</p>") == 1
+    assert len(queued) == len(found)
 
 
 # --- Canceling ------------------------------------------------------------------------------
