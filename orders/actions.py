@@ -272,16 +272,18 @@ def check_portability(draft: PortInDraft, *, by: User) -> None:
                 only_stale=bool(found.verdicts.unchecked),
             )
             return
+        unchecked = [check.number for check in found.checks if not check.holds]
+        numbers = unchecked or found.numbers
         running = draft.check_operation
-        if running and running.is_under_way and running.payload.get("numbers") == found.numbers:
+        if running and running.is_under_way and running.payload.get("numbers") == numbers:
             return
         operation, _ = submit(
             draft.project,
             "port_in.check",
             target=draft.target,
-            payload={"numbers": found.numbers},
+            payload={"numbers": numbers},
             by=by,
-            subject=title,
+            subject=f"Portability of {words.count_text(len(numbers), 'number')}",
         )
         draft.check_operation = operation
         draft.save(update_fields=["check_operation"])

@@ -87,8 +87,16 @@ class Plan:
         self.found = found
         # What was split off once goes as one order, whatever a later check says.
         self.is_part = found.draft.parent_id is not None
-        self.by_carrier = found.draft.field("split") != ONE and not self.is_part
+        self.by_carrier = (
+            found.draft.field("split") != ONE and not self.is_part and not self._is_open
+        )
         self.groups = _groups(found.verdicts.moving, by_carrier=self.by_carrier)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether one carrier may turn out to have all numbers, once Sinch was asked about all."""
+        said = self.found.verdicts
+        return bool(said.unasked) and sum(c.name != UNKNOWN for c in said.moving) < 2
 
     @property
     def count(self) -> int:
@@ -108,9 +116,12 @@ class Plan:
 
     @cached_property
     def choices(self) -> list[Choice]:
-        """Return the ways there are: nothing to choose while one carrier has all numbers."""
+        """Return the ways there are: nothing to choose while one carrier has all numbers.
+
+        Nor while that may still be so, as Sinch was not asked about the others yet.
+        """
         moving = self.found.verdicts.moving
-        if len(moving) < 2 or self.is_part:
+        if len(moving) < 2 or self.is_part or self._is_open:
             return []
         apart = _orders_in(_groups(moving, by_carrier=True))
         together = _orders_in(_groups(moving, by_carrier=False))

@@ -364,7 +364,7 @@ class Review:
                 f"{'One number that is' if one else 'Numbers that are'} not portable "
                 f"{'fails' if one else 'fail'} the whole order at Sinch, so "
                 f"{'it has' if one else 'they have'} to leave this one.",
-                keeps=self.verdicts.portable,
+                keeps=self.verdicts.going,
             )
 
     @cached_property
@@ -379,6 +379,10 @@ class Review:
             move = "Asking Sinch"
         elif self.verdicts.unchecked < self.count:
             move = f"{self.verdicts.portable:,} of {self.count:,} can move"
+            if self.verdicts.unasked:
+                move += f", {self.verdicts.unasked:,} not asked yet"
+            if self.verdicts.old:
+                move += f", {words.count_text(self.verdicts.old, 'answer')} too old"
         left = self.fields_left
         found = [
             ("Numbers", ", ".join(p for p in (read, fix) if p), bool(self.count), bool(bad)),

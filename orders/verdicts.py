@@ -107,9 +107,14 @@ class Verdicts:
         return sum(carrier.old for carrier in self.carriers)
 
     @property
+    def unasked(self) -> int:
+        """How many numbers Sinch was never asked about."""
+        return sum(carrier.unasked for carrier in self.carriers)
+
+    @property
     def unchecked(self) -> int:
         """How many numbers Sinch has to be asked about, the first time or again."""
-        return sum(carrier.unchecked for carrier in self.carriers)
+        return self.old + self.unasked
 
     @property
     def moving(self) -> list[Carrier]:

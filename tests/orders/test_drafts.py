@@ -384,6 +384,49 @@ def test_portability_is_asked_by_a_worker_while_the_page_says_so(desk):
     assert "Check again" in html
 
 
+def test_numbers_that_nobody_asked_about_are_counted_and_asked_about_alone(desk, project):
+    for number, portable in (("+12065550142", True), ("+12065550199", False)):
+        PortabilityResult.objects.create(
+            project=project,
+            phone_number=number,
+            portable=portable,
+            carrier="Lumen",
+            checked_at=timezone.now(),
+        )
+    numbers = "206 555 0142; 206 555 0199; 206 555 0143; 206 555 0145; 253 555 0130"
+    desk.post({"numbers": numbers} | details(), "save")
+    assert "1 of 5 can move, 3 not asked yet" in desk.html
+    assert re.search(r"Asked Sinch .*, 3 not asked yet</span>", desk.html)
+    assert "Continue with the other 4<" in desk.html
+    assert "losing carriers answer at different speeds" not in desk.html
+    assert "Make 2 orders" not in desk.html
+    assert "Send 2 orders" not in desk.html
+    assert "Check the 3</button>" in desk.html
+    desk.post({}, "check")
+    asked = ["+12065550143", "+12065550145", "+12535550130"]
+    assert Operation.objects.get().payload == {"numbers": asked}
+    runner.run_one()
+    html = desk.open(desk.draft.get_absolute_url())
+    assert "not asked yet" not in html
+    assert "Check again</button>" in html
+    desk.post({}, "check")
+    assert len(Operation.objects.latest("pk").payload["numbers"]) == 5
+
+
+def test_an_answer_too_old_is_told_and_asked_for_alone(desk, project):
+    for number, hours in (("+12065550142", 1), ("+12065550143", 25)):
+        PortabilityResult.objects.create(
+            project=project,
+            phone_number=number,
+            portable=True,
+            carrier="Lumen",
+            checked_at=timezone.now() - timedelta(hours=hours),
+        )
+    desk.post({"numbers": "206 555 0142; 206 555 0143"}, "save")
+    assert "1 of 2 can move, 1 answer too old" in desk.html
+    assert "Check the 1</button>" in desk.html
+
+
 def test_a_second_click_asks_once(desk):
     for _ in range(2):
         desk.post({"numbers": "206 555 0142"}, "check")

@@ -119,7 +119,7 @@ def test_one_order_for_each_carrier_in_the_order_of_the_list(project, agent):
 
 
 def test_no_order_takes_more_than_500_and_unknown_carriers_go_together_at_the_end(project, agent):
-    answered(project, Lumen=LUMEN[:501])
+    answered(project, Lumen=LUMEN[:501], **{"": TELUS[:2]})
     draft = typed(project, agent, [*TELUS[:2], *LUMEN[:501]])
     plan = Plan(review(draft))
     assert [(p.carriers, p.count) for p in plan.parts] == [
