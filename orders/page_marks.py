@@ -132,6 +132,7 @@ class RefusalCare:
     offers_new_order: bool
     why_no_new_order: str
     can_resubmit: bool
+    needs_us: bool  # whether anything can be asked or settled about them
 
     @property
     def digits(self) -> str:
@@ -163,6 +164,12 @@ class Care:
         found = self._marks.get((kind, fact))
         return found[-1] if found else None
 
+    @property
+    def needs_us(self) -> bool:
+        """Whether refused and left out numbers are ours to see to: not once the order is ending."""
+        is_ending = self.order.status in (facts.CANCELED, facts.CANCELING)
+        return not is_ending and self.order.gone_at is None
+
     def of(self, status: str, numbers: Iterable[str], causes: Iterable[Cause]) -> RefusalCare:
         """Return what is to say about the numbers of one refusal."""
         there = [self.numbers[n] for n in numbers if n in self.numbers]
@@ -193,6 +200,7 @@ class Care:
             and is_editable
             and status == facts.REJECTED
             and "first outside" in remedies,
+            needs_us=self.needs_us,
         )
 
     def _settled(self, number: facts.Number) -> Said | None:

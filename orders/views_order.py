@@ -90,6 +90,7 @@ def order_context(
         "gap": page.gap_of(order, numbers),
         "foc_dates": words.dated_counts_text(page.dates_of(numbers)),
         "frozen": page.freeze_of(order),
+        "told_first": page.told_first(order),
         "step": page.next_step(order, offered) if sends else None,
         "offered": offered,
         "alarm": page_activation.alarm_of(order),

@@ -79,6 +79,14 @@ def test_a_long_order_begins_with_causes_and_runs(agent_client, long_order):
     assert 'value="12065550103-12065550104"' in html
 
 
+def test_a_long_order_that_is_being_canceled_needs_nothing_of_us(agent_client, long_order):
+    PortInOrder.objects.update(status="PENDING_CANCELATION")
+    html = page(agent_client, long_order)
+    assert "Refused or left out: 2 numbers" in html
+    assert "What needs us" not in html
+    assert "The account holder to get a fresh port-out PIN" not in html
+
+
 def test_numbers_come_one_by_one_a_hundred_at_a_time(agent_client, long_order):
     html = page(agent_client, long_order, "?view=rows")
     assert html.count("data-mark=") == 100

@@ -98,6 +98,25 @@ def test_a_refusal_is_settled_with_words_and_taken_back(agent_client, store):
     assert not OrderMark.objects.filter(ended_at=None).exists()
 
 
+@pytest.mark.parametrize("status", ["PENDING_CANCELATION", "CANCELED"])
+def test_nothing_is_asked_or_settled_once_the_order_is_ending(agent_client, store, status):
+    html = page_of(agent_client, store({FIRST: WRONG_PIN, SECOND: WRONG_PIN}, status=status))
+    assert "Invalid passcode/PIN supplied" in html
+    for verb in ("ask:P3", "settle:P3"):
+        assert f'value="{verb}' not in html
+    assert "Settle…" not in html
+    # The canceled order's numbers can go into a new one; those of the other cannot yet.
+    assert ('value="follow_up:P3' in html) is (status == "CANCELED")
+
+
+def test_canceling_is_told_once_in_the_head(agent_client, store):
+    order = store({FIRST: WRONG_PIN}, status="PENDING_CANCELATION")
+    html = page_of(agent_client, order)
+    (lede,) = re.findall(r'<p class="lede">(.*?)</p>', html)
+    assert lede == ("Canceling is under way; until it ends, these numbers cannot be ordered again.")
+    assert "Ask the customer" not in html
+
+
 def test_typed_words_are_kept_and_needed(agent_client, store):
     order = store({FIRST: WRONG_PIN})
     html = page_of(agent_client, order)
