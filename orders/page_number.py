@@ -9,11 +9,15 @@ from django.db.models import F
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from orders import wire
+from orders import page_marks, wire
 from orders.causes import CAUSES, names_of
 from orders.models import PortInNumber, PortInOrder
+from orders.page_marks import RefusalCare
+from orders.page_numbers import Refusal, refusal_of
 from portal import words
 from portal.values import mapping
+
+_Status = PortInNumber.Status
 
 # Sinch's keys with the words staff know them by, in the order of the page.
 _END_USER: Final = {
@@ -103,6 +107,11 @@ class NumberPage:
     e911: list[Beside]
     features: list[Line]
     more: list[tuple[str, str]] = field(default_factory=list)
+    sentence: str = ""  # what its status says, with Sinch's own words in it
+    since: str = ""  # since when it is so; "" where the sentence says it
+    move: str = ""  # a key of `words.MOVES`
+    refusal: Refusal | None = None  # why it does not move, and how that is mended
+    care: RefusalCare | None = None  # what was decided about that
 
     @property
     def is_validated(self) -> bool:
@@ -120,15 +129,25 @@ def number_page(
 ) -> NumberPage:
     """Return all there is about a number; one statement, whatever the size of the order."""
     path = f"payload__phoneNumbers__{row.position}"
-    entry = PortInOrder.objects.filter(pk=order.pk).values_list(F(path)).first()
-    raw: Any = entry[0] if entry else None
+    kept = page_marks.columns()
+    found = PortInOrder.objects.filter(pk=order.pk).annotate(**kept, entry=F(path))
+    told_of = found.values("entry", *kept).first() or {}
+    raw: Any = told_of.get("entry")
     if wire.phone_of(raw if isinstance(raw, Mapping) else {}) != row.phone_number:
         raise Http404  # replaced between the two looks; the next one finds it
     told = mapping(raw)
     user, info = mapping(told.get("endUser")), mapping(told.get("portOutInfo"))
+    refusal = refusal_of(order, row)
+    care = _care(order, row, refusal, told_of) if refusal else None
+    at = _moment(_said_at(row))
     return NumberPage(
         row=row,
-        life=_life(row),
+        sentence=_sentence(order, row, refusal),
+        since="" if row.status == _Status.ACTIVATED and at else at or _seen(row),
+        move=_move(order, row, care),
+        refusal=refusal,
+        care=care,
+        life=_life(row, refusal.reason if refusal else ""),
         end_user=[
             Line(label, _SERVICES.get(text, text) if key == "typeOfService" else text)
             for key, label in _END_USER.items()
@@ -150,19 +169,75 @@ def number_page(
     )
 
 
-def _life(row: PortInNumber) -> list[Line]:
+def _care(
+    order: PortInOrder, row: PortInNumber, refusal: Refusal, kept: Mapping[str, Any]
+) -> RefusalCare:
+    """Return what was decided about a number that was refused or left out."""
+    for name, value in kept.items():
+        setattr(order, name, value)
+    # Which numbers a draft takes up is told on the order's page, where all of them stand.
+    order.draft_keys = []  # type: ignore[attr-defined]
+    return page_marks.Care(order).of(row.status, [row.phone_number], refusal.causes)
+
+
+def _sentence(order: PortInOrder, row: PortInNumber, refusal: Refusal | None) -> str:
+    """Return what the status of a number means, in one sentence with what Sinch says of it."""
+    general = words.chip("number", row.status).sentence
+    if refusal and row.status == _Status.REJECTED:
+        return f"Refused: “{refusal.reason}”." if refusal.reason else "Refused; no reason given."
+    if refusal and refusal.reason:
+        return f"{general.rstrip('.')}: “{refusal.reason}”."
+    if row.status == _Status.CONFIRMED and row.foc_date:
+        day = words.day_text(row.foc_date)
+        when = f"once we activate it, from {day} on" if order.on_demand_activation else f"on {day}"
+        return f"The losing carrier agreed: it moves {when}."
+    if row.status == _Status.ACTIVATED and row.activated_at:
+        return f"Live at Sinch since {_moment(row.activated_at)}."
+    return general
+
+
+def _said_at(row: PortInNumber) -> str:
+    """Return since when a number stands as it does, as Sinch tells it; "" when it does not."""
+    return {
+        _Status.CONFIRMED: row.confirmed_at,
+        _Status.ACTIVATED: row.activated_at,
+        _Status.REJECTED: row.excluded_at,
+        _Status.EXCLUDED: row.excluded_at,
+    }.get(_Status(row.status) if row.status in _Status else _Status.PENDING, "")
+
+
+def _seen(row: PortInNumber) -> str:
+    return words.moment_text(row.status_since)
+
+
+def _move(order: PortInOrder, row: PortInNumber, care: RefusalCare | None) -> str:
+    """Return whose move it is about a number; "" for nobody's."""
+    if care is None:
+        return words.chip("number", row.status).move
+    if not care.needs_us:
+        return words.chip("order", order.status).move
+    if not care.open:
+        return ""
+    return "customer" if care.asked else "us"
+
+
+def _life(row: PortInNumber, told: str) -> list[Line]:
+    """Return what happened to a number, without what the head of its page says: `told`, its time.
+
+    `told` is why it was refused or left out.
+    """
     country = {"US": "United States", "CA": "Canada"}.get(row.country_code, row.country_code)
     lines = [
         Line("FOC date", words.day_text(row.foc_date) if row.foc_date else ""),
-        Line("Confirmed", _moment(row.confirmed_at)),
-        Line("Live since", _moment(row.activated_at)),
+        Line("Confirmed", "" if row.status == _Status.CONFIRMED else _moment(row.confirmed_at)),
+        Line("Live since", "" if row.status == _Status.ACTIVATED else _moment(row.activated_at)),
         Line("Activated by", row.activate_user),
-        Line("Refused", row.reject_reason),
-        Line("Left out", row.exclusion_reason),
+        Line("Refused", row.reject_reason if row.reject_reason != told else ""),
+        Line("Left out", row.exclusion_reason if row.exclusion_reason != told else ""),
         Line("Refused before for", names_of([c for c in CAUSES if c.key in row.refused_before])),
         Line(
-            "Refused on" if row.status == PortInNumber.Status.REJECTED else "Left out on",
-            _moment(row.excluded_at),
+            "Left out on",
+            "" if row.status in (_Status.REJECTED, _Status.EXCLUDED) else _moment(row.excluded_at),
         ),
         Line("Losing carrier", row.losing_carrier),
         Line("Carrier group", row.group),

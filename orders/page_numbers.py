@@ -508,6 +508,18 @@ def _refusals(order: PortInOrder, rows: list[dict[str, Any]], total: int) -> lis
     return sorted(found.values(), key=lambda one: (_rank(one.status), -len(one.numbers)))
 
 
+def refusal_of(order: PortInOrder, number: PortInNumber) -> Refusal | None:
+    """Return why one number does not move and how that is mended; None when nothing keeps it."""
+    row = {
+        "phone_number": number.phone_number,
+        "status": number.status,
+        "reject_reason": number.reject_reason,
+        "exclusion_reason": number.exclusion_reason,
+        "before": number.refused_before,
+    }
+    return next(iter(_refusals(order, [row], order.item.counted)), None)
+
+
 def _trouble(row: dict[str, Any]) -> tuple[str, str]:
     """Return what numbers of one refusal share: their status and its reason."""
     first, other = row["reject_reason"], row["exclusion_reason"]

@@ -13,22 +13,35 @@ from orders import page_number, page_numbers
 from orders.models import PortInOrder
 from orders.views_order import MAY_REVEAL, order_row
 from portal import csvfile
+from portal.accounts.guards import MAY_SEND, NO_SENDING
+from portal.accounts.models import User
 from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, wants_fragment
 
 
-def _context(order: PortInOrder, digits: str, revealed: dict[str, str] | None) -> dict[str, Any]:
+def _context(
+    order: PortInOrder, digits: str, user: User, revealed: dict[str, str] | None = None
+) -> dict[str, Any]:
     row = page_number.number_row(order, digits)
     found = page_number.number_page(order, row, revealed)
-    return {"order": order, "item": order.item, "found": found, "row": row, "digits": digits}
+    sends = user.has_perm(MAY_SEND)
+    return {
+        "order": order,
+        "item": order.item,
+        "found": found,
+        "row": row,
+        "digits": digits,
+        "may_send": sends,
+        "may_reveal": user.has_perm(MAY_REVEAL),
+        "why_no_edit": actions.why_no_change(order) if sends else NO_SENDING,
+    }
 
 
 @login_required
 @require_GET
 def number(request: HtmxHttpRequest, pk: int, digits: str) -> HttpResponse:
     """Show everything Sinch says of one number."""
-    context = _context(order_row(pk), digits, None)
-    context["may_reveal"] = person_of(request).has_perm(MAY_REVEAL)
+    context = _context(order_row(pk), digits, person_of(request))
     return render(request, "orders/number.html", context)
 
 
@@ -46,7 +59,7 @@ def reveal(request: HtmxHttpRequest, pk: int, digits: str) -> HttpResponse:
     value = actions.reveal(order, name, by=person_of(request), number=row.phone_number)
     if not value:
         raise Http404
-    context = _context(order, digits, {name: value}) | {"may_reveal": True}
+    context = _context(order, digits, person_of(request), {name: value})
     if not wants_fragment(request):
         return render(request, "orders/number.html", context)
     shown = next(one for one in context["found"].secrets if one.name == name)

@@ -2,15 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import date
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import sync
+from orders import actions_marks, marks, standing, sync
 from orders.models import PortInNumber, PortInOrder
 from orders.page_numbers import Look, numbers_of
 from portal.accounts.models import SinchProject, User
@@ -294,3 +297,91 @@ def test_dates_of_a_number_are_read_in_either_form(agent_client, project):
     url = reverse("orders:number", args=[order.pk, "12065550100"])
     html = agent_client.get(url).content.decode()
     assert "14:07 UTC" in html
+
+
+def test_the_page_of_a_refused_number_says_why_since_when_and_how_it_is_mended(
+    agent_client, project
+):
+    refused = {"status": "REJECTED", "rejectReason": "Invalid passcode/PIN supplied"}
+    refused["exclusionTime"] = "2026-06-09T21:11:00Z"
+    order = stored(project, [entry("+12065550100", **refused), entry("+12065550101")])
+    url = reverse("orders:number", args=[order.pk, "12065550100"])
+    html = agent_client.get(url).content.decode()
+    (lede,) = re.findall(r'<p class="lede">(.*?)</p>', html)
+    told = "Refused: “Invalid passcode/PIN supplied”. Since Tue 9 Jun, 17:11 Eastern; read "
+    assert lede.startswith(told)
+    assert "Refused on" not in html
+    assert "Our move" in html
+    assert "The PIN is missing or not the one the carrier expects." in html
+    assert "the account holder to get a fresh port-out PIN" in html
+    fix = f"{reverse('orders:edit', args=[order.pk])}?fix=pin&amp;n=12065550100"
+    assert f'href="{fix}">Fix PIN on 1 number</a>' in html
+    # One that nobody refused has nothing to mend.
+    other = agent_client.get(url.replace("50100", "50101")).content.decode()
+    assert 'id="refusal"' not in other
+    assert "Carrier’s move" in other
+
+
+def test_the_page_of_a_refused_number_knows_what_was_decided(agent_client, agent, project):
+    refused = {"status": "REJECTED", "rejectReason": "Invalid passcode/PIN supplied"}
+    order = stored(project, [entry("+12065550100", **refused)])
+    url = reverse("orders:number", args=[order.pk, "12065550100"])
+    agent_client.get(url)  # the first page of a person costs one more
+    with CaptureQueriesContext(connection) as before:
+        agent_client.get(url)
+    number = standing.facts_of(order).numbers[0]
+    actions_marks.settle_numbers(
+        order,
+        "P3",
+        [number.phone_number],
+        marks.digest([number.fact]),
+        "Customer keeps it",
+        by=agent,
+    )
+    with CaptureQueriesContext(connection) as after:
+        html = agent_client.get(url).content.decode()
+    assert len(before) == len(after)
+    assert "Our move" not in html
+    assert "Settled by Dana Whitfield" in html
+    assert "Fix PIN" not in html
+
+
+def test_the_page_of_a_refused_number_asks_nothing_while_the_order_is_being_canceled(
+    agent_client, project
+):
+    refused = {"status": "REJECTED", "rejectReason": "Invalid passcode/PIN supplied"}
+    order = stored(project, [entry("+12065550100", **refused)])
+    PortInOrder.objects.update(status="PENDING_CANCELATION")
+    url = reverse("orders:number", args=[order.pk, "12065550100"])
+    html = agent_client.get(url).content.decode()
+    assert "Sinch’s move" in html
+    assert "Fix PIN" not in html
+    assert "New order…" not in html
+    assert "Canceling is under way; until it has ended they cannot be ordered again." in html
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"status": "CONFIRMED", "focDate": "2026-06-24"},
+            "The losing carrier agreed: it moves on Wed 24 Jun. Since ",
+        ),
+        (
+            {"status": "ACTIVATED", "activateTime": "2026-06-24T14:07:00Z"},
+            "Live at Sinch since Wed 24 Jun, 10:07 Eastern. Read ",
+        ),
+        (
+            {"status": "EXCLUDED", "exclusionReason": "Not on the account"},
+            "Sinch took this number out of the order; it will not move with it: "
+            "“Not on the account”. Since ",
+        ),
+        ({"status": "REJECTED"}, "Refused; no reason given. Since "),
+    ],
+)
+def test_the_sentence_of_a_number_holds_what_sinch_says(agent_client, project, said, told):
+    order = stored(project, [entry("+12065550100", **said)])
+    url = reverse("orders:number", args=[order.pk, "12065550100"])
+    html = agent_client.get(url).content.decode()
+    (lede,) = re.findall(r'<p class="lede">(.*?)</p>', html)
+    assert lede.startswith(told)
