@@ -246,7 +246,9 @@ def facts_of(order: Any) -> list[Fact]:
         attached = wire.read_date(order.loa_attachment_date)
         day = words.day_text(attached) if attached else order.loa_attachment_date
         facts.append(Fact("LOA at Sinch", ", ".join(filter(None, (order.loa_uploaded_by, day)))))
-    if created := wire.read_date(order.sinch_created_at):
+    made = order.sinch_created_at
+    # An instant is told in the reader's zone, as the timeline is; a day alone is that day.
+    if created := (wire.read_instant(made) if "T" in made else wire.read_date(made)):
         facts.append(Fact("Made at Sinch", words.day_text(created)))
     around = json.loads(order.around) if isinstance(order.around, str) else order.around
     return facts + [Fact(*pair) for pair in wire.undocumented_of_order(_dict(around))]
