@@ -8,6 +8,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from portal import words
 from portal.accounts.models import SinchProject
 from portal.crypto import EncryptedBytesField, EncryptedJSONField
 from portal.mirror import MirroredRecord
@@ -396,7 +397,7 @@ class PortabilityRun(LeasedRow):
         ]
 
     def __str__(self) -> str:
-        return self.title or f"{self.total} numbers"
+        return self.title or words.count_text(self.total, "number")
 
     @property
     def is_under_way(self) -> bool:

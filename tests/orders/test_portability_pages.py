@@ -75,6 +75,12 @@ def test_pasted_numbers_are_asked_about_and_answered(
     assert "Pike Street" in page(agent_client, HOME)
 
 
+def test_a_check_of_one_number_is_called_so(agent_client: Client, porting_client: Any) -> None:
+    html = page(agent_client, url_of(start(agent_client, "206 555 0142")))
+    assert "<title>1 number" in html
+    assert "1 numbers" not in html
+
+
 def test_an_open_page_hears_of_progress_and_then_of_the_answers(
     agent_client: Client, porting_client: Any
 ) -> None:
