@@ -350,7 +350,8 @@ def freeze_of(order: PortInOrder) -> str:
 def told_first(order: PortInOrder) -> list[dict[str, Any]]:
     """Return the two worst reasons, without what the sentence of the status says already."""
     sentence = "" if order.gone_at else words.chip("order", order.status).sentence
-    return [r for r in order.item.reasons[:2] if r.get("text", "") not in sentence]
+    worst = order.item.reasons[: page_marks.TOLD_FIRST]
+    return [r for r in worst if r.get("text", "") not in sentence]
 
 
 def next_step(order: PortInOrder, offered: int) -> Step | None:

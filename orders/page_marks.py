@@ -26,6 +26,7 @@ SETTLE_WORDS: Final = ("Customer keeps these numbers", "Moved to a new order")
 ASKED_WORDS: Final = "Mark “asked the customer”"
 FEATURES: Final = "features"  # all that were left out, together
 FEATURES_WORDS: Final = "Customer told"
+TOLD_FIRST: Final = 2  # reasons that the head of the page tells in full
 MOST_SHOWN: Final = 20  # numbers that are named beside their order
 LOCKED: Final = "Canceling is under way; until it has ended they cannot be ordered again."
 
@@ -225,8 +226,20 @@ class Care:
 
     @property
     def lines(self) -> list["Line"]:
-        """The order's reasons, each with its clock and what can be said about it."""
-        return [_line(self, reason) for reason in self.item.reasons or []]
+        """The order's reasons, each with its clock and what can be said about it.
+
+        What the head of the page tells in full is only named here.
+        """
+        told = self.item.reasons or []
+        return [_line(reason, is_told=at < TOLD_FIRST) for at, reason in enumerate(told)]
+
+    @property
+    def heading(self) -> str:
+        """What the list is called: there may be nothing in it beyond what the head tells."""
+        more = any(line.verbs and not line.is_told for line in self.lines)
+        if more or self.settled_here or self.elsewhere or self.order.follows_id:
+            return "Open, settled or linked"
+        return "Say what was done about it"
 
     @property
     def is_stalled(self) -> bool:
@@ -305,9 +318,10 @@ class Verb:
 
 @dataclass(frozen=True)
 class Line:
-    """One reason as the page tells it."""
+    """One reason as the page tells it; `is_told` when its full text stands in the head."""
 
     text: str
+    is_told: bool
     tone: str
     glyph: str
     clock: Clock | None
@@ -319,7 +333,19 @@ class Line:
 NOTICES: Final = {"P5": "The customer knows the new date", "P6": "Nothing more to do"}
 
 
-def _line(care: Care, reason: dict[str, Any]) -> Line:
+# What a reason is about, where its text stands above.
+_ABOUT: Final = {
+    "P4": "Sinch’s note",
+    "P5": "The date that changed",
+    "P6": "The end of the order",
+    "P7": "Features left out",
+    "P8": "The requested date",
+    "P9": "The LOA",
+    "P11": "How it stands",
+}
+
+
+def _line(reason: dict[str, Any], *, is_told: bool) -> Line:
     code, since = reason.get("code", ""), stored_moment(reason.get("since"))
     verbs = []
     if code in NOTICES and since:
@@ -333,8 +359,10 @@ def _line(care: Care, reason: dict[str, Any]) -> Line:
         verbs.append(Verb(f"ask:{code}:", "Asked again" if is_again else ASKED_WORDS))
     if code == marks.CHASE:
         verbs.append(Verb(f"ask:{code}:", "Asked Sinch by phone"))
+    text = reason.get("text", "")
     return Line(
-        text=reason.get("text", ""),
+        text=_ABOUT.get(code, text) if is_told else text,
+        is_told=is_told,
         tone=reason.get("tone") or "wait",
         glyph=reason.get("glyph") or "wait",
         clock=clock_of(reason),

@@ -98,6 +98,32 @@ def test_a_refusal_is_settled_with_words_and_taken_back(agent_client, store):
     assert not OrderMark.objects.filter(ended_at=None).exists()
 
 
+def test_what_the_head_tells_is_only_named_beside_its_buttons(agent_client, store):
+    order = store({FIRST: {}})
+    SinchProject.objects.update(expects_loa=True)
+    standing.recompute(order)
+    html = page_of(agent_client, order)
+    only = html.partition('id="marks-here"')[2].partition("</section>")[0]
+    assert html.count("LOA missing") == 1
+    assert "Say what was done about it" in only
+    assert "<span>The LOA</span>" in only
+    assert 'value="no_loa:P9:"' in only
+    # The third reason is told nowhere else.
+    first = [
+        {"code": "P8", "text": "Requested date Tue 9 Jun has passed", "next": "Choose a date"},
+        {"code": "P4", "text": "Sinch wrote: “Is it?”", "next": "Answer"},
+        {"code": "P9", "text": "LOA missing", "next": "Upload LOA"},
+    ]
+    WorkItem.objects.filter(pk=order.item_id).update(bucket="us", reasons=first)
+    html = page_of(agent_client, order)
+    listed = html.partition('id="marks-here"')[2].partition("</section>")[0]
+    assert "Open, settled or linked" in listed
+    assert "<span>LOA missing</span>" in listed
+    assert "<span>Sinch’s note</span>" in listed
+    assert html.count("Sinch wrote: “Is it?”") == 1
+    assert html.count("Requested date Tue 9 Jun has passed") == 1
+
+
 @pytest.mark.parametrize("status", ["PENDING_CANCELATION", "CANCELED"])
 def test_nothing_is_asked_or_settled_once_the_order_is_ending(agent_client, store, status):
     html = page_of(agent_client, store({FIRST: WRONG_PIN, SECOND: WRONG_PIN}, status=status))
