@@ -356,7 +356,7 @@ def test_the_page_of_a_refused_number_asks_nothing_while_the_order_is_being_canc
     html = agent_client.get(url).content.decode()
     assert "Sinch’s move" in html
     assert "Fix PIN" not in html
-    assert "New order…" not in html
+    assert "New order for" not in html
     assert "Canceling is under way; until it has ended they cannot be ordered again." in html
 
 

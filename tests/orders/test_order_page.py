@@ -344,7 +344,7 @@ def test_on_a_locked_order_a_refusal_needs_a_new_order(agent_client, make_order)
     order = make_order("CONFIRMED", numbers=[WRONG_PIN, {"status": "CONFIRMED"}])
     html = explained(agent_client, order)
     assert "The PIN is missing" in html
-    assert "These numbers need a new order." in html
+    assert "This number needs a new order." in html
     assert "Fix PIN" not in html
     stays = make_order("CONFIRMED", numbers=[refused("Not portable"), {"status": "CONFIRMED"}])
     html = explained(agent_client, stays)
