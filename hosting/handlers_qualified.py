@@ -18,7 +18,11 @@ from portal.sinch.hosting import HostingClient
 
 State = QualifiedNumber.State
 PAST_PROOF = (State.VERIFIED, State.HOSTING_IN_PROGRESS, State.HOSTING_DONE, State.HOSTING_FAILED)
-WRONG_CODE = "Sinch did not accept the code. Listen to the call again, or have it called anew."
+NOT_ACCEPTED = "Sinch did not accept the code"
+WRONG_CODE = (
+    "Ask again what was read out and hand that in, have it called with a new code, or prove it by "
+    "invoices."
+)
 UNSAID = (
     "Sinch took the code and has not said yet whether it is right; the number is read again until "
     "it does."
@@ -157,10 +161,11 @@ class VerifyHandler(QualifiedHandler):
         phone = operation.payload["phone"]
         try:
             answer = dict(client.verify_voice_challenge(phone, operation.payload["code"]))
-        except SinchInvalidRequest:
+        except SinchInvalidRequest as error:
             # Sinch may say so with an error; its state says whether more tries are left.
             state = self.look(operation)
-            raise Refused(BLOCKED if state == State.VERIFICATION_BLOCKED else WRONG_CODE) from None
+            said = BLOCKED if state == State.VERIFICATION_BLOCKED else WRONG_CODE
+            raise Refused(said, status=error.status, judged=NOT_ACCEPTED) from None
         if not answer.get("globalProcessState"):
             answer = dict(client.get_qualified_number(phone))
         remember(operation, answer, at)
@@ -180,9 +185,9 @@ class VerifyHandler(QualifiedHandler):
     @staticmethod
     def _judge(state: str) -> None:
         if state == State.VERIFICATION_BLOCKED:
-            raise Refused(BLOCKED)
+            raise Refused(BLOCKED, status=200, judged=NOT_ACCEPTED)
         if state == State.VERIFICATION_FAILED:
-            raise Refused(WRONG_CODE)
+            raise Refused(WRONG_CODE, status=200, judged=NOT_ACCEPTED)
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Store the state; the code has done its work and is not kept."""

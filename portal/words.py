@@ -510,6 +510,9 @@ def operation_panel(op: Any, read_at: datetime | None = None) -> Panel:
         text = f"Accepted {_seconds(op.finished_at)}" + (" and read back." if read_back else ".")
         # What Sinch has only taken, and not judged.
         text = str((op.answer or {}).get("told") or "") or text
+    elif op.state == "refused" and (op.answer or {}).get("judged"):
+        # It arrived and Sinch said no to it: what it is about may well have changed there.
+        title, text = op.answer["judged"], f"{subject}: {op.staff_message}"
     elif op.state == "refused" and op.uncertain_since and not sinch_said:
         # Given up in looking it up: it was sent, and may have been done.
         title, text = "Sent, and its answer was lost", f"{subject}: {op.staff_message} {kept}"

@@ -49,7 +49,8 @@ class Operation(LeasedRow):
     uncertain_since = models.DateTimeField(null=True)
     looks = models.PositiveSmallIntegerField(default=0)
     finished_at = models.DateTimeField(null=True)
-    # Sinch's answer, without secrets; after a refusal {"status", "message", "violations": [...]}.
+    # Sinch's answer, without secrets; after a refusal {"status", "message", "violations": [...]},
+    # and {"status", "judged"} where Sinch took the write and what it then said of it was no.
     answer = models.JSONField(default=dict)
     staff_message = models.CharField(max_length=500, blank=True)
     seen_at = models.DateTimeField(null=True)

@@ -36,8 +36,13 @@ MOST_SENDS = 30  # attempts that certainly did nothing before the desk stops try
 class Refused(Exception):
     """Raised by a handler when the write must not be sent (any more); a person decides.
 
-    Args: the sentence for staff.
+    Args: the sentence for staff; `status` and `judged` where Sinch took the write and its state
+    said no: what it answered with, and in a few words what it did not accept.
     """
+
+    def __init__(self, message: str, *, status: int | None = None, judged: str = "") -> None:
+        super().__init__(message)
+        self.answer = {"status": status, "judged": judged} if judged else {}
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def _send(operation: Operation, handler: Handler) -> None:
     try:
         answer = handler.send(operation)
     except Refused as refusal:
-        _end(operation, handler, state.REFUSED, message=str(refusal))
+        _end(operation, handler, state.REFUSED, answer=refusal.answer, message=str(refusal))
     except SinchError as error:
         if error.outcome_unknown:
             _be_uncertain(operation, handler, error)
@@ -184,7 +189,7 @@ def _look(operation: Operation, handler: Handler) -> None:
     try:
         found = handler.find_out(operation)
     except Refused as refusal:
-        _end(operation, handler, state.REFUSED, message=str(refusal))
+        _end(operation, handler, state.REFUSED, answer=refusal.answer, message=str(refusal))
         return
     except SinchError as error:
         _look_again_or_ask(operation, handler, error.staff_message)

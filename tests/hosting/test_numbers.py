@@ -45,6 +45,12 @@ def told(project, event_type, status, code="", at=None, about="IMPORTED_NUMBER")
     )
 
 
+def told_plainly(client, row):
+    """The words of a number's page, their spaces collapsed."""
+    page = client.get(row.get_absolute_url()).content.decode()
+    return " ".join(html.unescape(strip_tags(page)).replace("\xa0", " ").split())
+
+
 def post(client, page, row, **fields):
     return client.post(reverse(f"hosting:{page}", args=[row.pk]), fields)
 
@@ -392,6 +398,12 @@ def test_a_wrong_code_is_told_and_the_right_one_verifies(
     settle()
     number = read_qualified(PHONE)
     assert number.state != "VERIFIED"
+    page = told_plainly(agent_client, number)
+    assert "Sinch did not accept the code" in page
+    assert "The code for +1 206 555 0142: Ask again what was read out" in page
+    assert "Refused by Sinch" in page
+    for untrue in ("Not sent", "Refused here", "Nothing changed at Sinch", "typed is kept"):
+        assert untrue not in page
     assert post(agent_client, "qualified_verify", number, code="0142").status_code == 302
     settle()
     assert read_qualified(PHONE).state == "VERIFIED"
@@ -460,6 +472,10 @@ def test_a_code_is_judged_once_though_its_answer_is_lost(
     assert "code" not in operation.payload
     number.refresh_from_db()
     assert (number.state == "VERIFIED") is (state == "succeeded")
+    page = told_plainly(agent_client, number)
+    # That its answer was lost is over: what became of it was found out.
+    assert ("Sinch did not accept the code" in page) is (state == "refused")
+    assert "its answer was lost" not in page
 
 
 def test_a_blocked_number_offers_invoices_and_no_call(
