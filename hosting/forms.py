@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from hosting.models import HostingDraft, HostingOrder
 from portal import words
+from portal.addresses import CA_PROVINCES, is_canadian_code, names_po_box, state_of, zip_of
 from portal.operations.models import Operation
 
 Kind = HostingDraft.Kind
@@ -28,7 +29,6 @@ LOAS: Final = (
 )
 TICKS: Final = ("migrate", "left_provider")
 MAX_TEXT: Final = 100
-_CODE: Final = re.compile(r"[A-Za-z]{2}")
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 # Where Sinch's word for a field is on the form.
@@ -73,6 +73,7 @@ class DraftForm(forms.Form):
     """
 
     is_live = True  # saved as it is typed; its errors come and go
+    advised = ("street", "on_date", "at_time")  # and so does what is worth a look here
 
     numbers = forms.CharField(
         label="Numbers",
@@ -213,16 +214,20 @@ class DraftForm(forms.Form):
         return value
 
     def clean_state(self) -> str:
-        """Return two letters in capitals."""
+        """Return the two letters of a state or a province; nobody sees it when nobody signs."""
         value: str = self.cleaned_data["state"]
-        if value and not _CODE.fullmatch(value):
-            raise ValidationError("Two letters, such as WA or ON.")
-        return value.upper()
+        return state_of(value) if self.is_signed else value
+
+    def clean_postal(self) -> str:
+        """Return a ZIP or a postal code; nobody sees it when nobody signs."""
+        value: str = self.cleaned_data["postal"]
+        return zip_of(value) if self.is_signed else value
 
     def clean(self) -> dict[str, Any]:
         """Judge what fields say together."""
         given = super().clean() or {}
         self._two_addresses(given)
+        self._service_address(given)
         self._schedule(given)
         if self.complete:
             self._need("plan")
@@ -259,6 +264,20 @@ class DraftForm(forms.Form):
         if first and second and first.casefold() != second.casefold() and self.is_signed:
             said = _difference(first, second)
             self.add_error("email2", f"Not the same{said}. A wrong address stalls the order.")
+
+    def _service_address(self, given: dict[str, Any]) -> None:
+        if not self.is_signed:
+            return
+        is_there = given.get("country") == "CA"
+        where = "Canada" if is_there else "the US"
+        for name, value, is_canadian in (
+            ("state", state := given.get("state"), state in CA_PROVINCES),
+            ("postal", code := given.get("postal"), is_canadian_code(code or "")),
+        ):
+            if value and is_canadian != is_there:
+                self.add_error(name, f"Does not go with {where}. Correct it or the country.")
+        if names_po_box(f"{given.get('building') or ''} {given.get('street') or ''}"):
+            self._caution("street", "A PO box is no service address. Write where the line is.")
 
     def _schedule(self, given: dict[str, Any]) -> None:
         day, at = given.get("on_date"), given.get("at_time")

@@ -243,6 +243,14 @@ class Review:
         return blame([(self.form, self._whole)], shown)
 
     @property
+    def advice(self) -> list[tuple[str, list[str]]]:
+        """What is worth a look beside the fields that advise, by their ids; also what is not."""
+        form = self.form
+        if self.draft.kind == Kind.IMPORT:
+            return []  # its page has none of these fields
+        return [(form[name].auto_id, form.cautions.get(name, [])) for name in form.advised]
+
+    @property
     def callback_url(self) -> str:
         """Whether Sinch can call us back; the address holds a secret and is shown as dots."""
         return "" if callbacks.why_no_callbacks() else "yes"

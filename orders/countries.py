@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from orders.details import is_in_canada
+from portal.addresses import is_in_canada
 from portal.numbers import TOLL_FREE, area_code, is_canadian
 
 

@@ -17,20 +17,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from portal import words
+from portal.addresses import CA_PROVINCES, is_canadian_code, state_of, zip_of
 from portal.numbers import read_numbers
 
 MAX_TEXT: Final = 100  # characters of a field; longer ones are a slip of the clipboard
 
 # The last zone of the US in which a day begins: a date that has come there has come everywhere.
 WESTERNMOST: Final = ZoneInfo("Pacific/Honolulu")
-
-_STATE_LETTERS: Final = (
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV "
-    "NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI"
-)
-US_STATES: Final = frozenset(_STATE_LETTERS.split())
-_PROVINCE_LETTERS: Final = "AB BC MB NB NL NS NT NU ON PE QC SK YT"
-CA_PROVINCES: Final = frozenset(_PROVINCE_LETTERS.split())
 
 SERVICES: Final = (("B", "Business"), ("R", "Residential"))
 VOICES: Final = (("EST", "SIP trunk (EST)"), ("RTC", "App (RTC)"), ("FAX", "Fax"), ("", "None yet"))
@@ -156,8 +149,6 @@ FIELD_WORDS: Final = {
     "reference": ("the reference", ""),
 }
 
-_US_ZIP = re.compile(r"(\d{5})(?:[- ]?(\d{4}))?")
-_CA_POSTCODE = re.compile(r"([ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z])[ -]?(\d[ABCEGHJ-NPRSTV-Z]\d)")
 _UNIT_NAMES: Final = (
     "apartment apt basement bldg bsmt building department dept fl floor front lobby lot "
     "lower lowr lbby frnt office ofc penthouse ph pier rear rm room side slip space spc ste "
@@ -192,31 +183,6 @@ def short_text(value: object, limit: int = MAX_TEXT, *, is_secret: bool = False)
         do = "Type it again." if is_secret else "Shorten it."
         raise ValidationError(f"{len(text)} characters, at most {limit}. {do}")
     return text
-
-
-def state_of(text: str) -> str:
-    """Return the two letters of a US state or a Canadian province."""
-    letters = text.upper().replace(".", "")
-    if letters and letters not in US_STATES | CA_PROVINCES:
-        raise ValidationError("Two letters of a US state or Canadian province, such as WA.")
-    return letters
-
-
-def zip_of(text: str) -> str:
-    """Return a ZIP as 98101 or 98101-1234, a postal code as K1A 0B1."""
-    text = text.upper()
-    if not text:
-        return ""
-    if match := _US_ZIP.fullmatch(text):
-        return "-".join(part for part in match.groups() if part)
-    if match := _CA_POSTCODE.fullmatch(text):
-        return f"{match[1]} {match[2]}"
-    raise ValidationError("5 digits, such as 98101; in Canada a code such as K1A 0B1.")
-
-
-def is_in_canada(state: str, code: str) -> bool:
-    """Tell whether an address is Canadian, by its province or its postal code."""
-    return state.upper() in CA_PROVINCES or bool(_CA_POSTCODE.fullmatch(code.upper()))
 
 
 def e911_zip_of(text: str) -> str:
@@ -321,7 +287,7 @@ def clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (field, sentence) where cleaned values do not go together."""
     for prefix in ("", "e911_"):
         state, code = values.get(f"{prefix}state"), values.get(f"{prefix}zip")
-        if state and code and (state in CA_PROVINCES) != bool(_CA_POSTCODE.fullmatch(code)):
+        if state and code and (state in CA_PROVINCES) != is_canadian_code(code):
             kind = "a Canadian province" if state in CA_PROVINCES else "a US state"
             yield f"{prefix}zip", f"Does not go with {state}, {kind}. Correct one of the two."
 

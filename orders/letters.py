@@ -5,7 +5,6 @@ One letter for each losing carrier, account and end user. Numbers that do not mo
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -20,11 +19,11 @@ from orders.loa import Letter
 from orders.models import PortabilityResult, PortInDraft, PortInNumber, PortInOrder
 from portal import words
 from portal.accounts.models import SinchProject
+from portal.addresses import names_po_box
 from portal.numbers import is_canadian, numbers_of, read_numbers
 
 # What a number does not take with it any more needs no letter.
 _STAYS: Final = (PortInNumber.Status.EXCLUDED, PortInNumber.Status.CANCELED)
-_PO_BOX: Final = re.compile(r"\bp\.?\s*o\.?\s*box\b|\bpost office box\b", re.I)
 _NEEDED: Final = {
     "streetNum": "the street number",
     "streetName": "the street",
@@ -238,7 +237,7 @@ def _letter(share: Share, project: SinchProject, reseller: str, reference: str) 
     gaps = [told for key, told in _NEEDED.items() if not _text(share.end_user.get(key))]
     lines = address_lines(share.end_user)
     state, code = (_text(share.end_user.get(key)) for key in ("state", "zipCode"))
-    if _PO_BOX.search(" ".join(lines)):
+    if names_po_box(" ".join(lines)):
         gaps.append("a service address that is no PO box")
     contact = (project.porting_configuration or {}).get("contact")
     contact = contact if isinstance(contact, dict) else {}

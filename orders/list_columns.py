@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from orders.details import ADDRESS_FIELDS, CA_PROVINCES, NEEDED_ADDRESS, US_STATES
+from orders.details import ADDRESS_FIELDS, NEEDED_ADDRESS
 from orders.list_catalog import COLUMNS, NUMBER, OF_CORRECTIONS, column_of, squeezed
 from orders.list_files import Numbered
 from orders.lists import read_number
+from portal.addresses import CA_PROVINCES, US_STATES
 
 # --- The first rows ---------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orders.details import SECRET_FIELDS, US_STATES, clean_details
+from orders.details import SECRET_FIELDS, clean_details
+from portal.addresses import US_STATES
 from portal.numbers import read_numbers
 
 MASK: Final = "••••"

@@ -374,7 +374,9 @@ def field(
     # The errors of a form that is saved as it is typed come and go in a place that stays.
     live = getattr(bound.form, "is_live", False)
     described_by += [f"{bound.auto_id}_error"] if bound.errors or live else []
-    described_by += [f"{bound.auto_id}_caution"] if cautions else []
+    # So does advice that depends on what is typed.
+    advised = bound.name in getattr(bound.form, "advised", ())
+    described_by += [f"{bound.auto_id}_caution"] if cautions or advised else []
     described_by += [described] if described else []
     css = bound.field.widget.attrs.get("class", "")
     attrs: dict[str, Any] = {}
@@ -396,6 +398,7 @@ def field(
         "width": width,
         "cautions": cautions,
         "live": live,
+        "advised": advised,
     }
 
 

@@ -32,7 +32,7 @@ def test_errors_come_and_go_beside_the_fields_while_somebody_types(agent_client,
     url = NEW["text-enable"]
     fields = typed(state="Washington", email="nonsense", email2="") | {"draft": str(uuid.uuid4())}
     answer = agent_client.post(url, fields, headers={"HX-Request": "true"}).content.decode()
-    assert "Two letters, such as WA or ON." in answer
+    assert "Two letters of a US state or Canadian province" in answer
     assert "This is no e-mail address" in answer
     assert 'id="id_state"' not in answer, "a field is never replaced"
     blamed = re.search(r'name="blamed" value="([^"]*)"', answer)[1]
@@ -43,6 +43,79 @@ def test_errors_come_and_go_beside_the_fields_while_somebody_types(agent_client,
     place = re.search(r'<span id="id_state_error"[^>]*>', answer)[0]
     assert "hidden" in place
     assert "This is no e-mail address" in answer
+
+
+@pytest.mark.parametrize("kind", ["text-enable", "toll-free"])
+@pytest.mark.parametrize(
+    ("changes", "said", "target"),
+    [
+        ({"postal": "1"}, "5 digits, such as 98101", "id_postal"),
+        ({"postal": "981011"}, "5 digits, such as 98101", "id_postal"),
+        ({"postal": "K1A 0B1"}, "Does not go with the US. Correct it or the country.", "id_postal"),
+        ({"country": "CA", "state": "ON"}, "Does not go with Canada.", "id_postal"),
+        ({"country": "CA", "postal": "K1A 0B1"}, "Does not go with Canada.", "id_state"),
+        ({"state": "ZZ"}, "Two letters of a US state or Canadian province", "id_state"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_not_sent(
+    kind, changes, said, target, agent_client, project, typed
+):
+    fields = typed(**changes) | {"draft": str(uuid.uuid4()), "action": "ask"}
+    if kind == "toll-free":
+        fields["numbers"] = "+18335550142"
+    answer = agent_client.post(NEW[kind], fields)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert said in html[html.index(f'id="{target}_error"') :][:400]
+    assert changes.get("postal", "98101") in html, "what was typed is kept"
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"postal": "981011234"}, ("WA", "98101-1234")),
+        ({"country": "CA", "state": "on", "postal": "k1a0b1"}, ("ON", "K1A 0B1")),
+    ],
+)
+def test_an_address_is_sent_as_it_is_written_there(
+    changes, kept, agent_client, project, sandbox, typed, work_off
+):
+    send(agent_client, typed(**changes))
+    work_off()
+    made = sandbox.hosting.order(HostingOrder.objects.get().sinch_id)
+    assert (made.loa["address"]["state"], made.loa["address"]["postalCode"]) == kept
+
+
+def test_nobody_is_asked_for_an_address_that_a_blanket_loa_does_not_show(
+    agent_client, project, typed
+):
+    assert send(agent_client, typed(loa="blanket", state="Washington", postal="1"))
+
+
+def test_what_is_worth_a_look_is_said_while_somebody_types(agent_client, project, typed):
+    def typing(**changes):
+        fields = typed(draft=pk, version=version, **changes)
+        return agent_client.post(NEW["text-enable"], fields, headers={"HX-Request": "true"})
+
+    def place(answer, name):
+        found = re.search(rf'<span[^>]* id="id_{name}_caution".*', answer.content.decode())
+        assert "hx-swap-oob" in found[0]
+        return found[0]
+
+    pk, version = str(uuid.uuid4()), "0"
+    opened = agent_client.get(NEW["text-enable"]).content.decode()
+    for name in ("street", "on_date", "at_time"):
+        assert f'id="id_{name}_caution" hidden' in opened, "there is a place for it"
+    answer = typing(street="PO Box 5", on_date="2024-11-01")
+    assert "A PO box is no service address." in place(answer, "street")
+    assert "This has passed" in place(answer, "on_date")
+    assert "Without a time 09:00 is sent." in place(answer, "at_time")
+    version = re.search(r'name="version" value="(\d+)"', answer.content.decode())[1]
+    answer = typing(on_date="2024-11-01", at_time="10:00")
+    assert "hidden" in place(answer, "street")
+    assert "This has passed" in place(answer, "on_date")
+    assert "hidden" in place(answer, "at_time")
 
 
 def test_a_text_enable_order_goes_from_paste_to_its_page(
