@@ -102,13 +102,8 @@ def confirm_left(
 ) -> None:
     """Keep the customer's written word that the held numbers left their other provider.
 
-    Raises NotSendable for what was typed, NotPossible when other numbers are held by now.
+    Raises NotPossible when other numbers are held by now.
     """
-    said_by = said_by.strip()
-    if not said_by or len(said_by) > 100:
-        raise NotSendable("Name who confirmed it, in at most 100 characters.")
-    if on > timezone.localdate():
-        raise NotSendable("The day lies ahead; when did they confirm it?")
     with transaction.atomic():
         order = _locked(order)
         known = standing.facts_of(order)

@@ -325,9 +325,8 @@ class DraftForm(forms.Form):
         """The scheduled time in the reader's zone and as it is sent; "" without one."""
         if self.scheduled_at is None:
             return ""
-        utc = self.scheduled_at.astimezone(ZoneInfo("UTC"))
         here = words.moment_text(self.scheduled_at, self.zone)
-        return f"{here}, sent to Sinch as {utc:%Y-%m-%d %H:%M} UTC"
+        return f"{here}, sent to Sinch as {words.moment_text(self.scheduled_at, 'UTC')}"
 
     def add_refusal(self, operation: Operation) -> None:
         """Put what Sinch refused beside the fields it named; the rest stays with the operation."""
@@ -337,6 +336,59 @@ class DraftForm(forms.Form):
             name = _SINCHS.get(key)
             if name and name in self.fields:
                 self.add_error(name, f"Sinch: “{violation.get('description') or said}”")
+
+
+class LeftForm(forms.Form):
+    """The customer's written word that held numbers left their other provider at T-Mobile."""
+
+    left = forms.BooleanField(
+        label="The customer confirmed in writing that they left the other provider",
+        help_text="Required. Moving a number that is still in use there stops its messages.",
+        error_messages={
+            "required": "Tick that the customer confirmed it in writing; else ask them first."
+        },
+    )
+    by = forms.CharField(
+        label="Confirmed by",
+        max_length=MAX_TEXT,
+        error_messages={
+            "required": "Name who confirmed it.",
+            "max_length": f"At most {MAX_TEXT} characters fit.",
+        },
+    )
+    on = forms.DateField(
+        label="On",
+        input_formats=["%Y-%m-%d", "%m/%d/%Y"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        error_messages={
+            "required": "Name the day on which they confirmed it.",
+            "invalid": "This is no date; write it as 2026-12-18.",
+        },
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, signer: str) -> None:
+        """Bind to what was typed; `signer` is whose word it mostly is."""
+        today = timezone.localdate()
+        super().__init__(
+            data,
+            initial={"by": signer, "on": today},
+            auto_id="left-%s",
+            use_required_attribute=False,
+        )
+        self.fields["on"].widget.attrs["max"] = today.isoformat()
+
+    def clean_on(self) -> date:
+        """Return a day that has come."""
+        day: date = self.cleaned_data["on"]
+        if day > timezone.localdate():
+            raise ValidationError("The day lies ahead; when did they confirm it?")
+        return day
+
+    def full_clean(self) -> None:
+        """Judge it; the first field that is wrong takes the focus."""
+        super().full_clean()
+        for name in list(self.errors)[:1]:
+            self.fields[name].widget.attrs["data-focus"] = True
 
 
 def _difference(first: str, second: str) -> str:

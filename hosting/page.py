@@ -23,7 +23,7 @@ from hosting.models import (
 )
 from portal import words
 from portal.prepared import Prepared
-from portal.values import stored_moment
+from portal.values import read_date, stored_moment
 from portal.work import clocks as shown_clocks
 from portal.work import marks
 from portal.work import page as work_page
@@ -265,7 +265,7 @@ def held_of(order: Any, known: facts.Facts) -> Held | None:
     return Held(
         numbers=numbers,
         confirmed_by=by,
-        confirmed_on=on,
+        confirmed_on=words.day_text(read_date(on)),
         is_under_way=any(phone in known.migrating for phone in phones),
         imported=dict(rows.values_list("phone_number", "pk")),
     )

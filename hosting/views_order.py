@@ -1,6 +1,5 @@
 """The page of a hosting order, its live parts, and what can be decided there."""
 
-import datetime
 import json
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from hosting import actions_order as actions
 from hosting import page, page_matrix, sync
+from hosting.forms import LeftForm
 from hosting.models import HostingOrder
 from hosting.page_matrix import Look
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
@@ -67,7 +67,7 @@ def order_context(request: HtmxHttpRequest, order: Any, user: User) -> dict[str,
         "no_right": "" if sends else NO_RIGHT,
         "here": order.get_absolute_url(),
         "viewer": user,
-        "today": datetime.date.today().isoformat(),
+        "left_form": LeftForm(signer=order.signer_name),
     }
 
 
@@ -234,24 +234,15 @@ def migrate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Keep the customer's word about numbers held at T-Mobile, or begin the order for them."""
     order = _order_row(pk)
     seen = request.POST.get("seen", "")
+    form = LeftForm(request.POST, signer=order.signer_name)
     try:
         if request.POST.get("do") == "order":
             draft = actions.migration_draft(order, seen, by=person_of(request))
             return go_to(request, f"{draft.get_absolute_url()}?ask=1")
-        _confirm(request, order, seen)
-    except NotSendable as wrong:
-        return _failed(request, pk, str(wrong), 422)
+        if not form.is_valid():
+            return _order_page(request, pk, status=422, left_form=form)
+        said = form.cleaned_data
+        actions.confirm_left(order, seen, said["by"], said["on"], by=person_of(request))
     except NotPossible as wrong:
         return _failed(request, pk, str(wrong), 409)
     return go_to(request, f"{order.get_absolute_url()}#move")
-
-
-def _confirm(request: HtmxHttpRequest, order: HostingOrder, seen: str) -> None:
-    if not request.POST.get("left"):
-        raise NotSendable("Tick that the customer confirmed it in writing; else ask them first.")
-    try:
-        on = datetime.date.fromisoformat(request.POST.get("on", ""))
-    except ValueError as error:
-        raise NotSendable("Name the day on which they confirmed it.") from error
-    said_by = request.POST.get("by", "").replace("\0", "")
-    actions.confirm_left(order, seen, said_by, on, by=person_of(request))

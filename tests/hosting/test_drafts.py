@@ -111,6 +111,8 @@ def test_what_is_worth_a_look_is_said_while_somebody_types(agent_client, project
     assert "A PO box is no service address." in place(answer, "street")
     assert "This has passed" in place(answer, "on_date")
     assert "Without a time 09:00 is sent." in place(answer, "at_time")
+    told = "Routing at Fri 1 Nov 2024, 09:00 Eastern, sent to Sinch as Fri 1 Nov 2024, 13:00 UTC."
+    assert told in answer.content.decode()
     version = re.search(r'name="version" value="(\d+)"', answer.content.decode())[1]
     answer = typing(on_date="2024-11-01", at_time="10:00")
     assert "hidden" in place(answer, "street")

@@ -1,5 +1,6 @@
 """A hosting order as staff follow it: what it says, what it asks of them, and what they decide."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -135,7 +136,7 @@ def test_a_number_held_at_t_mobile_is_moved_by_an_order_of_its_own(
     seen = page.split('name="seen" value="')[1].split('"')[0]
     # Without the customer's word nothing is begun.
     assert agent_client.post(path, {"seen": seen, "do": "order"}).status_code == 409
-    assert agent_client.post(path, {"seen": seen, "on": "2026-11-20"}).status_code == 422
+    assert agent_client.post(path, {"seen": seen}).status_code == 422
     said = {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"}
     assert agent_client.post(path, said).status_code == 302
     answer = agent_client.post(path, {"seen": seen, "do": "order"})
@@ -145,6 +146,49 @@ def test_a_number_held_at_t_mobile_is_moved_by_an_order_of_its_own(
     page = agent_client.get(answer.url).content.decode()
     assert "312 555 0107" in page
     assert sandbox.hosting.orders() == [under_way]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong", "told"),
+    [
+        ({"left": ""}, "left", "Tick that the customer confirmed it in writing"),
+        ({"by": " "}, "by", "Name who confirmed it."),
+        ({"on": ""}, "on", "Name the day on which they confirmed it."),
+        ({"on": "2026-02-30"}, "on", "This is no date"),
+        ({"on": "2999-01-01"}, "on", "The day lies ahead"),
+    ],
+)
+def test_what_is_wrong_with_the_customers_word_is_told_beside_its_field(
+    changes, wrong, told, under_way, sandbox, read_order, agent_client
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    typed = {"seen": seen, "left": "on", "by": "Dana Holt", "on": "2024-11-20"} | changes
+    answer = agent_client.post(reverse("hosting:migrate", args=[order.pk]), typed)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert told in page[page.index(f'id="left-{wrong}_error"') :][:400]
+    tags = {name: re.search(rf'<input[^>]*name="{name}"[^>]*>', page)[0] for name in changes}
+    assert "data-focus" in tags[wrong]
+    assert page.count("data-focus") == 1
+    for name in {"by", "on"} - {wrong}:
+        assert f'value="{typed[name]}"' in page, "what was typed is kept"
+    if wrong != "left":
+        assert "checked" in re.search(r'<input[^>]*name="left"[^>]*>', page)[0]
+    assert not order.marks.exists()
+
+
+def test_the_customers_word_is_told_with_its_day(under_way, sandbox, read_order, agent_client):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    said = {"seen": seen, "left": "on", "by": "Owen Marsh", "on": "2024-11-20"}
+    agent_client.post(reverse("hosting:migrate", args=[order.pk]), said)
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "Owen Marsh confirmed it on Wed 20 Nov 2024." in page
 
 
 def test_neighbours_that_failed_alike_are_told_once(under_way, sandbox, read_order, agent_client):
