@@ -319,6 +319,39 @@ def test_a_link_that_failed_at_sinch_is_sent_anew(sandbox, read_imported, agent,
     assert move.state == "done"
 
 
+@pytest.mark.parametrize("status", [1, "PROVISIONING_STATUS_WAITING"])
+def test_what_is_scheduled_at_sinch_is_said_without_its_code(status, project, agent_client):
+    scheduled = {"servicePlanId": "plan-b", "status": status}
+    configuration = {"servicePlanId": "", "campaignId": "", "scheduledProvisioning": scheduled}
+    payload = {"phoneNumber": PHONE, "smsConfiguration": configuration}
+    row = sync_numbers.store_imported(project, payload, timezone.now())
+    page = agent_client.get(row.get_absolute_url()).content.decode()
+    assert "<p>Provisioning is scheduled at Sinch</p>" in page
+
+
+def test_a_list_of_numbers_says_what_was_looked_for_and_read(
+    imported, sandbox, agent_client, project
+):
+    def told(**asked):
+        page = agent_client.get(reverse("hosting:imported_numbers"), asked).content.decode()
+        return " ".join(strip_tags(page).split())
+
+    Combination.objects.all().delete()
+    assert "1 imported number. Sinch’s lists have not been read yet." in told()
+    sync.remember_pair(project, "plan-a", "C3O8OGA")
+    Combination.objects.update(walked_at=timezone.now())
+    assert "Every list of Sinch was read since" in told()
+    sync.remember_pair(project, "plan-b", "")
+    assert "1 list of Sinch has not been read yet, the others since" in told()
+    unlinked = told(show="unlinked")
+    assert "0 imported numbers match." in unlinked
+    assert "linked to a service plan" not in unlinked
+    assert "No imported number matches.The filters above fit none of them." in unlinked
+    assert "We looked at numbers" not in unlinked
+    assert "We looked at numbers, in any spelling, and at names." in told(q="Lobby")
+    assert "1 imported number matches." in told(q="Front")
+
+
 def test_a_move_is_read_back_before_it_begins(imported, agent_client, project):
     Combination.objects.get_or_create(
         project=project, service_plan_id="plan-b", campaign_id="CQ2Z7LM"
@@ -331,6 +364,11 @@ def test_a_move_is_read_back_before_it_begins(imported, agent_client, project):
     page = post(
         agent_client, "imported_move", imported, do="ask", plan="5b1f-nope"
     ).content.decode()
+    long = "5b1f0c6ad0f94c4b8f0d3c1f5a2e7733"
+    ImportedNumber.objects.update(service_plan_id=long)
+    same = post(agent_client, "imported_move", imported, do="ask", plan=long, campaign="CQ2Z7LM")
+    asked = same.content.decode().partition('id="move-ask"')[2]
+    assert f"from {long}, C3O8OGA to {long}, CQ2Z7LM?" in " ".join(strip_tags(asked).split())
     told = " ".join(strip_tags(page[page.index('id="move-ask"') :]).split())
     assert "to 5b1f-nope without a campaign?" in told
     assert "This desk knows no plan 5b1f-nope. A wrong plan leaves the number without" in told
