@@ -64,12 +64,12 @@ def panel_of(page, name):
 def test_numbers_nobody_has_begun_with_are_not_under_way(sandbox, read_order, agent_client):
     made = sandbox.hosting.make_order(PHONES[:3])
     page = agent_client.get(read_order(made).get_absolute_url()).content.decode()
-    assert "Failed 0Not done 3Done 0" in panel_of(page, "Numbers by step")
+    assert "Failed 0Not begun 3Done 0" in panel_of(page, "Numbers by step")
     lede = panel_of(page, '<p class="lede">').partition(" Check with")[0]
     assert lede == "Sinch holds this order as a draft and has not begun."
     sandbox.hosting.do(made.id, "reject")
     page = agent_client.get(read_order(made).get_absolute_url()).content.decode()
-    assert "Not done 3, order refused" in panel_of(page, "Numbers by step")
+    assert "Refused with the order 3Done 0" in panel_of(page, "Numbers by step")
     assert "Mark “asked Sinch support”" in page
 
 
@@ -78,6 +78,16 @@ def test_numbers_with_a_step_behind_them_are_under_way(
 ):
     page = agent_client.get(read_order(under_way).get_absolute_url()).content.decode()
     assert "Under way 40" in panel_of(page, "Numbers by step")
+
+
+def test_not_done_counts_the_same_wherever_it_stands(under_way, sandbox, read_order, agent_client):
+    sandbox.hosting.do(under_way.id, "finish")
+    broken = {"step": "campaignProvisioning", **FAILED}
+    sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[:3], **broken})
+    page = agent_client.get(read_order(under_way).get_absolute_url()).content.decode()
+    told = panel_of(page, "Numbers by step").partition("CSV")[0]
+    assert "Failed 3Under way 0Done 37" in told
+    assert re.findall(r"Not done (\d+)", told) == ["3"]
 
 
 def test_an_order_waiting_for_its_signature_names_the_signer(sandbox, read_order, agent_client):
