@@ -55,6 +55,33 @@ _SINCHS: Final = {
     "migrateToSinchTmo": "migrate",
 }
 
+# How the sentence under "Send" names a field.
+FIELD_WORDS: Final = {
+    "numbers": "the numbers",
+    "display_name": "the name of the order",
+    "region": "the country of the numbers",
+    "plan": "the service plan",
+    "campaign": "the 10DLC campaign",
+    "loa": "who signs the LOA",
+    "business": "the end user’s business name",
+    "first_name": "the signer’s first name",
+    "last_name": "the signer’s last name",
+    "email": "the signer’s e-mail",
+    "email2": "the e-mail once more",
+    "building": "the street number",
+    "street": "the street",
+    "city": "the city",
+    "state": "the state",
+    "postal": "the ZIP or postal code",
+    "country": "the country of the address",
+    "carrier": "the current voice carrier",
+    "nnid": "the other routing id",
+    "on_date": "the day it is wanted",
+    "at_time": "the time it is wanted",
+    "migrate": "the move at T-Mobile",
+    "left_provider": "the customer’s word that they left",
+}
+
 
 def _text(label: str, limit: int = MAX_TEXT, **options: Any) -> forms.CharField:
     return forms.CharField(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Q
 
 from hosting import wire
-from hosting.forms import DraftForm, Kind, Loa
+from hosting.forms import FIELD_WORDS, DraftForm, Kind, Loa
 from hosting.models import Combination, HostingDraft, HostingNumber, HostingOrder, ImportedNumber
 from portal import words
 from portal.accounts.models import SinchProject
@@ -19,6 +19,7 @@ from portal.sinch.hosting import TEXT_ENABLE_BATCH
 from portal.work.blame import Blame, blame
 
 MOST_LINES_SHOWN: Final = 30
+MOST_FIELDS_NAMED: Final = 4
 CAMPAIGN_SIZE: Final = 50  # numbers most 10DLC campaigns take
 
 
@@ -33,10 +34,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Reason:
-    """Something that is open: words that follow "Not yet:", and where to mend it."""
+    """One thing that keeps an order from being sent, and the id of where it is put right.
+
+    `is_open` ones are named in a row ("the service plan"), the others are sentences.
+    """
 
     text: str
     anchor: str
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,8 +213,8 @@ class Review:
     def reasons(self) -> list[Reason]:
         """Why it cannot be sent yet; none when it can."""
         found = []
-        if not self.numbers:
-            found.append(Reason("there are no numbers", "id_numbers"))
+        if not self.numbers and not self.wrong_lines:
+            found.append(Reason(FIELD_WORDS["numbers"], "id_numbers", is_open=True))
         if self.wrong_lines:
             count = words.count_text(len(self.wrong_lines), "line")
             found.append(Reason(f"{count} cannot be read as a number", "id_numbers"))
@@ -221,15 +226,30 @@ class Review:
         if self.blocked:
             count = words.count_text(len(self.blocked), "number")
             found.append(Reason(f"{count} cannot be ordered now", "taken"))
-        whole = self._whole
-        if not whole.is_valid():
-            names = list(whole.errors)
-            labels = ", ".join(
-                str(whole.fields[name].label) for name in names[:4] if name in whole.fields
-            )
-            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            found.append(Reason(f"{labels}{more}", f"id_{names[0]}"))
+        names = [name for name in self._whole.fields if name in self._whole.errors]
+        found += [
+            Reason(FIELD_WORDS[name], f"id_{name}", is_open=True)
+            for name in names[:MOST_FIELDS_NAMED]
+        ]
+        if more := names[MOST_FIELDS_NAMED:]:
+            text = words.count_text(len(more), "more field")
+            found.append(Reason(text, f"id_{more[0]}", is_open=True))
         return found
+
+    @property
+    def open_reasons(self) -> list[Reason]:
+        """What is named in a row: fields that are empty or wrong."""
+        return [reason for reason in self.reasons if reason.is_open]
+
+    @property
+    def said_reasons(self) -> list[Reason]:
+        """What is said in a sentence of its own."""
+        return [reason for reason in self.reasons if not reason.is_open]
+
+    @property
+    def has_wrong(self) -> bool:
+        """Whether some field holds something, and that cannot be sent."""
+        return any(self.draft.field(name) for name in self._whole.errors)
 
     @cached_property
     def _whole(self) -> DraftForm:

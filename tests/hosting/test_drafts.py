@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from hosting.models import HostingDraft, HostingOrder
 from portal.operations.models import Operation
@@ -85,6 +86,39 @@ def test_an_address_is_sent_as_it_is_written_there(
     work_off()
     made = sandbox.hosting.order(HostingOrder.objects.get().sinch_id)
     assert (made.loa["address"]["state"], made.loa["address"]["postalCode"]) == kept
+
+
+NEEDED = ("plan", "first_name", "last_name", "email", "email2", "building", "street", "carrier")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "told"),
+    [
+        ("import", {"numbers": "", "plan": ""}, "the numbers and the service plan are open."),
+        ("import", {"plan": ""}, "the service plan is open."),
+        ("import", {"numbers": ""}, "the numbers are open."),
+        ("import", {"plan": "two words"}, "the service plan is open or wrong."),
+        ("import", {"numbers": "+12065550101 12"}, "1 line cannot be read as a number."),
+        (
+            "import",
+            {"numbers": "+12065550101\n12", "plan": ""},
+            "the service plan is open. 1 line cannot be read as a number.",
+        ),
+        (
+            "text-enable",
+            dict.fromkeys(NEEDED, ""),
+            "the service plan, the signer’s first name, the signer’s last name, "
+            "the signer’s e-mail and 4 more fields are open.",
+        ),
+    ],
+)
+def test_why_it_cannot_be_sent_yet_is_a_sentence(kind, changes, told, agent_client, project, typed):
+    fields = typed(**changes) | {"draft": str(uuid.uuid4())}
+    if kind == "import":
+        del fields["loa"]  # its page does not ask
+    answer = agent_client.post(NEW[kind], fields, headers={"HX-Request": "true"}).content.decode()
+    said = answer.partition('id="why-not-yet">')[2].partition("</p>")[0]
+    assert " ".join(strip_tags(said).split()) == f"Not yet: {told}"
 
 
 def test_nobody_is_asked_for_an_address_that_a_blanket_loa_does_not_show(

@@ -534,6 +534,24 @@ def test_a_blocked_number_offers_invoices_and_no_call(
     assert number.invoices_sent_at is not None
 
 
+def test_counts_of_qualified_numbers_carry_their_noun(
+    agent_client, project, sandbox, read_qualified
+):
+    def told(**asked):
+        page = agent_client.get(reverse("hosting:qualified_numbers"), asked).content.decode()
+        return " ".join(strip_tags(page).split())
+
+    for line, state in ((1, "ELIGIBLE"), (2, "VERIFIED"), (3, "HOSTING_DONE")):
+        sandbox.hosting.add_qualified(f"+1206555014{line}", state)
+        read_qualified(f"+1206555014{line}")
+    assert "3 qualified numbers. 2 numbers need us." in told()
+    assert "0 qualified numbers match. 2 numbers in all need us." in told(q="9999")
+    assert "We looked at numbers, in any spelling." in told(q="9999")
+    none = told(state="NOT_ELIGIBLE")
+    assert "The filters above fit none of them." in none
+    assert "We looked at" not in none
+
+
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_a_qualified_number_is_deleted(
     fault, agent_client, project, sandbox, read_qualified, settle
