@@ -440,6 +440,7 @@ def test_a_wrong_code_is_told_and_the_right_one_verifies(
     assert "Sinch did not accept the code" in page
     assert "The code for +1 206 555 0142: Ask again what was read out" in page
     assert "Refused by Sinch" in page
+    assert "Sinch did not accept the code. Ask again" in page.partition("What was done")[2]
     for untrue in ("Not sent", "Refused here", "Nothing changed at Sinch", "typed is kept"):
         assert untrue not in page
     assert post(agent_client, "qualified_verify", number, code="0142").status_code == 302
