@@ -289,6 +289,13 @@
     for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
   }, true);
 
+  // On a telephone a menu may open behind the bar at the bottom.
+  document.addEventListener("toggle", (event) => {
+    const menu = event.target;
+    if (!menu.open || !menu.matches(".filters > .menu")) return;
+    menu.lastElementChild.scrollIntoView({ block: "nearest" });
+  }, true);
+
   // One click sends once. The server would notice a second one too; this saves the wait.
   document.addEventListener("submit", (event) => {
     const form = event.target;

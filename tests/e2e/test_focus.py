@@ -153,3 +153,28 @@ def test_what_opens_on_a_telephone_stays_on_it(narrow_page: Page, made: str) -> 
     box = numbers.bounding_box()
     assert box
     assert box["height"] < 400
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "height"),
+    [("/work/", "Bucket", 844), ("/work/", "Sort", 844), ("/work/", "Status at Sinch", 400)],
+)
+def test_a_filter_menu_on_a_telephone_opens_below_its_chip(
+    narrow_page: Page, path: str, name: str, height: int
+) -> None:
+    page = narrow_page
+    page.set_viewport_size({"width": 390, "height": height})
+    page.goto(path)
+    chip = page.locator(".filters .menu > summary").filter(has_text=name)
+    chip.tap()
+    menu = page.locator(".filters .menu[open] > ul")
+    expect(menu).to_be_in_viewport(ratio=1)
+    chip_box, box, bar = (part.bounding_box() for part in (chip, menu, page.locator(".bottombar")))
+    assert chip_box
+    assert box
+    assert bar
+    assert 0 <= box["y"] - (chip_box["y"] + chip_box["height"]) <= 8
+    assert box["y"] + box["height"] <= bar["y"]
+    address = page.url
+    menu.get_by_role("link").last.tap()
+    page.wait_for_url(lambda url: url != address)
