@@ -420,7 +420,8 @@
     read(document);
     const box = document.getElementById("keys-on");
     if (box) box.checked = keysOn();
-    const search = document.getElementById("search");
+    // There is no room for the field at the top on a telephone; the list has one of its own.
+    const search = all("#search, main input[type=search]").find(isSeen);
     if (search && new URLSearchParams(location.search).get("focus") === "search") search.focus();
     focusNews();
   });

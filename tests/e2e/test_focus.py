@@ -178,3 +178,12 @@ def test_a_filter_menu_on_a_telephone_opens_below_its_chip(
     address = page.url
     menu.get_by_role("link").last.tap()
     page.wait_for_url(lambda url: url != address)
+
+
+def test_search_on_a_telephone_has_its_cursor_in_a_field_that_is_seen(narrow_page: Page) -> None:
+    page = narrow_page
+    page.goto("/")
+    page.get_by_role("navigation", name="Shortcuts").get_by_role("link", name="Search").tap()
+    field = page.get_by_label("Search in this list")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport(ratio=1)
