@@ -67,7 +67,9 @@
   };
   const open = new Set();
   const ticked = new Set();
-  document.addEventListener("htmx:beforeSwap", () => {
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const pressed = event.detail.requestConfig.elt;
+    if (pressed.isConnected && pressed.matches("[data-more]")) noteMore(pressed);
     open.clear();
     ticked.clear();
     all(".pick input[id]:checked").forEach((box) => ticked.add(box.id));
@@ -86,6 +88,7 @@
     });
     mark(document);
     ready(document);
+    goOn();
   });
   // What went wrong takes the focus, once.
   function focusNews() {
@@ -161,6 +164,25 @@
     }
   }
   document.addEventListener("htmx:afterSettle", () => { focusNews(); keepFocus(); });
+
+  // A link that shows more of a table is gone with the answer. Whoever pressed it goes on at the
+  // first row that is new, and finds it where the link stood: the browser would hold on to what
+  // stands below the table, and put as many rows as have come between the two.
+  const rowLinks = () => all("main tbody th[scope=row] a");
+  let more = null;
+  function noteMore(link) {
+    const top = link.getBoundingClientRect().top;
+    more = { top, there: new Set(rowLinks().map((row) => row.getAttribute("href"))) };
+  }
+  function goOn() {
+    if (!more) return;
+    const { top, there } = more;
+    more = null;
+    const row = rowLinks().find((one) => !there.has(one.getAttribute("href")));
+    if (!row) return;
+    if (document.activeElement === document.body) land(row, { preventScroll: true });
+    scrollBy({ top: row.getBoundingClientRect().top - top, behavior: "instant" });
+  }
 
   // A question that opens in place is read first; Escape takes it back.
   function ask(confirm) {

@@ -1,6 +1,7 @@
 """The focus stays where somebody works, whatever part of the page is replaced under it."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -187,3 +188,46 @@ def test_search_on_a_telephone_has_its_cursor_in_a_field_that_is_seen(narrow_pag
     field = page.get_by_label("Search in this list")
     expect(field).to_be_focused()
     expect(field).to_be_in_viewport(ratio=1)
+
+
+PORTED = [f"+1458556{n:04d}" for n in range(0, 420, 2)]  # none has a neighbour
+
+
+@pytest.fixture(scope="module")
+def long_order(desk: RunningDesk) -> str:
+    """An order of 210 numbers at Sinch; its reference."""
+    desk.ask_sandbox("orders", {"numbers": PORTED, "reference": "LONG-PORT", "end_user": "Ada"})
+    return "LONG-PORT"
+
+
+def open_long(page: Page, reference: str, look: str = "") -> None:
+    """Open the order of 210 numbers, as soon as the desk has read all of them."""
+    wait_for(lambda: page.goto(f"/work/?q={reference}") and "/work/" not in page.url, 30)
+    address = page.url + look
+    wait_for(lambda: page.goto(address) and page.get_by_text("All 210 numbers").count(), 30)
+
+
+def top(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box
+    return box["y"]
+
+
+@pytest.mark.parametrize("press", [enter, Locator.click], ids=["keys", "mouse"])
+@pytest.mark.parametrize(
+    ("look", "name"),
+    [("", "Show the other"), ("?view=rows", "Show the next 100"), ("?view=rows", "Show all 210")],
+)
+def test_a_list_goes_on_where_more_of_it_was_asked_for(
+    page: Page, long_order: str, press: Callable[[Locator], None], look: str, name: str
+) -> None:
+    open_long(page, long_order, look)
+    rows = page.locator("#numbers th[scope=row] a")
+    there = rows.count()
+    more = page.get_by_role("link", name=name)
+    more.scroll_into_view_if_needed()
+    stood = top(more)
+    press(more)
+    first = rows.nth(there)
+    expect(first).to_be_focused()
+    assert abs(top(first) - stood) < 5
