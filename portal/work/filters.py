@@ -233,14 +233,9 @@ class Filters:
     @cached_property
     def menus(self) -> list[Menu]:
         """Return the filter menus with their links."""
-        statuses = {
-            word: words.chip("order" if kind == WorkItem.Kind.PORT_IN else "hosting_order", word)
-            for kind in reversed(WorkItem.Kind)
-            for word in STATUSES[kind]
-        }
         return [
             self._menu("Bucket", "bucket", dict(WorkItem.Bucket.choices)),
-            self._menu("Status at Sinch", "status", {w: c.label for w, c in statuses.items()}),
+            self._menu("Status at Sinch", "status", _status_labels()),
             self._menu("Owner", "owner", {"me": "Me", "nobody": "Nobody"}),
             self._menu("Kind", "kind", dict(WorkItem.Kind.choices)),
         ]
@@ -273,11 +268,22 @@ class Filters:
             parts.append("All living orders" if not parts else "Living")
         else:
             parts += [buckets[word] for word in self.bucket]
-        kind = "hosting_order" if self.kind == (WorkItem.Kind.HOSTING,) else "order"
-        parts += [words.chip(kind, word).label for word in self.status]
+        labels = _status_labels()
+        parts += [labels[word] for word in self.status]
+        if len(self.kind) == 1:  # with both of them nothing is left out
+            parts.append(f"{WorkItem.Kind(self.kind[0]).label} orders")
         if not parts:
             return "Search" if self.q else "All work"
         return ", ".join([parts[0], *(_inside(part) for part in parts[1:])])
+
+
+def _status_labels() -> dict[str, str]:
+    """Return the word of each status; those that both kinds have are called the same."""
+    return {
+        word: words.chip("order" if kind == WorkItem.Kind.PORT_IN else "hosting_order", word).label
+        for kind in reversed(WorkItem.Kind)
+        for word in STATUSES[kind]
+    }
 
 
 def _inside(label: str) -> str:

@@ -166,6 +166,24 @@ def test_filters_are_links_that_keep_one_another(agent_client, agent, make_item)
     assert keys(get(agent_client, f"{LIST}?status=CONFIRMED")) == [confirmed.pk]
 
 
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("status=DRAFT", "Draft at Sinch"),
+        ("status=REJECTED", "Rejected"),
+        ("status=WAITING_FOR_LOA_SIGNATURE,PENDING", "Pending, waiting for signature"),
+        ("bucket=us&kind=hosting&status=PENDING", "Needs us, pending, hosting orders"),
+        ("kind=port_in&status=IN_PROGRESS", "In progress, port-in orders"),
+        ("kind=hosting", "Hosting orders"),
+        ("kind=hosting,port_in", "All work"),
+    ],
+)
+def test_the_title_says_in_words_what_was_chosen(agent_client, query, title):
+    html = get(agent_client, f"{LIST}?{query}")
+    assert f"<h1>{title}</h1>" in html
+    assert f"<title>{title} · " in html
+
+
 def test_a_filter_nobody_knows_is_left_out(agent_client, make_item):
     item = make_item()
     odd = "?bucket=purple&owner=0x41&status=%00&sort=%27&after=x~y&before=~&n=-1&kind=port_in"
