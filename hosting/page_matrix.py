@@ -18,6 +18,7 @@ from hosting.models import STEPS
 from portal import words
 
 FIRST_ROWS: Final = 100
+MOST_SHOWN: Final = 40  # characters of what was typed in place of digits
 COLUMNS: Final = tuple(STEPS.values())
 FILTERS: Final = ("all", "failed", "open", "done")
 SORTS: Final = ("worst", "number")
@@ -38,11 +39,14 @@ _WORST: Final = {"failed": 0, "pending": 1, "done": 2}
 
 @dataclass(frozen=True)
 class Look:
-    """Which numbers somebody wants to see, as it stands in the address."""
+    """Which numbers somebody wants to see, as it stands in the address.
+
+    `sought` is the last digits, or what was typed in their place, which no number fits.
+    """
 
     show: str = "all"
     step: str = ""
-    digits: str = ""
+    sought: str = ""
     sort: str = "worst"
     every: bool = False
 
@@ -50,11 +54,12 @@ class Look:
     def asked(cls, given: Mapping[str, Any]) -> "Look":
         """Return the look of an address; what is not understood is left out."""
         show, step, sort = (str(given.get(name) or "") for name in ("f", "step", "sort"))
-        digits = "".join(c for c in str(given.get("n") or "") if c.isascii() and c.isdigit())
+        typed = str(given.get("n") or "")
+        digits = "".join(c for c in typed if c.isascii() and c.isdigit())
         return cls(
             show=show if show in FILTERS else "all",
             step=step if step in COLUMNS else "",
-            digits=digits[-15:],
+            sought=digits[-15:] or (typed[:MOST_SHOWN] if typed.strip() else ""),
             sort=sort if sort in SORTS else "worst",
             every=given.get("rows") == "all",
         )
@@ -64,7 +69,7 @@ class Look:
         there = {
             "f": self.show if self.show != "all" else "",
             "step": self.step,
-            "n": self.digits,
+            "n": self.sought,
             "sort": self.sort if self.sort != "worst" else "",
             "rows": "all" if self.every else "",
         } | changes
@@ -83,11 +88,18 @@ class Look:
     @property
     def is_any(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.show != "all" or self.step or self.digits)
+        return bool(self.show != "all" or self.step or self.sought)
+
+    @property
+    def problem(self) -> str:
+        """Why no number can fit: `There are no digits in “abc”.`; "" when some may."""
+        if not self.sought or self.sought.isdigit():
+            return ""
+        return f"There are no digits in “{self.sought}”."
 
     def wants(self, number: Number, verdict: str) -> bool:
         """Tell whether a number is to be seen."""
-        if self.digits and not number.phone_number.endswith(self.digits):
+        if self.problem or not number.phone_number.endswith(self.sought):
             return False
         if self.step and number.steps.get(self.step, "") in ("DONE", ""):
             return False

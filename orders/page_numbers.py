@@ -23,6 +23,7 @@ from portal.prepared import Prepared
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16
+MOST_SHOWN = 40  # characters of what was typed in place of digits
 MOST_NAMED = 6  # runs of numbers at the beginning of an explanation
 # Bad news first, as staff look for it.
 STATUS_ORDER = ("REJECTED", "EXCLUDED", "PENDING", "CONFIRMED", "ACTIVATED", "CANCELED")
@@ -34,7 +35,8 @@ class Look:
     """Which numbers of an order somebody wants to see, and how; it stands in the page's address.
 
     `rows` is how many rows or runs ("" for the first, "all", or a count), `view` "runs" or "rows"
-    ("" for what suits the order), `status` one of Sinch's words, `q` digits to look for.
+    ("" for what suits the order), `status` one of Sinch's words, `q` digits to look for, or what
+    was typed in their place, which no number fits.
     """
 
     rows: str = ""
@@ -45,12 +47,13 @@ class Look:
     @classmethod
     def asked(cls, params: Mapping[str, str]) -> "Look":
         """Return what the parameters of a request ask for; what makes no sense is left out."""
-        rows, view = params.get("rows", ""), params.get("view", "")
+        rows, view, typed = (params.get(name, "") for name in ("rows", "view", "q"))
+        digits = "".join(c for c in typed if c.isdecimal())
         return cls(
             rows=rows if rows == "all" or (rows.isdecimal() and len(rows) < 5) else "",
             view=view if view in ("runs", "rows") else "",
             status=params.get("status", "").upper()[:32],
-            q="".join(c for c in params.get("q", "") if c.isdecimal())[:15],
+            q=digits[:15] or (typed[:MOST_SHOWN] if typed.strip() else ""),
         )
 
     def most(self, first: int, there: int) -> int:
@@ -63,12 +66,17 @@ class Look:
         """Tell whether a number is one of those asked for."""
         if self.status and row["status"] != self.status:
             return False
-        return self.q in row["phone_number"]
+        return not self.problem and self.q in row["phone_number"]
 
     def address(self, **changes: str) -> str:
         """Return the query of an address with some of it changed: `?view=rows&status=REJECTED`."""
         given = {"view": self.view, "status": self.status, "q": self.q, "rows": ""} | changes
         return "?" + urlencode({name: value for name, value in given.items() if value})
+
+    @property
+    def problem(self) -> str:
+        """Why no number can fit: `There are no digits in “abc”.`; "" when some may."""
+        return "" if not self.q or self.q.isdecimal() else f"There are no digits in “{self.q}”."
 
     # What templates ask for, which cannot pass arguments.
 

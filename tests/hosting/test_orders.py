@@ -247,6 +247,17 @@ def test_an_order_of_500_numbers_is_stored_and_shown_in_few_statements(
     assert "929 555 1499" in last.content.decode()
 
 
+def test_what_has_no_digits_stays_in_its_field_and_finds_nothing(
+    under_way, read_order, agent_client
+):
+    order = read_order(under_way)
+    page = agent_client.get(f"{order.get_absolute_url()}?n=%3Cabc%3E").content.decode()
+    assert 'name="n" value="&lt;abc&gt;"' in page
+    assert "There are no digits in “&lt;abc&gt;”." in page
+    assert '<table class="matrix">' not in page
+    assert "?f=failed&amp;n=%3Cabc%3E" in page, "the other filters keep it"
+
+
 @pytest.mark.parametrize(
     "look", ["", "?f=failed", "?step=campaign&sort=number", "?sort=number&rows=all", "?n=9999"]
 )

@@ -126,6 +126,18 @@ def test_a_status_and_the_last_digits_narrow_what_is_shown(agent_client, long_or
     assert "What needs us: 2 numbers" in nothing
 
 
+@pytest.mark.parametrize("look", ["?q=%3Cabc%3E", "?q=%3Cabc%3E&view=rows"])
+def test_what_has_no_digits_stays_in_its_field_and_finds_nothing(agent_client, long_order, look):
+    html = page(agent_client, long_order, look)
+    assert 'name="q" inputmode="tel" value="&lt;abc&gt;"' in html
+    assert "There are no digits in “&lt;abc&gt;”." in html
+    assert 'name="n"' not in html
+    assert "Show all numbers" in html
+    file = agent_client.get(reverse("orders:numbers_csv", args=[long_order.pk]) + look)
+    assert len(file.getvalue().splitlines()) == 1
+    assert 'name="n"' in page(agent_client, long_order, "?q=+")
+
+
 def test_an_open_page_keeps_what_was_asked_for(agent_client, long_order):
     url = reverse("orders:live", args=[long_order.pk])
     html = agent_client.get(f"{url}?view=rows&status=REJECTED").content.decode()
