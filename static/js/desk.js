@@ -423,19 +423,35 @@
     } catch { /* Storage is closed in this browser: the keys stay on. */ }
   });
 
-  // Copying numbers gives E.164, without the spaces they are read with.
+  // Copying numbers gives E.164, without the spaces they are read with; what stands between them
+  // is copied as it is.
   document.addEventListener("copy", (event) => {
     if (typing(event.target instanceof Element ? event.target : document.body)) return;
+    const read = /\+1 (\d{3}) (\d{3}) (\d{4})(?!\d)/g;
     const text = String(getSelection());
-    if (!/^\s*(\+1 \d{3} \d{3} \d{4}\s*)+$/.test(text)) return;
-    event.clipboardData.setData("text/plain", text.trim().replace(/\+1 (\d{3}) (\d{3}) (\d{4})/g, "+1$1$2$3"));
+    const plain = text.replace(read, "+1$1$2$3");
+    if (plain === text) return;
+    event.clipboardData.setData("text/plain", plain.trim());
     event.preventDefault();
   });
+
+  // --- How many numbers are ticked; a run stands for all of its own ----------------------------
+  function countTicks() {
+    for (const words of all("[data-ticked]")) {
+      const boxes = all(".pick :checked", words.closest("form"));
+      const count = boxes.reduce((sum, box) => sum + Number(box.dataset.count || 1), 0);
+      words.textContent = `${count} ${count === 1 ? "number" : "numbers"} ticked`;
+    }
+  }
+  document.addEventListener("change", countTicks);
+  // The browser ticks again what was ticked before somebody came back.
+  addEventListener("pageshow", countTicks);
 
   // --- Start ----------------------------------------------------------------------------------
   function ready(root) {
     all("[data-copy][hidden], [data-script][hidden]", root).forEach((part) => { part.hidden = false; });
     watchSecrets(root);
+    countTicks();
   }
   document.addEventListener("DOMContentLoaded", () => {
     ready(document);

@@ -153,3 +153,42 @@ def make_elsewhere(desk: RunningDesk) -> Callable[[str, list[str]], None]:
         desk.ask_sandbox("orders", body)
 
     return make
+
+
+# No carrier of the sandbox refuses these.
+NEIGHBOURS = [f"+1458557{n:04d}" for n in (*range(200, 260), *range(300, 360))]
+SELECT = """([first, last]) => {
+  const rows = [...document.querySelectorAll("#numbers tr[id]")];
+  getSelection().setBaseAndExtent(rows[first], 0, rows[last], rows[last].childNodes.length);
+}"""
+
+
+def test_numbers_are_copied_as_sinch_writes_them_and_ticks_are_counted(
+    new_page: NewPage, signed_in: Any, make_elsewhere: Callable[[str, list[str]], None]
+):
+    page = new_page(storage_state=signed_in, permissions=["clipboard-read", "clipboard-write"])
+    make_elsewhere("KEYS-COPY", NEIGHBOURS)
+    wait_for(lambda: page.goto("/work/?q=KEYS-COPY") and "/orders/" in page.url, 30)
+    wait_for(lambda: page.reload() and page.get_by_text("All 120 numbers").count(), 30)
+    runs = page.locator("#numbers tbody tr:has(.pick)")
+    counts = [int(text) for text in runs.locator("td.num").all_inner_texts()]
+    assert max(counts) > 1
+    bar = page.locator(".bulk")
+    runs.nth(0).get_by_role("checkbox").check()
+    runs.nth(1).get_by_role("checkbox").check()
+    expect(bar).to_contain_text(f"{counts[0] + counts[1]} numbers ticked")
+
+    runs.nth(0).get_by_role("checkbox").uncheck()
+    runs.nth(1).get_by_role("checkbox").uncheck()
+    page.get_by_role("link", name="One by one").click()
+    rows = page.locator("#numbers tr[id]")
+    rows.nth(4).get_by_role("checkbox").check()
+    expect(bar).to_contain_text("1 number ticked")
+    texts = rows.locator("th").all_inner_texts()
+    for last in (0, 4):
+        page.evaluate(SELECT, [0, last])
+        page.keyboard.press("ControlOrMeta+c")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        wanted = [text.replace(" ", "") for text in texts[: last + 1]]
+        assert re.findall(r"\+[\d ]*\d", copied) == wanted
+        assert "Pending" in copied
