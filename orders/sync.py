@@ -435,7 +435,7 @@ def _store_notes(
     return events
 
 
-def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Operation]:
+def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Any]:
     """Return our note operations that no note has been found for yet, oldest first."""
     taken = {row["operation"] for row in rows.notes if row["operation"]}
     # One that is still being sent counts: Sinch's webhook may be faster than its own answer.
@@ -445,10 +445,10 @@ def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Operation]:
         target=order.target,
         kind=NOTE,
     ).exclude(pk__in=taken)
-    return list(sent.order_by("pk").defer("payload"))
+    return list(sent.order_by("pk").defer("payload").annotate(sends=heard.SENDS))
 
 
-def _take_ours(ours: list[Operation], note: wire.NoteFacts) -> Operation | None:
+def _take_ours(ours: list[Any], note: wire.NoteFacts) -> Operation | None:
     """Return and use up the operation that sent a note; None when somebody else wrote it."""
     for operation in ours:
         sent_at = operation.sent_at or operation.created_at
@@ -457,14 +457,12 @@ def _take_ours(ours: list[Operation], note: wire.NoteFacts) -> Operation | None:
             <= note.created_at
             <= (operation.finished_at or timezone.now()) + NOTE_WINDOW
         )
-        if in_time and wire.collapsed(_text_of(operation)) == wire.collapsed(note.text):
+        text = str((operation.sends or {}).get("text", ""))
+        if in_time and wire.collapsed(text) == wire.collapsed(note.text):
             ours.remove(operation)
-            return operation
+            found: Operation = operation
+            return found
     return None
-
-
-def _text_of(operation: Operation) -> str:
-    return str(heard.payload_of(operation).get("text", ""))
 
 
 def _store_documents(

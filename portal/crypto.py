@@ -8,7 +8,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -70,3 +70,18 @@ class EncryptedJSONField(EncryptedBytesField):
         """Return the JSON value of what is stored."""
         plain = super().from_db_value(value, expression, connection)
         return None if plain is None else json.loads(plain)
+
+
+class LegibleJSONField(EncryptedJSONField):
+    """An encrypted JSON value for whoever only looks: None where no key of ours decrypts it.
+
+    One row that cannot be read must not keep a page from being shown, or what Sinch tells from
+    being stored.
+    """
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the JSON value of what is stored, None for what cannot be read."""
+        try:
+            return super().from_db_value(value, expression, connection)
+        except InvalidToken:
+            return None

@@ -5,20 +5,21 @@ transaction. What was heard is kept in this thread in between, so that a page sh
 thing has been read again.
 """
 
-import logging
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography.fernet import InvalidToken
+from django.db.models import ExpressionWrapper, F
 from django.utils import timezone
 
+from portal.crypto import LegibleJSONField
 from portal.operations.models import Operation
 from portal.prepared import Prepared
 
-log = logging.getLogger(__name__)
+# What an operation sends, beside its row: None where no key decrypts it.
+SENDS = ExpressionWrapper(F("payload"), output_field=LegibleJSONField())
 
 
 @dataclass(frozen=True)
@@ -57,30 +58,20 @@ def is_being_made(project: int, kinds: Collection[str], name: str, said: str) ->
     what Sinch says there.
     """
     return bool(said) and any(
-        operation.kind in kinds and payload_of(operation).get("body", {}).get(name) == said
+        operation.kind in kinds and (operation.sends or {}).get("body", {}).get(name) == said
         for operation in _sent.all(project)
     )
 
 
 _sent = Prepared(
-    lambda project: Operation.objects.defer("payload").filter(
-        project=project, state__in=Operation.UNDER_WAY, sent_at__isnull=False
+    lambda project: (
+        Operation.objects.filter(
+            project=project, state__in=Operation.UNDER_WAY, sent_at__isnull=False
+        )
+        .defer("payload")
+        .annotate(sends=SENDS)
     )
 )
-
-
-def payload_of(operation: Operation) -> dict[str, Any]:
-    """Return what an operation sends; nothing for one that no key of ours decrypts any more.
-
-    For whoever only looks whether something may be ours: a row that cannot be read must not keep
-    what Sinch tells from being stored.
-    """
-    try:
-        payload: dict[str, Any] = operation.payload
-    except InvalidToken:
-        log.warning("What operation %s sends cannot be decrypted", operation.pk)
-        return {}
-    return payload
 
 
 def after_sending(operation: Operation) -> str:

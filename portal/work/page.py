@@ -23,7 +23,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Concat, JSONObject
 
-from portal.crypto import EncryptedJSONField
+from portal.crypto import LegibleJSONField
 from portal.operations.models import Operation, Reading
 from portal.prepared import Prepared
 from portal.values import stored_moment
@@ -127,7 +127,7 @@ def operations_of(mark: dict[str, Any], said_by: str = "") -> list[Operation]:
         .annotate(
             said=Case(
                 When(kind=said_by, state__in=Operation.UNDER_WAY, then=F("payload")),
-                output_field=EncryptedJSONField(),
+                output_field=LegibleJSONField(),
             )
         )
         .order_by("-pk")[:MOST_PANELS]

@@ -287,6 +287,24 @@ def test_another_way_to_look_keeps_the_rest_of_it(under_way, sandbox, read_order
     assert "?step=sms_att&amp;n=1&amp;sort=number#numbers" in html
 
 
+def test_an_open_page_sends_all_of_its_look_with_its_question_for_news(
+    under_way, read_order, agent_client
+):
+    order = read_order(under_way)
+    look = {"f": "open", "n": PHONES[0][-4:], "sort": "number", "rows": "all"}
+    html = agent_client.get(order.get_absolute_url(), look).content.decode()
+    wanted = re.search(r'<div id="live"[^>]*hx-include="([^"]*)"', html)[1].split(", ")
+    # What a browser gathers: the fields themselves, and those inside of what is named.
+    hidden = re.search(r'<div id="matrix-look" hidden>.*?</div>', html, re.S)[0]
+    parts = {"#matrix-look input": hidden}
+    for field in re.findall(r"<input[^>]*>", html):
+        if named := re.search(r' id="([^"]+)"', field):
+            parts[f"#{named[1]}"] = field
+    gathered = "".join(parts.get(one, "") for one in wanted)
+    sent = dict(re.findall(r' name="(\w+)"[^>]*? value="([^"]*)"', gathered))
+    assert {name: sent.get(name) for name in look} == look
+
+
 def test_every_number_with_its_steps_is_in_the_csv(under_way, read_order, agent_client):
     order = read_order(under_way)
     answer = agent_client.get(reverse("hosting:numbers_csv", args=[order.pk]))
