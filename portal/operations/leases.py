@@ -146,7 +146,9 @@ class LeasedRow(models.Model):
 
 # --- Keeping leases -----------------------------------------------------------------------------
 
-_held: dict[uuid.UUID, LeasedRow] = {}
+# The kind of a row, its key and its lease: all rows of one claim share a lease.
+Held = tuple[type[LeasedRow], Any, uuid.UUID]
+_held: set[Held] = set()
 _changed = threading.Condition()
 _keeper: threading.Thread | None = None
 
@@ -154,13 +156,13 @@ _keeper: threading.Thread | None = None
 @contextmanager
 def held(rows: Sequence[LeasedRow]) -> Iterator[None]:
     """Keep the leases of claimed rows for as long as the block runs, from a thread beside it."""
-    leases = {row.lease_id: row for row in rows if row.lease_id is not None}
-    if not leases:
+    mine = {(type(row), row.pk, row.lease_id) for row in rows if row.lease_id is not None}
+    if not mine:
         yield
         return
     global _keeper
     with _changed:
-        _held.update(leases)
+        _held.update(mine)
         if _keeper is None or not _keeper.is_alive():
             _keeper = threading.Thread(target=_keep_for_ever, name="leases", daemon=True)
             _keeper.start()
@@ -169,8 +171,7 @@ def held(rows: Sequence[LeasedRow]) -> Iterator[None]:
         yield
     finally:
         with _changed:
-            for lease in leases:
-                _held.pop(lease, None)
+            _held.difference_update(mine)
 
 
 def _keep_for_ever() -> None:
@@ -182,21 +183,23 @@ def _keep_for_ever() -> None:
         time.sleep(RENEWED_EVERY)
         with _changed:
             # Those that are over, mostly all of them, cost nothing.
-            due = {lease: (type(row), row.pk) for lease, row in _held.items() if lease in since}
+            due = _held & since
         if due:
             _renew(due)
 
 
-def _renew(leases: dict[uuid.UUID, tuple[type[LeasedRow], Any]]) -> None:
+def _renew(due: set[Held]) -> None:
     until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
     try:
-        for kind in {kind for kind, _ in leases.values()}:
-            mine = {lease: pk for lease, (its_kind, pk) in leases.items() if its_kind is kind}
+        for kind in {kind for kind, _, _ in due}:
+            mine = [(pk, lease) for its_kind, pk, lease in due if its_kind is kind]
             # By their keys as well: leases have no index, and the tables may be large.
-            rows = kind._base_manager.filter(pk__in=mine.values(), lease_id__in=mine)
+            rows = kind._base_manager.filter(
+                pk__in=[pk for pk, _ in mine], lease_id__in={lease for _, lease in mine}
+            )
             rows.filter(lease_until__lt=until).update(lease_until=until, next_try_at=until)
     except DatabaseError as error:
         # Without its lease a row is looked up before anything is sent again.
-        log.warning("%s leases could not be renewed (%s)", len(leases), type(error).__name__)
+        log.warning("%s leases could not be renewed (%s)", len(due), type(error).__name__)
     finally:
         connection.close()

@@ -137,16 +137,17 @@ def test_pauses_double_with_jitter_and_end_growing():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_for_as_long_as_its_worker_is_at_it(rows):
-    rows(2)
-    row, other = Reading.claim(Reading.objects.all(), limit=2, seconds=0.5)
+    rows(3)
+    row, second, other = Reading.claim(Reading.objects.all(), limit=3, seconds=0.5)
     Reading.objects.filter(pk=other.pk).update(lease_id=uuid.uuid4())
     first = row.lease_until
 
     def until(pk):
         return Reading.objects.get(pk=pk).lease_until
 
-    with leases.held([row]):
+    with leases.held([row, second, other]):
         wait_for(lambda: until(row.pk) > first, 15, "a longer lease")
+    assert until(second.pk) == until(row.pk), "all that were claimed together"
     assert until(row.pk) > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS / 2)
     assert until(other.pk) == first
     assert Reading.objects.get(pk=row.pk).next_try_at == until(row.pk)
