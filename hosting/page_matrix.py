@@ -16,9 +16,9 @@ from hosting.facts import REJECTED, Facts, Number
 from hosting.failures import Cause, Failure, Group
 from hosting.models import STEPS
 from portal import words
+from portal.numbers import sought, why_no_number
 
 FIRST_ROWS: Final = 100
-MOST_SHOWN: Final = 40  # characters of what was typed in place of digits
 COLUMNS: Final = tuple(STEPS.values())
 FILTERS: Final = ("all", "failed", "open", "done")
 SORTS: Final = ("worst", "number")
@@ -54,12 +54,10 @@ class Look:
     def asked(cls, given: Mapping[str, Any]) -> "Look":
         """Return the look of an address; what is not understood is left out."""
         show, step, sort = (str(given.get(name) or "") for name in ("f", "step", "sort"))
-        typed = str(given.get("n") or "")
-        digits = "".join(c for c in typed if c.isascii() and c.isdigit())
         return cls(
             show=show if show in FILTERS else "all",
             step=step if step in COLUMNS else "",
-            sought=digits[-15:] or (typed[:MOST_SHOWN] if typed.strip() else ""),
+            sought=sought(str(given.get("n") or "")),
             sort=sort if sort in SORTS else "worst",
             every=given.get("rows") == "all",
         )
@@ -92,10 +90,8 @@ class Look:
 
     @property
     def problem(self) -> str:
-        """Why no number can fit: `There are no digits in “abc”.`; "" when some may."""
-        if not self.sought or self.sought.isdigit():
-            return ""
-        return f"There are no digits in “{self.sought}”."
+        """Why no number can fit, "" when some may."""
+        return why_no_number(self.sought)
 
     def wants(self, number: Number, verdict: str) -> bool:
         """Tell whether a number is to be seen."""

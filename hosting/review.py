@@ -17,6 +17,7 @@ from portal.numbers import TOLL_FREE, Line, area_code, is_canadian, numbers_of, 
 from portal.projects import callbacks
 from portal.sinch.hosting import TEXT_ENABLE_BATCH
 from portal.work.blame import Blame, blame
+from portal.work.drafts import OpenOrSaid
 
 MOST_LINES_SHOWN: Final = 30
 MOST_FIELDS_NAMED: Final = 4
@@ -55,7 +56,7 @@ class Place:
 
 
 @dataclass
-class Review:
+class Review(OpenOrSaid):
     """A draft as it stands; `complete` asks for everything."""
 
     draft: HostingDraft
@@ -235,16 +236,6 @@ class Review:
             text = words.count_text(len(more), "more field")
             found.append(Reason(text, f"id_{more[0]}", is_open=True))
         return found
-
-    @property
-    def open_reasons(self) -> list[Reason]:
-        """What is named in a row: fields that are empty or wrong."""
-        return [reason for reason in self.reasons if reason.is_open]
-
-    @property
-    def said_reasons(self) -> list[Reason]:
-        """What is said in a sentence of its own."""
-        return [reason for reason in self.reasons if not reason.is_open]
 
     @property
     def has_wrong(self) -> bool:

@@ -173,10 +173,9 @@ def _care(
     order: PortInOrder, row: PortInNumber, refusal: Refusal, kept: Mapping[str, Any]
 ) -> RefusalCare:
     """Return what was decided about a number that was refused or left out."""
-    for name, value in kept.items():
-        setattr(order, name, value)
     # Which numbers a draft takes up is told on the order's page, where all of them stand.
-    order.draft_keys = []  # type: ignore[attr-defined]
+    for name, value in {**kept, "draft_keys": []}.items():
+        setattr(order, name, value)
     return page_marks.Care(order).of(row.status, [row.phone_number], refusal.causes)
 
 

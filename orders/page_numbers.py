@@ -18,12 +18,11 @@ from orders import wire
 from orders.causes import Cause, causes_of, repeated
 from orders.models import PortInNumber, PortInOrder
 from portal import words
-from portal.numbers import is_canadian
+from portal.numbers import is_canadian, sought, why_no_number
 from portal.prepared import Prepared
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16
-MOST_SHOWN = 40  # characters of what was typed in place of digits
 MOST_NAMED = 6  # runs of numbers at the beginning of an explanation
 # Bad news first, as staff look for it.
 STATUS_ORDER = ("REJECTED", "EXCLUDED", "PENDING", "CONFIRMED", "ACTIVATED", "CANCELED")
@@ -47,13 +46,12 @@ class Look:
     @classmethod
     def asked(cls, params: Mapping[str, str]) -> "Look":
         """Return what the parameters of a request ask for; what makes no sense is left out."""
-        rows, view, typed = (params.get(name, "") for name in ("rows", "view", "q"))
-        digits = "".join(c for c in typed if c.isdecimal())
+        rows, view = params.get("rows", ""), params.get("view", "")
         return cls(
             rows=rows if rows == "all" or (rows.isdecimal() and len(rows) < 5) else "",
             view=view if view in ("runs", "rows") else "",
             status=params.get("status", "").upper()[:32],
-            q=digits[:15] or (typed[:MOST_SHOWN] if typed.strip() else ""),
+            q=sought(params.get("q", "")),
         )
 
     def most(self, first: int, there: int) -> int:
@@ -75,8 +73,8 @@ class Look:
 
     @property
     def problem(self) -> str:
-        """Why no number can fit: `There are no digits in “abc”.`; "" when some may."""
-        return "" if not self.q or self.q.isdecimal() else f"There are no digits in “{self.q}”."
+        """Why no number can fit, "" when some may."""
+        return why_no_number(self.q)
 
     # What templates ask for, which cannot pass arguments.
 

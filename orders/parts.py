@@ -21,6 +21,7 @@ from orders.review import Reason, Review, review
 from orders.verdicts import UNKNOWN, Carrier
 from portal import words
 from portal.sinch.payloads import PortInOrderWrite
+from portal.work.drafts import OpenOrSaid
 
 ONE: Final = "one"  # what `split` holds when somebody keeps the carriers together
 BY_CARRIER: Final = "carrier"
@@ -80,7 +81,7 @@ def reference_of(base: str, part: int, parts: int) -> str:
     return base[: MAX_REFERENCE - len(ending)] + ending
 
 
-class Plan:
+class Plan(OpenOrSaid):
     """How a draft becomes orders, and what is open about each of them."""
 
     def __init__(self, found: Review) -> None:
@@ -171,16 +172,6 @@ class Plan:
     def can_send(self) -> bool:
         """Whether the orders can be sent now."""
         return not self.reasons
-
-    @property
-    def open_reasons(self) -> list[Reason]:
-        """The ones named in a row."""
-        return [reason for reason in self.reasons if reason.is_open]
-
-    @property
-    def said_reasons(self) -> list[Reason]:
-        """The ones that are sentences."""
-        return [reason for reason in self.reasons if not reason.is_open]
 
     def _references_open(self) -> list[Reason]:
         if self.count == 1:

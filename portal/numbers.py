@@ -13,6 +13,7 @@ from typing import Final
 import phonenumbers
 
 MAX_LINES: Final = 5_000  # more is no paste but a file; the rest is not read
+MOST_SOUGHT: Final = 40  # characters kept of what was typed where digits are looked for
 MAX_PIECE: Final = 80  # characters of one number as written, label and extension included
 
 _SEPARATORS = re.compile(r"[\t,;|](?!\s*(?:ext|extension|x\s*\d|isub|phone-context))", re.I)
@@ -413,3 +414,14 @@ def _counted(line: Line, part: int, first_seen: dict[str, int]) -> Line:
         remark=remark,
         repeats=repeats,
     )
+
+
+def sought(typed: str) -> str:
+    """Return the digits to look for, else what was typed in their place; "" for nothing."""
+    digits = "".join(c for c in typed if c.isascii() and c.isdigit())
+    return digits[:15] or (typed[:MOST_SOUGHT] if typed.strip() else "")
+
+
+def why_no_number(sought: str) -> str:
+    """Return why no number can fit: `There are no digits in “abc”.`; "" when some may."""
+    return "" if not sought or sought.isdigit() else f"There are no digits in “{sought}”."

@@ -29,6 +29,25 @@ class Why(Protocol):
         """What is open, for staff."""
 
 
+class OpenOrSaid:
+    """Parts the `reasons` why a draft cannot be sent, for a sentence and for sentences."""
+
+    @property
+    @abstractmethod
+    def reasons(self) -> Sequence[Any]:
+        """All of them."""
+
+    @property
+    def open_reasons(self) -> list[Any]:
+        """The ones named in a row: fields that are empty or wrong."""
+        return [reason for reason in self.reasons if reason.is_open]
+
+    @property
+    def said_reasons(self) -> list[Any]:
+        """The ones that are sentences of their own."""
+        return [reason for reason in self.reasons if not reason.is_open]
+
+
 class NotEditable(Exception):
     """Raised when a draft or an order cannot be changed now; its text says why."""
 

@@ -160,10 +160,10 @@ def test_five_thousand_callbacks_end_in_the_state_sinch_is_in(desk: RunningDesk,
     kept = deliveries(desk)
     assert kept["kept"] == len(told)
     assert kept["kept"] + kept["times"] == counts["taken"]
-    wait_for(lambda: not deliveries(desk)["open"], 400, "every callback dealt with", pause=1)
+    wait_for(lambda: not deliveries(desk)["open"], 120, "every callback dealt with", pause=1)
     wait_for(
         lambda: mirrored(desk) == at_sinch(desk, orders),
-        200,
+        60,
         "the desk in the state Sinch is in",
         pause=1,
     )
@@ -236,7 +236,7 @@ def test_a_move_goes_on_when_its_worker_dies_between_the_steps(desk: RunningDesk
         )
         return state == "done"
 
-    wait_for(moved, 400, "the move done", pause=1)
+    wait_for(moved, 120, "the move done", pause=1)
     assert (links()["plan"]["id"], links()["campaign"]["id"]) == ("plan-b", "CQ2Z7LM")
 
 
