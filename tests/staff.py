@@ -6,7 +6,7 @@ from typing import Any
 import requests
 
 from tests.desk import PASSWORD, USERNAME, RunningDesk
-from tests.tools import wait_for
+from tests.tools import port_day, wait_for
 
 
 class Form(HTMLParser):
@@ -108,8 +108,6 @@ class Staff:
 
     def draft(self, reference: str, numbers: list[str], **typed: Any) -> str:
         """Type and check a draft that is ready to be sent; return its path."""
-        from datetime import date, timedelta
-
         answer = self.submit(
             "/orders/new/",
             "draft-form",
@@ -123,8 +121,8 @@ class Staff:
             zip="98101",
             pin="4821",
             signer="Dana Holt",
-            signed_on=(date.today() - timedelta(days=2)).isoformat(),
-            port_date=(date.today() + timedelta(days=14)).isoformat(),
+            signed_on=port_day(-2).isoformat(),
+            port_date=port_day(14).isoformat(),
             reference=reference,
             **typed,
         )

@@ -1,12 +1,14 @@
-"""What tests of several rooms share: waiting for a condition, free ports, HTTP without a client."""
+"""What tests of several rooms share: waiting for a condition, days, free ports, plain HTTP."""
 
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parent.parent
 Found = TypeVar("Found")
@@ -23,6 +25,14 @@ def wait_for(
         if time.monotonic() > deadline:
             raise AssertionError(f"{what or 'the condition'} did not come true in {seconds:g} s")
         time.sleep(pause)
+
+
+def port_day(days: int = 0) -> date:
+    """Return the day so many days from today in US/Pacific, the zone of the orders tests make.
+
+    For hours of every night it is another day there than on the desk's own calendar.
+    """
+    return datetime.now(ZoneInfo("US/Pacific")).date() + timedelta(days=days)
 
 
 def somebody_waits_for_a_lock() -> bool:

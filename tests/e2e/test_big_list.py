@@ -1,7 +1,6 @@
 """A list of 1,240 numbers becomes orders: read while one is away, corrected, checked, sent."""
 
 import re
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from portal.sandbox.rules import losing_carrier
 from tests.desk import RunningDesk
-from tests.tools import wait_for
+from tests.tools import port_day, wait_for
 
 ROWS, BAD, REPEATED = 1_240, 17, 9
 GOOD = ROWS - BAD - REPEATED
@@ -65,7 +64,7 @@ def fill_shared_details(page: Page) -> None:
         "City": "Seattle",
         "State": "WA",
         "ZIP": "98101",
-        "Port date": (date.today() + timedelta(days=20)).isoformat(),
+        "Port date": port_day(20).isoformat(),
         "Our reference": "PSB-BIG",
     }.items():
         details.get_by_label(label, exact=True).first.fill(value)

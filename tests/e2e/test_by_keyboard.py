@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.desk import RunningDesk
 from tests.e2e.conftest import NARROW, WIDE, NewPage
-from tests.tools import wait_for
+from tests.tools import port_day, wait_for
 
 MOST_TABS = 250
 # "away" until the element has the focus, then whether the focus can be seen, inside the window.
@@ -54,7 +54,7 @@ def type_into(page: Page, label: str, text: str, role: Any = "textbox") -> None:
 
 
 def in_two_weeks() -> date:
-    day = date.today() + timedelta(days=15)
+    day = port_day(15)
     while day.weekday() > 3:
         day += timedelta(days=1)
     return day

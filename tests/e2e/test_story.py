@@ -11,7 +11,7 @@ from pypdf import PdfWriter
 
 from tests.desk import PASSWORD, USERNAME, RunningDesk
 from tests.e2e.conftest import NewPage
-from tests.tools import wait_for
+from tests.tools import port_day, wait_for
 
 # Twelve numbers in as many spellings; the fourth lacks a digit, the last one cannot move.
 PASTED = """\
@@ -39,7 +39,7 @@ def sign_in(page: Page, desk: RunningDesk) -> None:
 
 
 def next_business_day(days: int) -> date:
-    day = date.today() + timedelta(days=days)
+    day = port_day(days)
     while day.weekday() > 4:
         day += timedelta(days=1)
     return day
@@ -55,7 +55,7 @@ def fill_details(page: Page, reference: str) -> None:
         "ZIP": "98101",
         "Port-out PIN": "4821",
         "Signer": "Dana Holt",
-        "Signed on": (date.today() - timedelta(days=2)).isoformat(),
+        "Signed on": port_day(-2).isoformat(),
         "Port date": next_business_day(12).isoformat(),
         "Our reference": reference,
     }.items():
@@ -126,7 +126,7 @@ def test_a_pasted_list_becomes_live_numbers(desk: RunningDesk, new_page: NewPage
 
     # Sinch confirms: the open page shows it without being loaded again.
     page.evaluate("window.notReloaded = true")
-    today = date.today().isoformat()
+    today = port_day().isoformat()
     desk.ask_sandbox(f"orders/{order['id']}/confirm", {"foc_date": today})
     chip = page.locator(".page-head .chip", has_text="Confirmed")
     expect(chip).to_be_visible()
@@ -204,7 +204,7 @@ def test_a_button_clicked_while_the_draft_is_being_saved_is_not_lost(page: Page)
 
 def test_a_safer_date_is_offered_while_typing_and_taken_with_one_click(page: Page):
     page.goto("/orders/new/")
-    saturday = date.today() + timedelta(days=14 + (5 - date.today().weekday()) % 7)
+    saturday = port_day(14 + (5 - port_day().weekday()) % 7)
     page.get_by_role("textbox", name="Port date").fill(saturday.isoformat())
     page.get_by_role("textbox", name="Port date").blur()
     expect(page.locator("#coach")).to_contain_text("is no business day")

@@ -29,6 +29,7 @@ from portal.operations.clients import porting_client as client_of
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import port_day
 from webhooks import dispatch, tokens
 from webhooks.models import Delivery
 
@@ -117,21 +118,21 @@ class Desk:
                         "existingPortOutPin": PIN,
                         "accountNum": ACCOUNT,
                         "authorizingName": "Dana Holt",
-                        "authorizingDate": timezone.localdate() - timedelta(days=3),
+                        "authorizingDate": port_day(-3),
                     },
                     "voice": {"type": "EST", "id": "01HX0TRUNK0000000000007QK2"},
                     "sms": {"smsAppId": "sms-service-01"},
                 },
                 overrides={NUMBERS[3]: {"end_user": {"name": "Alder Street Pharmacy"}}},
                 schedule={
-                    "date": timezone.localdate() + timedelta(days=14),
+                    "date": port_day(14),
                     "time": "09:00",
                     "zone": "US/Pacific",
                 },
                 reference=reference,
                 on_demand=on_demand,
                 reseller="",
-                loa={"uploaded_by": "dana holt", "attachment_date": timezone.localdate()},
+                loa={"uploaded_by": "dana holt", "attachment_date": port_day()},
             )
         )
 
@@ -227,12 +228,12 @@ def test_an_order_lives_from_create_to_complete(desk, speaks, sandbox, agent, pr
     assert content.content == a_pdf()
 
     # Confirmed by webhook, then live group by group at our word.
-    sandbox.control.confirm(order.sinch_id, timezone.localdate())
+    sandbox.control.confirm(order.sinch_id, port_day())
     desk.work_off()
     order.refresh_from_db()
     assert order.status == "CONFIRMED"
     assert set(order.numbers.values_list("status", flat=True)) == {"CONFIRMED"}
-    assert set(order.numbers.values_list("foc_date", flat=True)) == {timezone.localdate()}
+    assert set(order.numbers.values_list("foc_date", flat=True)) == {port_day()}
     sandbox.control.make_ready(order.sinch_id)
     actions_order.check_now(order)
     desk.work_off()

@@ -28,7 +28,7 @@ from portal.sinch.porting import ActivationGroup
 from portal.values import phone_of
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import somebody_waits_for_a_lock, wait_for
+from tests.tools import port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 A, B = "+12065550140", "+12065550141"
@@ -40,7 +40,6 @@ State = Operation.State
 @pytest.fixture
 def body(sandbox: Sandbox) -> dict[str, Any]:
     """A body of a new order of two numbers."""
-    date = timezone.localdate() + timedelta(days=14)
     return dict(
         bodies.create_body(
             numbers=[A, B],
@@ -57,7 +56,7 @@ def body(sandbox: Sandbox) -> dict[str, Any]:
                 "voice": {"type": "EST", "id": "01HX0TRUNK0000000000007QK2"},
             },
             overrides={},
-            schedule={"date": date, "time": "09:00", "zone": "US/Pacific"},
+            schedule={"date": port_day(14), "time": "09:00", "zone": "US/Pacific"},
             reference="HVD-2026-014",
             on_demand=True,
             reseller="",
@@ -898,9 +897,9 @@ def test_the_reader_comes_back_sooner_the_more_is_expected(
         return due - timezone.now()
 
     assert timedelta(minutes=13) < next_in() < timedelta(minutes=17)
-    sandbox.control.confirm(order.sinch_id, timezone.localdate() + timedelta(days=9))
+    sandbox.control.confirm(order.sinch_id, port_day(9))
     assert timedelta(minutes=26) < next_in() < timedelta(minutes=34)
-    sandbox.control.move_foc_date(order.sinch_id, timezone.localdate() - timedelta(days=1))
+    sandbox.control.move_foc_date(order.sinch_id, port_day(-1))
     assert timedelta(minutes=4) < next_in() < timedelta(minutes=6)
     sandbox.control.cancel(order.sinch_id)
     assert timedelta(hours=21) < next_in() < timedelta(hours=27)

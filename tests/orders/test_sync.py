@@ -28,7 +28,7 @@ from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.sinch.porting import ActivationGroup, PortingClient
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import somebody_waits_for_a_lock, wait_for
+from tests.tools import port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 A, B, C = "+12065550100", "+12065550101", "+12065550102"
@@ -316,7 +316,7 @@ def test_what_500_numbers_were_refused_for_costs_no_statement(
 def test_what_happens_to_many_numbers_is_told_once_for_each_group(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
-    asked, foc = (timezone.localdate() + timedelta(days=days) for days in (28, 30))
+    asked, foc = (port_day(days) for days in (28, 30))
     schedule = {"desiredPortDate": asked.isoformat()}
     payload = order_json(8, desiredPortSchedule=schedule)
     order = sync.store_port_in_order(project, payload, now)
@@ -366,8 +366,7 @@ def test_the_same_thing_happening_again_is_told_again(
 def test_a_moved_foc_date_is_told_and_is_a_reason_to_tell_the_customer(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
-    today = timezone.localdate()
-    days = [today + timedelta(days=20), today + timedelta(days=27)]
+    days = [port_day(20), port_day(27)]
     for minutes, day in enumerate(days):
         entry = {"status": "CONFIRMED", "focDate": day.isoformat()}
         payload = order_json({A: entry, B: entry}, status="CONFIRMED")
@@ -546,7 +545,7 @@ def test_a_document_we_sent_gets_sinchs_id_instead_of_a_second_row(
 def test_offered_groups_make_the_order_ready_and_are_told_once(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
-    entry = {"status": "CONFIRMED", "focDate": timezone.localdate().isoformat()}
+    entry = {"status": "CONFIRMED", "focDate": port_day().isoformat()}
     payload = order_json({A: entry, B: entry}, status="CONFIRMED", onDemandActivation=True)
     order = sync.store_port_in_order(project, payload, now)
     groups = [ActivationGroup("GW Lumen Grp1", (A, B), entry["focDate"])]
@@ -574,8 +573,7 @@ def test_offered_groups_make_the_order_ready_and_are_told_once(
 def test_a_bucket_moves_when_its_time_has_come(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
-    yesterday = timezone.localdate() - timedelta(days=1)
-    entry = {"status": "CONFIRMED", "focDate": yesterday.isoformat()}
+    entry = {"status": "CONFIRMED", "focDate": port_day(-1).isoformat()}
     order = sync.store_port_in_order(project, order_json({A: entry}, status="CONFIRMED"), now)
     WorkItem.objects.filter(pk=order.item_id).update(
         bucket="date", reasons=[], next_change_at=now, rank=300
