@@ -16,7 +16,7 @@ from orders import sync
 from orders.models import PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject, User
 
-NUMBERS = 500
+NUMBERS, FIRST = 500, 100
 
 
 def plain(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
@@ -54,7 +54,9 @@ def large(quick: bool) -> list[Figure]:
     )
     now = timezone.now()
     port_in = sync.store_port_in_order(project, data.order(11, NUMBERS), fetched_at=now)
-    # The same pages of orders with one number: what the first rows cannot get below.
+    # The same pages of orders that have no more than the first rows, and of one number: what a
+    # page cannot get below that neither reads nor reckons with what it does not show.
+    few = sync.store_port_in_order(project, data.order(13, FIRST), fetched_at=now)
     small = sync.store_port_in_order(project, data.order(12, 1), fetched_at=now)
     order = {
         "displayName": "Bench",
@@ -64,7 +66,7 @@ def large(quick: bool) -> list[Figure]:
         "campaignId": "CBENCH1",
     }
     numbers = _hosting_numbers()
-    hosting, small_hosting = (
+    hosting, few_hosting, small_hosting = (
         hosting_sync.store_reading(
             project,
             {**order, "hostingOrderId": f"bench-{len(some)}"},
@@ -72,15 +74,15 @@ def large(quick: bool) -> list[Figure]:
             numbers=some,
             report={"total": len(some)},
         ).order
-        for some in (numbers, numbers[-1:])
+        for some in (numbers, numbers[:FIRST], numbers[-1:])
     )
     person = User.objects.create_superuser("pages", "pages@desk.example", "not a real password")
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(person)
     rounds = 9 if quick else 31
     return [
-        _compared(client, rounds, "port-in", "port_in", port_in, small),
-        _compared(client, rounds, "hosting", "hosting", hosting, small_hosting),
+        _compared(client, rounds, "port-in", "port_in", port_in, few, small),
+        _compared(client, rounds, "hosting", "hosting", hosting, few_hosting, small_hosting),
     ]
 
 
@@ -90,6 +92,7 @@ def _compared(
     name: str,
     kind: str,
     order: PortInOrder | HostingOrder,
+    few: PortInOrder | HostingOrder,
     small: PortInOrder | HostingOrder,
 ) -> Figure:
     path, view = order.get_absolute_url(), "view=rows" if kind == "port_in" else ""
@@ -99,6 +102,7 @@ def _compared(
         "first": first,
         # Digits that no number has: the page without a row.
         "none": f"{first}&{'q' if kind == 'port_in' else 'n'}=987654321",
+        "few": f"{few.get_absolute_url()}?{view}",
         "one": f"{small.get_absolute_url()}?{view}",
         "plain": reverse("bench-plain", args=[kind, order.pk]),
         # An order that is not there: what signing in and the frame cost any page.
@@ -114,6 +118,7 @@ def _compared(
         f"{words} {taken[key] / taken['whole']:.2f}"
         for key, words in (
             ("none", "no row shown"),
+            ("few", f"an order of {FIRST} numbers"),
             ("one", "an order of one number"),
             ("frame", "an empty page"),
         )
