@@ -403,6 +403,8 @@ class LeftForm(forms.Form):
             use_required_attribute=False,
         )
         self.fields["on"].widget.attrs["max"] = today.isoformat()
+        for one in self.fields.values():
+            one.widget.attrs["hx-preserve"] = True  # news of the order come while somebody types
 
     def clean_on(self) -> date:
         """Return a day that has come."""

@@ -127,7 +127,9 @@ class CodeForm(forms.Form):
     code = forms.RegexField(
         r"^\s*\d[\d\s-]{2,11}\s*$",
         label="Code from the call",
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "one-time-code"}),
+        widget=forms.TextInput(
+            attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "hx-preserve": True}
+        ),
         error_messages={
             "required": "Write the code that was read out.",
             "invalid": "A code is digits only, such as 1234.",

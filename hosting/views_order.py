@@ -84,15 +84,15 @@ def _order_row(pk: int) -> HostingOrder:
     return get_object_or_404(rows, pk=pk)
 
 
-def _failed(request: HtmxHttpRequest, pk: int, text: str, status: int) -> HttpResponse:
-    """Answer an action that did not work: into #messages, or as a page."""
+def _failed(request: HtmxHttpRequest, pk: int, text: str, status: int, **more: Any) -> HttpResponse:
+    """Answer an action that did not work: into #messages, or as a page with what was typed."""
     title = "Nothing was kept"
     if wants_fragment(request):
         context = {"title": title, "text": text}
         answer = render(request, "components/_error.html", context, status=status)
         answer["HX-Retarget"], answer["HX-Reswap"] = "#messages", "outerHTML"
         return answer
-    return _order_page(request, pk, status=status, problem={"title": title, "text": text})
+    return _order_page(request, pk, status=status, problem={"title": title, "text": text}, **more)
 
 
 def _live(request: HtmxHttpRequest, pk: int) -> HttpResponse:
@@ -244,5 +244,5 @@ def migrate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         said = form.cleaned_data
         actions.confirm_left(order, seen, said["by"], said["on"], by=person_of(request))
     except NotPossible as wrong:
-        return _failed(request, pk, str(wrong), 409)
+        return _failed(request, pk, str(wrong), 409, left_form=form)
     return go_to(request, f"{order.get_absolute_url()}#move")

@@ -58,6 +58,17 @@ def state_of(page: Page, words: str) -> None:
     expect(page.locator(".page-head .chip", has_text=words)).to_be_visible()
 
 
+def a_colleague_notes(page: Page, text: str) -> None:
+    """Write a team note elsewhere, and see it arrive in the open page."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("[aria-labelledby=h-team]").get_by_role("textbox").fill(text)
+    other.get_by_role("button", name="Save for the team").click()
+    expect(other.get_by_text(text).first).to_be_visible()
+    other.close()
+    expect(page.get_by_text(text).first).to_be_visible()
+
+
 def test_forty_numbers_are_text_enabled_past_their_failures(desk: RunningDesk, page: Page):
     page.goto("/hosting/new/text-enable/")
     page.get_by_label("Numbers", exact=True).fill("\n".join([*GOOD, FULL, UNKNOWN, HELD]))
@@ -114,6 +125,14 @@ def test_forty_numbers_are_text_enabled_past_their_failures(desk: RunningDesk, p
     expect(page.get_by_text("Tick that the customer confirmed it in writing")).to_be_visible()
     page.goto(address)
     page.get_by_label("The customer confirmed in writing").check()
+    page.get_by_label("Confirmed by").fill("Robin Holt, by letter")
+    page.locator("#open summary", has_text="Settle…").first.click()
+    why = page.locator("#open details[open]").get_by_label("Why is nothing more")
+    why.fill("Half a rea")
+    a_colleague_notes(page, "The letter lies in the folder.")
+    expect(page.get_by_label("The customer confirmed in writing")).to_be_checked()
+    expect(page.get_by_label("Confirmed by")).to_have_value("Robin Holt, by letter")
+    expect(why).to_have_value("Half a rea")
     page.get_by_role("button", name="Keep it, then make the import order").click()
     page.get_by_role("button", name="Next: make the import order…").click()
     expect(page.get_by_label("Numbers", exact=True)).to_have_value(HELD)
