@@ -407,7 +407,9 @@
       if (box) box.click();
       return;
     }
-    const wanted = all("[data-key]").find((element) => element.dataset.key === key);
+    // What does it may be elsewhere on a telephone; what a closed menu hides does it all the same.
+    const able = all("[data-key]").filter((element) => element.dataset.key === key);
+    const wanted = able.find(isSeen) || able[0];
     if (!wanted) return;
     event.preventDefault();
     if (wanted.matches("input, textarea")) {

@@ -188,6 +188,9 @@ def test_search_on_a_telephone_has_its_cursor_in_a_field_that_is_seen(narrow_pag
     field = page.get_by_label("Search in this list")
     expect(field).to_be_focused()
     expect(field).to_be_in_viewport(ratio=1)
+    page.goto("/")
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
 
 
 PORTED = [f"+1458556{n:04d}" for n in range(0, 420, 2)]  # none has a neighbour
