@@ -103,6 +103,14 @@ def test_a_repeated_event_is_a_200_and_is_kept_once_with_a_count(call):
     assert row.repeats == 2
 
 
+@pytest.mark.parametrize("ending", ["1", "2" * 300, "\ud83d", "\ud83e", "\0"])
+def test_events_whose_ids_only_begin_alike_are_each_kept(call, ending):
+    for event in ("E" * 64, "E" * 64 + ending) * 2:
+        raw = json.dumps(EVENT | {"eventId": event}).encode()
+        assert call(raw).status_code == 200
+    assert list(Delivery.objects.values_list("repeats", flat=True)) == [1, 1]
+
+
 def test_two_projects_may_have_the_same_event_id(call, project):
     from portal.accounts.models import SinchProject
 
