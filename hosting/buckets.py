@@ -240,7 +240,8 @@ def _calm(case: Case, waiting: list[Failure]) -> Verdict:
         case.moments.is_past(_midnight(facts, today + timedelta(days=1)))
         if 0 <= ahead <= clocks.SOON_BD and day >= today:
             what = "Provisioning" if facts.is_toll_free else "Routing"
-            text = f"{what} runs {words.moment_text(facts.scheduled_at, str(facts.time_zone))}"
+            at = words.moment_text(facts.scheduled_at, str(facts.time_zone), today)
+            text = f"{what} runs {at}"
             reason = Reason("DATE", text, "date", "date")
             return case.verdict("date", "date", [reason], verdicts.RANKS["date"] + min(ahead, 99))
     if facts.status == COMPLETED and not facts.pending and facts.numbers and not waiting:

@@ -173,15 +173,15 @@ def _age(last: date | None, today: date, port_date: date | None) -> tuple[str, s
     if last is None:
         return "us", "age not known: write down its date"
     if last < today:
-        return "bad", f"too old since {words.day_text(last + timedelta(days=1))}"
+        return "bad", f"too old since {words.day_text(last + timedelta(days=1), today)}"
     if port_date and last < port_date:
-        return "us", f"too old on the port date, {words.day_text(port_date)}"
+        return "us", f"too old on the port date, {words.day_text(port_date, today)}"
     left = (last - today).days
     if not left:
         return "us", "too old tomorrow"
     if left <= WARN_DAYS:
         return "us", f"fresh for {words.count_text(left, 'more day')}"
-    return "done", f"fresh until {words.day_text(last)}"
+    return "done", f"fresh until {words.day_text(last, today)}"
 
 
 def name_of(kind: str) -> str:

@@ -403,13 +403,13 @@ def clock_text(value: datetime | time | str | None, zone: str | None = None) -> 
     return f"{value:%H:%M}{word}"
 
 
-def moment_text(value: datetime | None, zone: str | None = None) -> str:
+def moment_text(value: datetime | None, zone: str | None = None, today: date | None = None) -> str:
     """Return `Tue 9 Jun, 14:05 Eastern` in the given zone, else in the reader's; "" for nothing."""
     if value is None:
         return ""
     there = value.astimezone(ZoneInfo(zone)) if zone else _local(value)
     name = zone or timezone.get_current_timezone_name()
-    return f"{day_text(there.date())}, {there:%H:%M} {zone_word(name)}"
+    return f"{day_text(there.date(), today)}, {there:%H:%M} {zone_word(name)}"
 
 
 def port_moment_text(day: date | None, at: time | str | None, zone: str | None) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from django.db import connection
@@ -16,6 +16,7 @@ from django.utils import timezone
 from orders import actions_marks, marks, standing, sync
 from orders.models import PortInNumber, PortInOrder
 from orders.page_numbers import Look, numbers_of
+from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.work.models import TimelineEntry
 
@@ -320,7 +321,8 @@ def test_the_page_of_a_refused_number_says_why_since_when_and_how_it_is_mended(
     url = reverse("orders:number", args=[order.pk, "12065550100"])
     html = agent_client.get(url).content.decode()
     (lede,) = re.findall(r'<p class="lede">(.*?)</p>', html)
-    told = "Refused: “Invalid passcode/PIN supplied”. Since Tue 9 Jun, 17:11 Eastern; read "
+    since = words.moment_text(datetime(2026, 6, 9, 21, 11, tzinfo=UTC))
+    told = f"Refused: “Invalid passcode/PIN supplied”. Since {since}; read "
     assert lede.startswith(told)
     assert "Refused on" not in html
     assert "Our move" in html
@@ -377,11 +379,11 @@ def test_the_page_of_a_refused_number_asks_nothing_while_the_order_is_being_canc
     [
         (
             {"status": "CONFIRMED", "focDate": "2026-06-24"},
-            "The losing carrier agreed: it moves on Wed 24 Jun. Since ",
+            f"The losing carrier agreed: it moves on {words.day_text(date(2026, 6, 24))}. Since ",
         ),
         (
             {"status": "ACTIVATED", "activateTime": "2026-06-24T14:07:00Z"},
-            "Live at Sinch since Wed 24 Jun, 10:07 Eastern. Read ",
+            f"Live at Sinch since {words.day_text(date(2026, 6, 24))}, 10:07 Eastern. Read ",
         ),
         (
             {"status": "EXCLUDED", "exclusionReason": "Not on the account"},

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from orders import actions_order, notes
 from orders.models import NoteTemplate, PortInOrder
+from portal import words
 from portal.accounts.models import SinchProject
 from portal.operations.models import Operation
 from portal.work.models import TeamNote
@@ -64,10 +65,10 @@ def test_gaps_are_filled_with_what_the_order_has(make_order: Make, project: Sinc
         item={"foc_date": datetime.date(2026, 6, 18)},
     )
     filled = notes.filled(order, str(template.pk))
-    numbers = "+1 206 555 0100 to 0101"
+    asked, foc = (words.day_text(datetime.date(2026, 6, day)) for day in (16, 18))
     assert filled == (
-        f"HVD-2026-014 {order.sinch_id} Harborview Dental LLC {numbers} "
-        "Tue 16 Jun Thu 18 Jun {other}"
+        f"HVD-2026-014 {order.sinch_id} Harborview Dental LLC +1 206 555 0100 to 0101 "
+        f"{asked} {foc} {{other}}"
     )
     assert notes.filled(order, "no such") == ""
     quiet = make_order(numbers=[{"status": "PENDING"}] * 2)

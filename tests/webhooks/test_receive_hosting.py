@@ -103,7 +103,7 @@ def test_a_repeated_event_is_a_200_and_is_kept_once_with_a_count(call):
     assert row.repeats == 2
 
 
-@pytest.mark.parametrize("ending", ["1", "2" * 300, "\ud83d", "\ud83e", "\0"])
+@pytest.mark.parametrize("ending", ["1", "2" * 300, "\ud83d", "\0"])
 def test_events_whose_ids_only_begin_alike_are_each_kept(call, ending):
     for event in ("E" * 64, "E" * 64 + ending) * 2:
         raw = json.dumps(EVENT | {"eventId": event}).encode()
