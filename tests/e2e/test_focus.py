@@ -203,11 +203,11 @@ def long_order(desk: RunningDesk) -> str:
     return "LONG-PORT"
 
 
-def open_long(page: Page, reference: str, look: str = "") -> None:
+def open_long(page: Page, sought: str, look: str = "", whole: str = "All 210 numbers") -> None:
     """Open the order of 210 numbers, as soon as the desk has read all of them."""
-    wait_for(lambda: page.goto(f"/work/?q={reference}") and "/work/" not in page.url, 30)
+    wait_for(lambda: page.goto(f"/work/?q={sought}") and "/work/" not in page.url, 30)
     address = page.url + look
-    wait_for(lambda: page.goto(address) and page.get_by_text("All 210 numbers").count(), 30)
+    wait_for(lambda: page.goto(address) and page.get_by_text(whole).count(), 30)
 
 
 def top(element: Locator) -> float:
@@ -225,6 +225,28 @@ def test_a_list_goes_on_where_more_of_it_was_asked_for(
     page: Page, long_order: str, press: Callable[[Locator], None], look: str, name: str
 ) -> None:
     open_long(page, long_order, look)
+    goes_on_at_the_next_row(page, name, press)
+
+
+def test_the_numbers_of_a_hosting_order_go_on_where_more_was_asked_for(
+    desk: RunningDesk, page: Page
+) -> None:
+    name, plan, campaign = "LONG-HOSTING", "plan-focus", "CFOCUS1"
+    made = {"numbers": PORTED, "display_name": name, "service_plan": plan, "campaign": campaign}
+    desk.ask_sandbox("hosting/orders", made)
+    page.goto("/hosting/overview/")
+    page.get_by_label("Service plan", exact=True).fill(plan)
+    page.get_by_label("10DLC campaign").fill(campaign)
+    page.get_by_role("button", name="Add it and look").click()
+    open_long(page, name, whole="Show 110 more")
+    address = page.url
+    goes_on_at_the_next_row(page, "Show 110 more", enter)
+    page.goto(address)
+    goes_on_at_the_next_row(page, "Show 110 more", Locator.click)
+
+
+def goes_on_at_the_next_row(page: Page, name: str, press: Callable[[Locator], None]) -> None:
+    """Ask for more of a table: the first row that is new has the focus, where the link stood."""
     rows = page.locator("#numbers th[scope=row] a")
     there = rows.count()
     more = page.get_by_role("link", name=name)
