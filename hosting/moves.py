@@ -22,6 +22,7 @@ from portal.accounts.models import User
 from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
+from portal.operations.runner import Refused
 from portal.work.actions import NotPossible
 
 UNLINK, LINK = "imported.unlink", "imported.link"
@@ -285,11 +286,12 @@ def _locked_move(operation: Operation, *states: str) -> tuple[NumberMove, Import
 
 
 def taken_up(operation: Operation) -> None:
-    """Note that a stopped write goes on."""
-    state = State.UNLINKING if operation.kind == UNLINK else State.LINKING
-    NumberMove.objects.filter(pk=operation.payload.get("move"), state=State.STOPPED).update(
-        state=state, problem="", state_since=timezone.now()
-    )
+    """Note that a stopped write goes on. Raises Refused when another move is under way."""
+    if found := _locked_move(operation, State.STOPPED):
+        move, number = found
+        if living(number) is not None:
+            raise Refused("Another move of this number is under way.")
+        _be(move, State.UNLINKING if operation.kind == UNLINK else State.LINKING)
 
 
 def number_is_gone(number: ImportedNumber) -> None:

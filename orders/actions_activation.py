@@ -5,10 +5,12 @@ in one transaction, as all of `orders.actions_order` does.
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from orders import standing, wire
@@ -27,6 +29,10 @@ ACTIVATE = "port_in.activate"
 ACTIVATION_HOUR = datetime.timedelta(hours=1)
 # So many orders are activated in one go; each is an operation of its own.
 MOST_AT_ONCE = 50
+UNSETTLED = (
+    "An activation of this group may have reached Sinch. Press “Try again” on it: it is looked up "
+    "before anything is sent."
+)
 # Statuses of numbers that still wait for their activation.
 WAITING = (PortInNumber.Status.CONFIRMED, PortInNumber.Status.PENDING)
 
@@ -60,18 +66,28 @@ def group_date(group: Mapping[str, Any]) -> datetime.date | None:
     return wire.read_date(group.get("focDate"))
 
 
-def is_running(operation: Operation) -> bool:
-    """Tell whether an activation is under way or was accepted within the hour."""
-    accepted = operation.finished_at if operation.state == Operation.State.SUCCEEDED else None
-    return operation.is_under_way or (
-        accepted is not None and accepted > timezone.now() - ACTIVATION_HOUR
+def activations(targets: Iterable[str]) -> dict[str, list[Operation]]:
+    """Return what stands in the way of another activation, by target, newest first.
+
+    Those under way, those accepted within the hour, and those that stopped without our knowing
+    whether Sinch had done them.
+    """
+    states = Operation.State
+    in_the_way = (
+        Q(state__in=Operation.UNDER_WAY)
+        | Q(state=states.SUCCEEDED, finished_at__gt=timezone.now() - ACTIVATION_HOUR)
+        | Q(state=states.DEAD, uncertain_since__isnull=False)
     )
+    found: dict[str, list[Operation]] = defaultdict(list)
+    rows = Operation.objects.filter(in_the_way, target__in=list(targets), kind=ACTIVATE)
+    for operation in rows.order_by("-pk"):
+        found[operation.target].append(operation)
+    return found
 
 
-def activations(order: PortInOrder) -> list[Operation]:
-    """Return the activations under way or accepted within the hour, newest first."""
-    found = Operation.objects.filter(target=order.target, kind=ACTIVATE).order_by("-pk")
-    return [operation for operation in found[:20] if is_running(operation)]
+def unsettled(found: Iterable[Operation]) -> list[Operation]:
+    """Return those of some activations that have stopped, and may have been done all the same."""
+    return [operation for operation in found if operation.state == Operation.State.DEAD]
 
 
 def taken_groups(order: PortInOrder, running: Iterable[Operation]) -> set[str]:
@@ -146,7 +162,9 @@ def _ready_groups(order: PortInOrder, keys: Sequence[str]) -> list[dict[str, Any
     if why := why_no_activation(order):
         raise NotPossible(why)
     offered = {str(group["key"]): group for group in order.offered_groups}
-    today, taken = today_there(order), taken_groups(order, activations(order))
+    found = activations([order.target])[order.target]
+    today, taken = today_there(order), taken_groups(order, found)
+    stopped = taken_groups(order, unsettled(found))
     for wanted in keys:
         group = offered.get(wanted)
         if group is None:
@@ -154,6 +172,8 @@ def _ready_groups(order: PortInOrder, keys: Sequence[str]) -> list[dict[str, Any
         foc = group_date(group)
         if foc and foc > today:
             raise NotPossible(f"Its FOC date is {words.day_text(foc)}; not before.")
+        if wanted in stopped:
+            raise NotPossible(UNSETTLED)
         if wanted in taken:
             raise NotPossible("An activation of this group is under way already.")
     return [offered[wanted] for wanted in dict.fromkeys(keys)]

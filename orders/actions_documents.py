@@ -137,12 +137,12 @@ def _add(
         ticks=dict(ticks or {}),
         uploaded_by=by,
     )
-    alike = order.documents.filter(name=document.name).exclude(sinch_id="").count()
+    others = order.documents.filter(name=document.name, operation=None).exclude(pk=row.pk)
     operation, _ = submit(
         order.project,
         "port_in.document",
         target=order.target,
-        payload={"document_pk": row.pk, "alike_before": alike},
+        payload={"document_pk": row.pk, "alike_of_others": others.count()},
         by=by,
         subject=f"“{document.name}”",
         marker=marker,

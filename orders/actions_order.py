@@ -132,17 +132,17 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
         order = locked(order)
         if why := why_no_message(order):
             raise NotPossible(why)
-        # How many alike the order has already: a lost answer is told from an older twin by it.
+        # How many alike others have written: a lost answer is told from an older twin by it.
+        others = OrderNote.objects.filter(order=order, operation=None)
         alike = sum(
-            _collapsed(note) == _collapsed(text)
-            for note in OrderNote.objects.filter(order=order).values_list("text", flat=True)
+            _collapsed(note) == _collapsed(text) for note in others.values_list("text", flat=True)
         )
         short = text if len(text) <= 40 else f"{text[:40].rstrip()}…"
         operation, new = submit(
             order.project,
             "port_in.note",
             target=order.target,
-            payload={"text": text, "alike_before": alike},
+            payload={"text": text, "alike_of_others": alike},
             by=by,
             subject=f"Your note “{short}”",
             marker=f"{order.target}:note:{key or new_key()}",

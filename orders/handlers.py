@@ -5,13 +5,15 @@ HTTP happens in `send` and `find_out` only, never inside a transaction.
 
 from typing import Any, ClassVar, Final
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders import buckets, standing, sync, wire
-from orders.models import OrderDocument, PortInOrder
+from orders.actions_activation import today_there
+from orders.models import OrderDocument, OrderNote, PortInOrder
 from portal import words
 from portal.operations import clients, readings, runner
-from portal.operations.heard import Heard, after_sending, recall, remember, words_of_refusal
+from portal.operations.heard import SENDS, Heard, after_sending, recall, remember, words_of_refusal
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
 from portal.sinch.errors import (
@@ -219,24 +221,23 @@ class NoteHandler(OrderHandler):
     def find_out(self, operation: Operation) -> Found | None:
         """Count the notes with this text."""
         note = operation.payload["text"]
-        seen = wire.count_notes(self.read(operation, self.order(operation)), note)
+        order = self.order(operation)
+        seen = wire.count_notes(self.read(operation, order), note)
+        # One that nobody looks for any more counts where it was seen.
+        stored = OrderNote.objects.filter(order=order, operation__state=Operation.State.DEAD)
+        there = Q(state=Operation.State.SUCCEEDED) | Q(pk__in=stored.values("operation"))
+        ours = _others_like(operation).filter(there).defer("payload").annotate(sends=SENDS)
         twins = sum(
-            wire.collapsed(twin.payload.get("text", "")) == wire.collapsed(note)
-            for twin in _settled_since(operation)
+            wire.collapsed(str((twin.sends or {}).get("text", ""))) == wire.collapsed(note)
+            for twin in ours
         )
-        return Found({}) if seen > operation.payload.get("alike_before", 0) + twins else None
+        return Found({}) if seen > operation.payload.get("alike_of_others", 0) + twins else None
 
 
-def _settled_since(operation: Operation) -> list[Operation]:
-    """Return writes of the same kind that succeeded after this one was decided on."""
-    return list(
-        Operation.objects.filter(
-            kind=operation.kind,
-            target=operation.target,
-            state=Operation.State.SUCCEEDED,
-            finished_at__gte=operation.created_at,
-        ).exclude(pk=operation.pk)
-    )
+def _others_like(operation: Operation) -> QuerySet[Operation]:
+    """Return our other writes of this kind about the same order."""
+    same = Operation.objects.filter(kind=operation.kind, target=operation.target)
+    return same.exclude(pk=operation.pk)
 
 
 # --- Document -----------------------------------------------------------------------------------
@@ -273,14 +274,16 @@ class DocumentHandler(OrderHandler):
         """Count the documents with this name; the newest one that no row of ours has is it."""
         order, row = self.order(operation), self._row(operation)
         alike = wire.documents_named(self.read(operation, order), row.name)
-        twins = OrderDocument.objects.filter(
-            name=row.name, operation__in=[twin.pk for twin in _settled_since(operation)]
-        ).count()
-        if len(alike) <= operation.payload.get("alike_before", 0) + twins:
+        states = Operation.State
+        there = Q(operation__state=states.SUCCEEDED) | (
+            Q(operation__state=states.DEAD) & ~Q(sinch_id="")
+        )
+        twins = order.documents.filter(there, name=row.name).exclude(pk=row.pk).count()
+        if len(alike) <= operation.payload.get("alike_of_others", 0) + twins:
             return None
         taken = set(
             OrderDocument.objects.filter(order=order, operation__isnull=False)
-            .exclude(pk=row.pk)
+            .exclude(Q(pk=row.pk) | Q(operation__state=states.REFUSED))
             .values_list("sinch_id", flat=True)
         )
         free = [found.sinch_id for found in alike if found.sinch_id and found.sinch_id not in taken]
@@ -298,8 +301,16 @@ class DocumentHandler(OrderHandler):
             pk = operation.payload["document_pk"]
             twins = OrderDocument.objects.filter(order=order, sinch_id=sinch_id).exclude(pk=pk)
             twins.filter(operation=None).delete()
+            # What was refused, or stopped unsent, cannot be what stands there.
+            twins.exclude(operation__state=Operation.State.SUCCEEDED).update(sinch_id="")
             OrderDocument.objects.filter(pk=pk).update(sinch_id=sinch_id)
         super().store(operation, order, answer, heard)
+
+    def failed(self, operation: Operation) -> None:
+        """Give back the id of another's document that a reading took for ours on its way."""
+        if operation.answer.get("status"):
+            OrderDocument.objects.filter(pk=operation.payload["document_pk"]).update(sinch_id="")
+        super().failed(operation)
 
     @staticmethod
     def _row(operation: Operation) -> OrderDocument:
@@ -351,6 +362,14 @@ class ActivateHandler(OrderHandler):
         ]
         if not waiting:
             return Found({"groups": []})
+        today = today_there(order)
+        later = max((n.foc_date for n in waiting if n.foc_date), default=today)
+        if later > today:
+            # Sinch activates nothing before its date: that it offers nothing says nothing.
+            raise Refused(
+                f"The FOC date is {words.day_text(later, today)} by now; nothing can be activated "
+                "before that day."
+            )
         offered = _client(operation).get_port_in_available_activation(order.sinch_id)
         keys = {group.key for group in groups}
         still = [group for group in offered if not keys or group.key in keys]

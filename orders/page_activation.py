@@ -128,7 +128,10 @@ def choices_of(
     routing: Routing | None = None,
 ) -> list[Choice]:
     """Return each carrier group with its preconditions, ready ones first."""
+    unsettled = actions.unsettled(running)
+    running = [operation for operation in running if operation not in unsettled]
     today, taken = actions.today_there(order), actions.taken_groups(order, running)
+    stopped = actions.taken_groups(order, unsettled)
     rows = [(row, group.name) for group in groups for row in group.rows]
     by_number = {row["phone_number"]: row for row, _ in rows}
     carrier = {row["phone_number"]: name for row, name in rows}
@@ -163,6 +166,15 @@ def choices_of(
             ),
             routing.check(listed),
         ]
+        if key in stopped:
+            checks.append(
+                Check(
+                    False,
+                    "Nobody knows whether an earlier activation was done",
+                    hint=actions.UNSETTLED,
+                    why="An earlier activation may have been done; try that one again.",
+                )
+            )
         choices.append(
             Choice(
                 key=key,

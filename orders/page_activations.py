@@ -118,15 +118,7 @@ def candidates_of(wanted: Iterable[int]) -> list[Candidate]:
         groups[row["order_id"]].setdefault(key, Group(name, row["group"])).rows.append(dict(row))
         if row["status"] == PortInNumber.Status.ACTIVATED:
             live[row["order_id"]].add(row["phone_number"])
-    running: dict[str, list[Operation]] = defaultdict(list)
-    since = timezone.now() - actions.ACTIVATION_HOUR
-    recent = Q(state__in=Operation.UNDER_WAY) | Q(
-        state=Operation.State.SUCCEEDED, finished_at__gt=since
-    )
-    for operation in Operation.objects.filter(
-        recent, target__in=[order.target for order in orders], kind=actions.ACTIVATE
-    ):
-        running[operation.target].append(operation)
+    running = actions.activations(order.target for order in orders)
     routing = routing_of(pks)
     return [
         Candidate(

@@ -15,6 +15,8 @@ from portal.sinch.porting import PortingClient
 
 log = logging.getLogger(__name__)
 
+# Until the next look at an order that was not found, and of which something newer is known.
+CONTRADICTED = timedelta(seconds=30)
 JITTER = 0.1  # of the pause between two readings, so that they spread
 
 
@@ -31,7 +33,8 @@ class OrderReader(readings.Reader):
         try:
             payload = client.get_order_details(reading.resource_id)
         except SinchNotFound:
-            sync.mark_gone(reading.project, reading.resource_id, started_at, said)
+            if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
+                return CONTRADICTED
             Reading.objects.filter(pk=reading.pk).update(is_gone=True)
             return None
         stored = sync.store_reading(

@@ -435,16 +435,20 @@ def _store_notes(
     return events
 
 
+# Writes that may stand at Sinch: done, on their way, or stopped without our knowing.
+_MAY_BE_THERE = (
+    Q(state=Operation.State.SUCCEEDED)
+    | Q(state__in=Operation.UNDER_WAY, sent_at__isnull=False)
+    | Q(state=Operation.State.DEAD, uncertain_since__isnull=False)
+)
+
+
 def _our_notes(order: PortInOrder, rows: standing.Rows) -> list[Any]:
     """Return our note operations that no note has been found for yet, oldest first."""
     taken = {row["operation"] for row in rows.notes if row["operation"]}
     # One that is still being sent counts: Sinch's webhook may be faster than its own answer.
-    sent = Operation.objects.filter(
-        Q(state=Operation.State.SUCCEEDED)
-        | Q(state__in=Operation.UNDER_WAY, sent_at__isnull=False),
-        target=order.target,
-        kind=NOTE,
-    ).exclude(pk__in=taken)
+    sent = Operation.objects.filter(_MAY_BE_THERE, target=order.target, kind=NOTE)
+    sent = sent.exclude(pk__in=taken)
     return list(sent.order_by("pk").defer("payload").annotate(sends=heard.SENDS))
 
 
@@ -470,13 +474,16 @@ def _store_documents(
 ) -> list[Event]:
     """Store the documents not seen before; one we sent gets Sinch's id instead of a second row."""
     known = Counter(_document_key(row["sinch_id"], row["name"]) for row in rows.documents)
-    ours = [row for row in rows.documents if not row["sinch_id"] and row["operation"]]
-    events = []
+    fresh = []
     for document in new.documents:
         key = _document_key(document.sinch_id, document.name)
         if known[key]:
             known[key] -= 1
-            continue
+        else:
+            fresh.append(document)
+    ours = _our_documents(rows) if fresh else []
+    events = []
+    for document in fresh:
         row = next((row for row in ours if row["name"] == document.name), None)
         if row:
             ours.remove(row)
@@ -510,6 +517,16 @@ def _store_documents(
     return events
 
 
+def _our_documents(rows: standing.Rows) -> list[dict[str, Any]]:
+    """Return our documents that Sinch's id is not known of and that may stand there."""
+    found = [row for row in rows.documents if not row["sinch_id"] and row["operation"]]
+    if not found:
+        return []
+    sent = Operation.objects.filter(_MAY_BE_THERE, pk__in=[row["operation"] for row in found])
+    there = set(sent.values_list("pk", flat=True))
+    return [row for row in found if row["operation"] in there]
+
+
 def _document_key(sinch_id: str, name: str) -> tuple[str, str]:
     return (sinch_id, "") if sinch_id else ("", name)
 
@@ -539,6 +556,8 @@ def store_offers(
         order = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
         if order.offered_at and asked_at <= order.offered_at:
             return order
+        if asked_at < order.fetched_at and order.status != PortInOrder.Status.CONFIRMED:
+            return order  # it has ended, or is being canceled, since Sinch was asked
         said = wire.read_order(order.payload)
         groups = _with_numbers(groups, said)
         offered = [
@@ -617,12 +636,17 @@ def expect_in_list(digests: Mapping[int, str]) -> None:
         PortInOrder.objects.bulk_update(orders, ["list_digest"])
 
 
-def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> None:
-    """Note that Sinch does not know an order any more, as a read that left at `at` was told."""
+def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> bool:
+    """Note that Sinch does not know an order any more, as a read that left at `at` was told.
+
+    False when something newer is known of it, so that this is not the last word.
+    """
     with transaction.atomic(savepoint=False):
         order = _locked(project, sinch_id)
-        if order is None or order.gone_at or order.fetched_at >= at:
-            return
+        if order is None or order.gone_at:
+            return True
+        if order.fetched_at >= at:
+            return False
         update(order, {"gone_at": at, "fetched_at": at, "offered_groups": []})
         text = "Sinch does not know this order any more"
         item = standing.item_of(order.item_id)
@@ -641,6 +665,7 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
         if order.follows_id:
             standing.wake(order.follows_id)
+    return True
 
 
 def tell(order: PortInOrder, events: Iterable[Event]) -> None:

@@ -24,7 +24,7 @@ from portal.work import page as work_page
 
 def _activation_context(order: Any, user: User) -> dict[str, Any]:
     every = page_numbers.numbers_of(order, every=True)
-    running = actions.activations(order)
+    running = actions.activations([order.target])[order.target]
     routing = page_activation.routing_of([order.pk]).get(order.pk)
     choices = page_activation.choices_of(order, every.groups, running, routing)
     ready = [choice for choice in choices if choice.ready]

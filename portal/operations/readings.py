@@ -58,17 +58,23 @@ ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
 RETURNING id, resource_id, next_try_at
 """
 
-# A wish that came while the thing was being read makes it due again.
+# A wish that came while the thing was being read makes it due again. Of a reading whose lease has
+# passed to another worker, only the time counts: that one knows better when it is next due.
 _ENDED = ("read_at", "requested_at", "cause", "next_try_at", "is_gone")
 _END = """
 UPDATE operations_reading SET
     read_at = GREATEST(read_at, started.at),
     next_try_at = CASE
+        WHEN lease_id IS DISTINCT FROM ours.lease THEN next_try_at
         WHEN requested_at <= GREATEST(read_at, started.at) THEN later.at
         WHEN cause = %s THEN %s + %s * interval '1 second'
         ELSE %s END,
-    attempts = 0, last_error = '', lease_id = NULL, lease_until = NULL
-FROM (VALUES (%s::timestamptz)) AS started(at), (VALUES (%s::timestamptz)) AS later(at)
+    attempts = CASE WHEN lease_id IS DISTINCT FROM ours.lease THEN attempts ELSE 0 END,
+    last_error = CASE WHEN lease_id IS DISTINCT FROM ours.lease THEN last_error ELSE '' END,
+    lease_until = CASE WHEN lease_id IS DISTINCT FROM ours.lease THEN lease_until END,
+    lease_id = CASE WHEN lease_id IS DISTINCT FROM ours.lease THEN lease_id END
+FROM (VALUES (%s::timestamptz)) AS started(at), (VALUES (%s::timestamptz)) AS later(at),
+    (VALUES (%s::uuid)) AS ours(lease)
 WHERE id = %s
 RETURNING read_at, requested_at, cause, next_try_at, is_gone
 """
@@ -173,7 +179,7 @@ def _read(reading: Reading) -> None:
         finish(reading, started_at, again)
     except SinchError as error:
         pause = max(error.retry_after or 0.0, 0.0) or None
-        reading.try_later(error.staff_message, pause)
+        reading.try_later(error.question_message, pause)
     except Exception as error:
         log.exception("Reading %s %s failed here", reading.kind, reading.resource_id)
         reading.try_later(type(error).__name__)
@@ -185,7 +191,8 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
     later = None if again is None else now + again
     with reading.all_or_nothing():
         with connection.cursor() as cursor:
-            cursor.execute(_END, [WEBHOOK, now, CALM, now, started_at, later, reading.pk])
+            about = [started_at, later, reading.lease_id, reading.pk]
+            cursor.execute(_END, [WEBHOOK, now, CALM, now, *about])
             row = cursor.fetchone()
         if row is None:
             return  # its project was removed meanwhile

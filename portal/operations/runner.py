@@ -82,6 +82,12 @@ class Handler(ABC):
     def failed(self, operation: Operation) -> None:
         """Settle a refusal or a stop, in the transaction that ends the operation."""
 
+    def hold(self, operation: Operation) -> None:
+        """Lock what a stopped operation is about, before it is judged whether it may go on.
+
+        Whoever sends the same anew locks that first, and the operations behind it afterwards.
+        """
+
     def taken_up(self, operation: Operation) -> None:
         """Undo what `failed` settled: a stopped operation goes on. In the transaction of that.
 
@@ -192,7 +198,7 @@ def _look(operation: Operation, handler: Handler) -> None:
         _end(operation, handler, state.REFUSED, answer=refusal.answer, message=str(refusal))
         return
     except SinchError as error:
-        _look_again_or_ask(operation, handler, error.staff_message)
+        _look_again_or_ask(operation, handler, error.question_message)
         return
     if found is not None:
         _end(operation, handler, state.SUCCEEDED, answer=found.answer)
@@ -398,7 +404,10 @@ def try_again(operation: Operation) -> bool:
     False when it is not stopped (any more) or a newer one has taken its place.
     """
     state = Operation.State
+    handler = _handlers.get(operation.kind)
     with transaction.atomic():
+        if handler is not None:
+            handler.hold(operation)
         row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)
         if not may_be_tried_again(row):
             return False
@@ -421,7 +430,7 @@ def try_again(operation: Operation) -> bool:
                 "next_try_at",
             ]
         )
-        if (handler := _handlers.get(row.kind)) is not None:
+        if handler is not None:
             try:
                 handler.taken_up(row)
             except Refused:

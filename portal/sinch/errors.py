@@ -97,6 +97,11 @@ class SinchError(Exception):
         """What to tell the person who is waiting, in plain words."""
         return "Something went wrong between the portal and Sinch."
 
+    @property
+    def question_message(self) -> str:
+        """What to tell when Sinch was only asked: nothing of what an earlier write came to."""
+        return self.staff_message
+
 
 def _rebuild(kind: type[SinchError], state: dict[str, Any]) -> SinchError:
     reason = state.pop("reason", "")
@@ -110,7 +115,11 @@ class SinchUnavailable(SinchError):
     def staff_message(self) -> str:
         if self.outcome_unknown:
             return "Sinch's answer did not arrive, so it is not known yet whether this was done."
-        return "Sinch cannot be reached at the moment. Nothing was changed there."
+        return f"{self.question_message} Nothing was changed there."
+
+    @property
+    def question_message(self) -> str:
+        return "Sinch cannot be reached at the moment."
 
 
 class SinchHeldBack(SinchUnavailable):
@@ -122,12 +131,17 @@ class SinchRateLimited(SinchUnavailable):
 
     @property
     def staff_message(self) -> str:
-        if self.retry_after:
-            return (
-                "Sinch asks us to slow down. Nothing was changed there. "
-                f"It takes requests again in {_duration(self.retry_after)}."
-            )
-        return "Sinch asks us to slow down. Nothing was changed there."
+        return f"Sinch asks us to slow down. Nothing was changed there.{self._again}"
+
+    @property
+    def question_message(self) -> str:
+        return f"Sinch asks us to slow down.{self._again}"
+
+    @property
+    def _again(self) -> str:
+        if not self.retry_after:
+            return ""
+        return f" It takes requests again in {_duration(self.retry_after)}."
 
 
 class SinchAuthError(SinchError):

@@ -265,15 +265,19 @@ class CreateHandler(Handler):
             text = f"Order not sent: {operation.staff_message}"
         self._wait(operation, text, "bad", "bad")
 
+    def hold(self, operation: Operation) -> None:
+        """Lock the draft: who sends it anew at this moment comes first, or waits."""
+        self._draft(operation).select_for_update().values_list("pk").first()
+
     def taken_up(self, operation: Operation) -> None:
         """Lock the draft again, so that it cannot be sent beside the order that goes on.
 
-        Raises Refused for a draft that was sent or thrown away meanwhile.
+        Raises Refused for a draft that was sent, also anew, or thrown away meanwhile.
         """
         states = (Draft.State.OPEN, Draft.State.SENDING)
         locked = (
             self._draft(operation)
-            .filter(state__in=states)
+            .filter(state__in=states, operation=operation)
             .update(state=Draft.State.SENDING, updated_at=timezone.now())
         )
         if not locked:

@@ -48,7 +48,8 @@ def test_a_draft_keeps_the_focus_while_its_parts_are_replaced(page: Page) -> Non
     expect(page.get_by_role("heading", name="1. Numbers")).to_be_focused()
     enter(page.get_by_role("button", name="Check portability"))
     expect(page.get_by_role("cell", name="Yes")).to_have_count(1)
-    expect(page.get_by_role("heading", name="2. Portability")).to_be_focused()
+    # At the heading when the button was gone while Sinch was asked; else at the button.
+    expect(page.locator("#s2 :focus")).to_have_count(1)
 
 
 def test_an_order_gives_the_focus_back_to_what_was_pressed(page: Page, made: str) -> None:

@@ -2,13 +2,18 @@
 
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connections, transaction
 from django.urls import reverse
 from django.utils.html import strip_tags
 
+from hosting import actions
 from hosting.models import HostingDraft, HostingOrder
+from portal.operations import runner
 from portal.operations.models import Operation
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 PLAN = "07d6c2621f364b68856fe4938b7bb78f"
@@ -183,3 +188,36 @@ def test_a_draft_that_was_never_saved_can_be_thrown_away(agent_client, project):
     answer = agent_client.post(NEW["import"], typed)
     assert (answer.status_code, answer["Location"]) == (302, reverse("hosting:choose"))
     assert not HostingDraft.objects.exists()
+
+
+# --- Side by side -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("hosting_client")
+def test_a_draft_sent_anew_while_its_stopped_create_is_tried_again_makes_one_order(
+    agent, agent_client, sandbox, typed, settle
+):
+    draft = send(agent_client, typed())
+    stopped = Operation.objects.get()
+    sandbox.faults.add("429", "TextEnableNumbers")
+    Operation.objects.update(attempts=runner.MOST_SENDS)
+    assert runner.run_one()
+    stopped.refresh_from_db()
+    draft.refresh_from_db()
+    assert (stopped.state, draft.state) == ("dead", HostingDraft.State.OPEN)
+
+    def tries_again():
+        try:
+            return runner.try_again(stopped)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # somebody sends the draft anew, about to commit
+            assert actions.send(draft, "US/Pacific", by=agent, attempt="another page")
+            taken_up = pool.submit(tries_again)
+            wait_for(somebody_waits_for_a_lock, what="who tries again")
+        assert taken_up.result(20) is False
+    settle()
+    assert len(sandbox.hosting.orders()) == 1

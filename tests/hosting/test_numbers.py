@@ -693,6 +693,29 @@ def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
     assert order.numbers.get().phone_number == PHONE
 
 
+def test_a_stopped_link_does_not_go_on_beside_a_later_move(
+    imported, agent, agent_client, sandbox, settle, read_imported
+):
+    first = moves.start(imported, plan="plan-b", campaign="", by=agent)
+    settle()
+    sandbox.hosting.do_imported(PHONE, "step")
+    read_imported(PHONE)
+    settle()
+    sandbox.hosting.do_imported(PHONE, "step")
+    read_imported(PHONE)
+    first.refresh_from_db()
+    # The link got through while nobody could look for it.
+    stopped = Operation.objects.get(pk=first.link_operation_id)
+    Operation.objects.filter(pk=stopped.pk).update(state="dead", uncertain_since=timezone.now())
+    NumberMove.objects.filter(pk=first.pk).update(state=NumberMove.State.STOPPED)
+    second = moves.start(read_imported(PHONE), plan="plan-c", campaign="", by=agent)
+    answer = agent_client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    assert NumberMove.objects.get(state__in=NumberMove.LIVING) == second
+    stopped.refresh_from_db()
+    assert stopped.state == "dead"
+
+
 # --- Side by side -------------------------------------------------------------------------------
 
 

@@ -1,10 +1,16 @@
 """A stopped create taken up once more, beside the draft it was made of."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connections, transaction
 
 from orders.models import PortInDraft
 from portal.operations import runner
+from portal.operations.actions import submit
 from portal.operations.models import Operation
+from portal.work import drafts
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 State = PortInDraft.State
@@ -18,6 +24,7 @@ def stopped(project, agent, write):
     operation.payload = {"body": {}, "draft": str(draft.pk)}
     operation.state, operation.next_try_at = Operation.State.DEAD, None
     operation.save()
+    PortInDraft.objects.filter(pk=draft.pk).update(operation=operation)
     return operation, draft
 
 
@@ -45,3 +52,28 @@ def test_notes_and_documents_do_not_take_each_others_place(write):
         Operation.objects.filter(pk=first.pk).update(state=Operation.State.DEAD)
         write(kind=kind, target="port_in:1")
         assert runner.try_again(first)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_tries_again_and_who_sends_anew_never_wait_for_each_other(project, agent):
+    draft = PortInDraft.objects.create(project=project, by=agent, title="Harborview Dental LLC")
+    stopped, _ = submit(
+        project, "port_in.create", target=draft.target, payload={"draft": str(draft.pk)}, by=agent
+    )
+    Operation.objects.update(state=Operation.State.DEAD, next_try_at=None)
+    PortInDraft.objects.update(operation=stopped)
+
+    def tries_again():
+        try:
+            return runner.try_again(stopped)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            locked = drafts.locked_draft(draft)
+            taken_up = pool.submit(tries_again)
+            wait_for(somebody_waits_for_a_lock, what="who tries again")
+            # As `submit_orders` does: the stopped one is out of the way of the new one.
+            Operation.objects.filter(pk=locked.operation_id).update(state=Operation.State.REFUSED)
+        assert taken_up.result(20) is False

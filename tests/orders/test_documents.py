@@ -135,7 +135,7 @@ def test_a_document_is_kept_encrypted_and_sent_once(agent_client, make_order):
     row = OrderDocument.objects.get()
     assert (row.name, row.kind, row.content_type) == ("loa signed.pdf", "loa", "application/pdf")
     operation = Operation.objects.get()
-    assert operation.payload == {"document_pk": row.pk, "alike_before": 0}
+    assert operation.payload == {"document_pk": row.pk, "alike_of_others": 0}
     with connection.cursor() as cursor:
         cursor.execute("SELECT content FROM orders_orderdocument")
         assert b"%PDF" not in bytes(cursor.fetchone()[0])

@@ -10,7 +10,18 @@ from cryptography.fernet import Fernet
 from django.db import connection, transaction
 from django.utils import timezone
 
-from orders import bodies, comparing, handlers_create, readers, sync
+from orders import (
+    actions_activation,
+    actions_documents,
+    actions_order,
+    bodies,
+    comparing,
+    handlers_create,
+    page_activation,
+    readers,
+    sync,
+)
+from orders.documents import check
 from orders.models import (
     OrderDocument,
     OrderNote,
@@ -21,6 +32,7 @@ from orders.models import (
 from portal.accounts.models import SinchProject, User
 from portal.operations import clients, heard, readings, runner
 from portal.operations.actions import submit
+from portal.operations.leases import LEASE_SECONDS
 from portal.operations.models import Operation, Reading
 from portal.projects import configuration as project_configuration
 from portal.sandbox import Sandbox
@@ -28,6 +40,7 @@ from portal.sinch.porting import ActivationGroup
 from portal.values import phone_of
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
+from tests.orders.test_documents import a_pdf
 from tests.tools import port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
@@ -316,7 +329,7 @@ def test_a_write_that_no_key_decrypts_keeps_nothing_of_sinchs_from_being_stored(
     order_json: Callable[..., dict[str, Any]],
     settings: Any,
 ) -> None:
-    note = send("note", {"text": "The bill is attached.", "alike_before": 0})
+    note = send("note", {"text": "The bill is attached.", "alike_of_others": 0})
     under_way = {"state": State.SENDING, "sent_at": timezone.now(), "next_try_at": None}
     Operation.objects.filter(pk__in=[create.pk, note.pk]).update(**under_way)
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
@@ -627,11 +640,11 @@ def test_a_note_arrives_once_whatever_becomes_of_the_answer(
     settle: Run,
     fault: str | None,
 ) -> None:
-    before = send("note", {"text": "The bill is attached.", "alike_before": 0})
+    before = send("note", {"text": "The bill is attached.", "alike_of_others": 0})
     settle()
     if fault:
         sandbox.control.faults.add(fault, "addOrderNote")
-    operation = send("note", {"text": "The bill is  attached.", "alike_before": 1})
+    operation = send("note", {"text": "The bill is  attached.", "alike_of_others": 0})
     settle()
     assert state_of(operation) == State.SUCCEEDED
     assert len(sandbox.control.order(order.sinch_id).notes) == 2
@@ -659,7 +672,7 @@ def test_a_document_arrives_once_and_its_row_knows_sinchs_id(
     )
     if fault:
         sandbox.control.faults.add(fault, "addOrderDocuments")
-    operation = send("document", {"document_pk": row.pk, "alike_before": 0})
+    operation = send("document", {"document_pk": row.pk, "alike_of_others": 0})
     OrderDocument.objects.filter(pk=row.pk).update(operation=operation)
     settle()
     assert state_of(operation) == State.SUCCEEDED
@@ -673,10 +686,67 @@ def test_a_document_arrives_once_and_its_row_knows_sinchs_id(
 def test_a_document_that_is_not_here_any_more_is_not_sent(
     send: Callable[..., Operation], settle: Run
 ) -> None:
-    operation = send("document", {"document_pk": 0, "alike_before": 0})
+    operation = send("document", {"document_pk": 0, "alike_of_others": 0})
     settle()
     assert state_of(operation) == State.REFUSED
     assert operation.staff_message == "The document is not in the desk any more."
+
+
+def test_a_note_that_was_dropped_is_not_taken_for_its_like_just_sent(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    actions_order.add_note(order, "Any news?", by=agent, key="first")
+    assert runner.run_one()  # accepted; the order has not been read since
+    sandbox.control.faults.add("drop_before", "addOrderNote")
+    second = actions_order.add_note(order, "Any news?", by=agent, key="second")
+    settle()
+    assert state_of(second) == State.SUCCEEDED
+    assert len(sandbox.control.order(order.sinch_id).notes) == 2
+
+
+def test_two_notes_alike_are_two_though_both_answers_were_lost(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "addOrderNote")
+    first = actions_order.add_note(order, "Any news?", by=agent, key="first")
+    assert runner.run_one()
+    readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+    assert readings.run_one()  # the webhook was faster than the look-up
+    second = actions_order.add_note(order, "Any news?", by=agent, key="second")
+    Operation.objects.filter(pk=first.pk).update(next_try_at=timezone.now() - timedelta(seconds=5))
+    assert runner.run_one()
+    assert state_of(first) == State.SUCCEEDED
+    sandbox.control.faults.add("drop_after", "addOrderNote")
+    settle()
+    assert state_of(second) == State.SUCCEEDED
+    assert len(sandbox.control.order(order.sinch_id).notes) == 2
+
+
+def test_a_refused_document_does_not_become_its_like_that_arrived(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    def upload(content: bytes) -> OrderDocument:
+        document = check("bill.pdf", content)
+        (operation,) = actions_documents.upload_documents(
+            order, [document], kind="bill", by=agent, key=str(len(content))
+        )
+        return OrderDocument.objects.get(operation=operation)
+
+    sandbox.control.faults.add("status", "addOrderDocuments", status=422)
+    refused = upload(a_pdf())
+    settle()
+    sandbox.control.faults.add("drop_after", "addOrderDocuments")
+    sent = upload(a_pdf() + b"\n")
+    assert runner.run_one()
+    readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+    assert readings.run_one()  # the webhook was faster than the look-up
+    settle()
+    for row in (refused, sent):
+        row.refresh_from_db()
+    (at_sinch,) = sandbox.control.order(order.sinch_id).documents
+    assert (refused.sinch_id, sent.sinch_id) == ("", str(at_sinch["id"]))
+    assert Operation.objects.get(pk=sent.operation_id).state == State.SUCCEEDED
+    assert OrderDocument.objects.count() == 2
 
 
 # --- Activate -------------------------------------------------------------------------------
@@ -779,6 +849,57 @@ def test_a_refused_activation_comes_before_everything_else(
     assert item.rank < 50
 
 
+@pytest.fixture
+def offered(order: PortInOrder, sandbox: Sandbox, settle: Run) -> PortInOrder:
+    """An order whose group can be activated."""
+    sandbox.control.make_ready(order.sinch_id)
+    readings.want_one(order.project, sync.READER, order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    return order
+
+
+def test_an_activation_that_never_left_is_refused_when_its_date_has_moved(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = actions_activation.activate_whole(offered, by=agent, key="one page")
+    assert runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    sandbox.control.move_foc_date(offered.sinch_id, port_day(5))
+    settle()
+    assert state_of(operation) == State.REFUSED
+    operation.refresh_from_db()
+    assert "nothing can be activated before that day" in operation.staff_message
+
+
+def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    key = offered.offered_groups[0]["key"]
+    sandbox.control.faults.add("drop_after", "activatePortIn")
+    stopped = actions_activation.activate_groups(offered, [key], by=agent, key="one page")
+    assert runner.run_one()
+    sandbox.control.faults.add("500", times=None)  # nobody can be asked what became of it
+    Operation.objects.filter(pk=stopped.pk).update(
+        uncertain_since=timezone.now() - runner.PATIENCE * 2, next_try_at=timezone.now()
+    )
+    assert runner.run_one()
+    assert state_of(stopped) == State.DEAD
+    sandbox.control.faults.clear()
+    with pytest.raises(actions_order.NotPossible, match="Press “Try again” on it"):
+        actions_activation.activate_groups(offered, [key], by=agent, key="another page")
+    (choice,) = page_activation.choices_of(
+        offered, [], actions_activation.activations([offered.target])[offered.target]
+    )
+    assert (choice.ready, choice.under_way) == (False, False)
+    assert choice.why_not == "An earlier activation may have been done; try that one again."
+    assert runner.try_again(stopped)
+    settle()
+    assert state_of(stopped) == State.SUCCEEDED
+    assert sandbox.control.calls()["activatePortIn"] == 1
+
+
 # --- Settings -------------------------------------------------------------------------------
 
 SETTINGS = {
@@ -874,8 +995,8 @@ def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
             "base": comparing.digest(order),
         },
         "cancel": {"why": "x"},
-        "note": {"text": "Hello", "alike_before": 0},
-        "document": {"document_pk": row.pk, "alike_before": 0},
+        "note": {"text": "Hello", "alike_of_others": 0},
+        "document": {"document_pk": row.pk, "alike_of_others": 0},
         "activate": {"groups": []},
     }[kind]
     sandbox.control.faults.add("429", times=None)
@@ -884,6 +1005,58 @@ def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
     assert state_of(operation) == State.QUEUED
     assert operation.next_try_at > timezone.now()
     assert "slow down" in operation.staff_message
+
+
+def test_what_nobody_could_ask_about_is_not_told_as_undone(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "deleteOrder")
+    operation = actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    assert runner.run_one()
+    sandbox.control.faults.add("500", times=None)
+    Operation.objects.filter(pk=operation.pk).update(
+        uncertain_since=timezone.now() - runner.PATIENCE * 2, next_try_at=timezone.now()
+    )
+    assert runner.run_one()
+    assert state_of(operation) == State.DEAD
+    assert sandbox.control.order(order.sinch_id).status == "PENDING_CANCELATION"
+    operation.refresh_from_db()
+    assert operation.staff_message == (
+        "Sinch could not be asked what became of it. Sinch cannot be reached at the moment."
+    )
+    assert not any("Nothing was changed" in text for text in timeline(order))
+
+
+def test_a_reader_that_lost_its_lease_does_not_end_the_readings_of_an_order(
+    order: PortInOrder, sandbox: Sandbox
+) -> None:
+    readings.want_one(order.project, sync.READER, order.sinch_id, "staff")
+    (hanging,) = Reading.claim(Reading.objects.all(), limit=1, seconds=LEASE_SECONDS)
+    left_at = timezone.now()
+    past = timezone.now() - timedelta(seconds=1)
+    Reading.objects.update(lease_until=past, next_try_at=past)
+    assert readings.run_one()  # another worker
+    due = Reading.objects.get().next_try_at
+    assert due
+    sandbox.control.faults.add("status", "getOrderDetails", status=404)
+    readings.finish(hanging, left_at, readers.OrderReader().read(hanging, left_at))
+    reading = Reading.objects.get()
+    assert PortInOrder.objects.get().gone_at is None
+    assert (reading.is_gone, reading.next_try_at) == (False, due)
+
+
+def test_a_404_that_something_newer_contradicts_is_asked_once_more(
+    order: PortInOrder, sandbox: Sandbox
+) -> None:
+    readings.want_one(order.project, sync.READER, order.sinch_id, "staff")
+    (reading,) = Reading.claim(Reading.objects.all(), limit=1, seconds=LEASE_SECONDS)
+    left_at = timezone.now()
+    PortInOrder.objects.update(fetched_at=timezone.now())  # the answer to a change of ours
+    sandbox.control.faults.add("status", "getOrderDetails", status=404)
+    readings.finish(reading, left_at, readers.OrderReader().read(reading, left_at))
+    reading = Reading.objects.get()
+    assert not reading.is_gone
+    assert reading.next_try_at is not None
 
 
 def test_the_reader_comes_back_sooner_the_more_is_expected(
@@ -945,7 +1118,7 @@ def test_settling_a_write_and_storing_a_reading_never_wait_for_each_other(
     order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, fault: str | None
 ) -> None:
     """Sinch's webhook about our own note has the order read in the moment the note is settled."""
-    operation = send("note", {"text": "The PIN is on its way.", "alike_before": 0})
+    operation = send("note", {"text": "The PIN is on its way.", "alike_of_others": 0})
     if fault:
         sandbox.control.faults.add(fault, "addOrderNote")
 

@@ -545,7 +545,7 @@ def test_a_note_is_read_back_before_it_is_sent_and_sent_once(agent_client, agent
         assert agent_client.post(at("note", order), sent)["Location"] == order.get_absolute_url()
     operation = Operation.objects.get()
     assert operation.kind == "port_in.note"
-    assert operation.payload == {"text": "The bill is attached.", "alike_before": 0}
+    assert operation.payload == {"text": "The bill is attached.", "alike_of_others": 0}
     assert operation.by == agent
     entry = TimelineEntry.objects.get()
     assert entry.text == "Note to Sinch: “The bill is attached.”"

@@ -528,7 +528,11 @@ def test_a_document_we_sent_gets_sinchs_id_instead_of_a_second_row(
 ) -> None:
     order = sync.store_port_in_order(project, order_json(), now)
     operation = Operation.objects.create(
-        project=project, kind="port_in.document", target=order.target, state="sending"
+        project=project,
+        kind="port_in.document",
+        target=order.target,
+        state="sending",
+        sent_at=now,
     )
     row = OrderDocument.objects.create(
         order=order, name="bill.pdf", content=b"x", operation=operation
@@ -565,6 +569,20 @@ def test_offered_groups_make_the_order_ready_and_are_told_once(
     assert item_of(order).bucket == "done"
     assert fresh(order).offered_groups == []
     assert "2 numbers at Lumen went live" in told(order)
+
+
+def test_offers_asked_for_before_the_order_ended_are_not_stored(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    entry = {"status": "CONFIRMED", "focDate": port_day(-1).isoformat()}
+    confirmed = order_json({A: entry}, status="CONFIRMED", onDemandActivation=True)
+    order = sync.store_port_in_order(project, confirmed, now)
+    ended = order_json({A: {"status": "CANCELED"}}, status="CANCELED", onDemandActivation=True)
+    sync.store_port_in_order(project, ended, now + 2 * MINUTE)
+    group = ActivationGroup("GW Lumen Grp1", (A,), entry["focDate"])
+    sync.store_offers(order, [group], now + MINUTE)
+    assert fresh(order).offered_groups == []
+    assert not any("Sinch offers" in text for text in told(order))
 
 
 # --- Time -----------------------------------------------------------------------------------
