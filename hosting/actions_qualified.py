@@ -92,9 +92,12 @@ def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
 
 
 def tries_of(number: QualifiedNumber) -> int:
-    """Return how many codes were refused that this desk handed back."""
+    """Return how many codes that this desk handed back Sinch did not accept."""
     return Operation.objects.filter(
-        target=number.target, kind="qualified.verify", state=Operation.State.REFUSED
+        target=number.target,
+        kind="qualified.verify",
+        state=Operation.State.REFUSED,
+        answer__has_key="judged",
     ).count()
 
 

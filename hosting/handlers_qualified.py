@@ -1,5 +1,6 @@
 """How each write about qualified numbers is sent, looked up after a lost answer, and settled."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from portal.operations import readings, runner
 from portal.operations.heard import recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
-from portal.sinch.errors import SinchInvalidRequest, SinchNotFound
+from portal.sinch.errors import SinchError, SinchInvalidRequest, SinchNotFound
 from portal.sinch.hosting import HostingClient
 
 State = QualifiedNumber.State
@@ -28,6 +29,12 @@ UNSAID = (
     "it does."
 )
 BLOCKED = "Proof by phone call is blocked for this number now; use invoices."
+UNKNOWN = (
+    "The answer was lost, and the state of the number does not tell whether Sinch judged the code. "
+    "The desk does not hand it in twice, as each wrong one costs a try. Check with Sinch in a "
+    "minute; if the number is not verified then, have it called with a new code, or prove it by "
+    "invoices."
+)
 
 
 def register() -> None:
@@ -147,39 +154,54 @@ class CallHandler(QualifiedHandler):
 
 
 class VerifyHandler(QualifiedHandler):
-    """Hands back the code that somebody heard. A 200 is no success: its state tells.
+    """Hands back the code that somebody heard, once. A 200 is no success: its state tells.
 
     Source: "Verify voice challenge", "a wrong code".
     """
 
     kind = "qualified.verify"
-    how_found_out = "The number is read at Sinch: its state tells whether the code was accepted."
+    how_found_out = (
+        "The number is read at Sinch: another state than before tells whether the code was "
+        "accepted. One that stays tells nothing, and a wrong code costs a try: a person decides."
+    )
 
     def send(self, operation: Operation) -> dict[str, Any]:
-        """Send the code, and read the state of the answer. Raises Refused for a wrong one."""
+        """Send the code, and read the state of the answer. Raises Refused for a wrong one.
+
+        That the state cannot be read is no reason to hand the code in again: Sinch has it.
+        """
         at, client = timezone.now(), client_of(operation)
         phone = operation.payload["phone"]
         try:
             answer = dict(client.verify_voice_challenge(phone, operation.payload["code"]))
         except SinchInvalidRequest as error:
             # Sinch may say so with an error; its state says whether more tries are left.
-            state = self.look(operation)
-            said = BLOCKED if state == State.VERIFICATION_BLOCKED else WRONG_CODE
+            said = WRONG_CODE
+            with suppress(SinchError):
+                if self.look(operation) == State.VERIFICATION_BLOCKED:
+                    said = BLOCKED
             raise Refused(said, status=error.status, judged=NOT_ACCEPTED) from None
         if not answer.get("globalProcessState"):
-            answer = dict(client.get_qualified_number(phone))
+            with suppress(SinchError):
+                answer = dict(client.get_qualified_number(phone))
         remember(operation, answer, at)
         state = str(answer.get("globalProcessState") or "")
         self._judge(state)
         return {} if state in PAST_PROOF else {"told": UNSAID}
 
     def find_out(self, operation: Operation) -> Found | None:
-        """Judge by the state."""
+        """Judge by the state, which may move some time after the code. Raises Refused.
+
+        A code that was judged wrong leaves a failed proof as it was, and one that Sinch judges
+        later leaves it open: a state that stays is left to a person.
+        """
         state = self.look(operation)
         if state in PAST_PROOF:
             return Found({})
         if state != operation.payload.get("state"):
             self._judge(state)
+        if operation.looks + 1 >= len(runner.LOOK_PAUSES):
+            raise Refused(UNKNOWN)
         return None
 
     @staticmethod

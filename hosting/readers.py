@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from hosting import buckets, facts, standing, sync, sync_numbers, wire
@@ -179,10 +180,14 @@ def pause_of_imported(row: ImportedNumber) -> timedelta:
 
 
 def _awaits_verdict(row: QualifiedNumber) -> bool:
-    """Tell whether Sinch took a code a moment ago and did not say whether it is right."""
-    codes = Operation.objects.filter(target=row.target, kind="qualified.verify")
+    """Tell whether Sinch got a code a moment ago, or may have, and did not say if it is right."""
     lately = timezone.now() - VERDICT_PATIENCE
-    return codes.filter(state=Operation.State.SUCCEEDED, finished_at__gt=lately).exists()
+    codes = Operation.objects.filter(
+        target=row.target, kind="qualified.verify", finished_at__gt=lately
+    )
+    taken = Q(state=Operation.State.SUCCEEDED)
+    lost = Q(state=Operation.State.REFUSED, uncertain_since__isnull=False)
+    return codes.filter(taken | lost).exists()
 
 
 class QualifiedReader(readings.Reader):

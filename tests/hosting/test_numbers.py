@@ -22,6 +22,7 @@ from tests.tools import somebody_waits_for_a_lock, wait_for
 pytestmark = pytest.mark.django_db
 PHONE = "+12065550142"
 FAULTS = ["drop_after", "drop_before", "500"]
+VERIFY = "QualifiedNumberService_VerifyVoiceChallenge"
 
 
 @pytest.fixture
@@ -473,7 +474,7 @@ def test_a_code_that_sinch_took_without_a_verdict_is_not_told_as_accepted(
     assert reading.next_try_at - timezone.now() < timedelta(minutes=1)
     sandbox.hosting.do_qualified(PHONE, "set", {"state": verdict})
     assert read_qualified(PHONE).state == verdict
-    assert sandbox.state.calls["QualifiedNumberService_VerifyVoiceChallenge"] == 1
+    assert sandbox.state.calls[VERIFY] == 1
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
@@ -494,16 +495,15 @@ def test_whether_sinch_called_is_asked_of_a_person_when_the_answer_is_lost(
     assert "Nothing changed at Sinch" not in page
 
 
-@pytest.mark.parametrize("fault", ["drop_after", "drop_before", "500"])
 @pytest.mark.parametrize(("code", "state"), [("0142", "succeeded"), ("1111", "refused")])
 def test_a_code_is_judged_once_though_its_answer_is_lost(
-    fault, code, state, both, agent_client, project, sandbox, read_qualified, settle
+    code, state, both, agent_client, project, sandbox, read_qualified, settle
 ):
     sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
     number = read_qualified(PHONE)
     post(agent_client, "qualified_call", number)
     settle()
-    sandbox.faults.add(fault, "QualifiedNumberService_VerifyVoiceChallenge")
+    sandbox.faults.add("drop_after", VERIFY)
     post(agent_client, "qualified_verify", number, code=code)
     settle()
     operation = Operation.objects.get(kind="qualified.verify")
@@ -515,6 +515,70 @@ def test_a_code_is_judged_once_though_its_answer_is_lost(
     # That its answer was lost is over: what became of it was found out.
     assert ("Sinch did not accept the code" in page) is (state == "refused")
     assert "its answer was lost" not in page
+
+
+@pytest.mark.parametrize(
+    ("wrong_before", "fault"),
+    [(1, "drop_after"), (1, "drop_before"), (0, "drop_before"), (0, "500")],
+)
+def test_a_code_whose_answer_is_lost_is_not_handed_in_twice(
+    wrong_before, fault, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    for _ in range(wrong_before):
+        post(agent_client, "qualified_verify", number, code="1111")
+        settle()
+    before = read_qualified(PHONE).state
+    sandbox.faults.add(fault, VERIFY)
+    post(agent_client, "qualified_verify", number, code="2222")
+    settle()
+    # Its state stays, whether the code came to Sinch and was wrong or did not come at all.
+    assert read_qualified(PHONE).state == before
+    assert sandbox.state.calls[VERIFY] <= wrong_before + 1
+    operation = Operation.objects.filter(kind="qualified.verify").latest("pk")
+    assert operation.state == "refused"
+    assert "code" not in operation.payload
+    page = told_plainly(agent_client, number)
+    assert "does not tell whether Sinch judged the code" in page
+    assert "Nothing changed at Sinch" not in page
+    assert ("1 code not accepted so far" in page) is bool(wrong_before)
+
+
+def test_a_code_that_sinch_judges_late_is_waited_for_though_its_answer_is_lost(
+    agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    sandbox.faults.add("drop_after", VERIFY)
+    post(agent_client, "qualified_verify", number, code="1111")
+    assert runner.run_one()
+    sandbox.hosting.do_qualified(PHONE, "set", {"state": "VERIFICATION_PENDING"})
+    settle()
+    assert Operation.objects.get().state == "refused"
+    assert sandbox.state.calls[VERIFY] == 1
+    # A person was asked; the verdict may come all the same and is read then.
+    reading = Reading.objects.get(kind=sync.QUALIFIED_READER)
+    assert reading.next_try_at - timezone.now() < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("wrong_code", ["state", "error"])
+def test_a_code_is_handed_in_once_though_its_state_cannot_be_read(
+    wrong_code, agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.control.personality(wrong_code=wrong_code)
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    if wrong_code == "state":
+        # The answer says nothing, not even the state.
+        sandbox.faults.add("status", VERIFY, status=200, after=True)
+    sandbox.faults.add("500", "QualifiedNumberService_GetQualifiedNumber", times=None)
+    post(agent_client, "qualified_verify", number, code="1111")
+    assert runner.run_one()
+    sandbox.faults.clear()
+    settle()
+    assert sandbox.state.calls[VERIFY] == 1
+    assert read_qualified(PHONE).state == "VERIFICATION_FAILED"
 
 
 def test_a_blocked_number_offers_invoices_and_no_call(
