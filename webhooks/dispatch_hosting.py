@@ -71,22 +71,41 @@ def looked_at_again(delivery: Delivery) -> Fate:
 
 
 def judge(fates: Iterable[Fate]) -> list[Fate]:
-    """Decide which callbacks wait for a reading; return those."""
+    """Decide which callbacks wait for a reading; return those.
+
+    Of what a callback is about only that is read which was not read since it came.
+    """
     about = [fate for fate in fates if fate.thing]
     read_at = _read_at(about)
     for fate in about:
-        assert fate.thing is not None
-        fate.wait_for(read_at.get((fate.delivery.project_id, *fate.thing)))
+        project, things = fate.delivery.project_id, _things(fate)
+        moments = {thing: read_at.get((project, *thing)) for thing in things}
+        left = [
+            thing
+            for thing, moment in moments.items()
+            if moment is None or moment < fate.delivery.received_at
+        ]
+        fate.thing, fate.also = (left or things)[0], frozenset(left[1:])
+        fate.wait_for(moments[fate.thing])
     return [fate for fate in about if fate.state == State.WAITING]
 
 
 def _in_order(wishes: Mapping[str, Iterable[str]]) -> list[Thing]:
-    kinds = sorted(wishes, key=lambda kind: _FIRST.index(kind) if kind in _FIRST else len(_FIRST))
-    return [(kind, resource_id) for kind in kinds for resource_id in sorted(wishes[kind])]
+    return sorted(((kind, one) for kind, wanted in wishes.items() for one in wanted), key=_rank)
+
+
+def _rank(thing: Thing) -> tuple[int, str]:
+    kind, resource_id = thing
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST), resource_id
+
+
+def _things(fate: Fate) -> list[Thing]:
+    """Return what has to be read because of a callback, first what it waits for."""
+    return sorted({*fate.also, *([fate.thing] if fate.thing else [])}, key=_rank)
 
 
 def _read_at(fates: list[Fate]) -> dict[tuple[int, str, str], datetime]:
-    things = [(fate.delivery.project_id, fate.thing) for fate in fates if fate.thing]
+    things = [(fate.delivery.project_id, thing) for fate in fates for thing in _things(fate)]
     if not things:
         return {}
     rows = Reading.objects.filter(

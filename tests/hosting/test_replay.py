@@ -8,12 +8,15 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from hosting import sync
 from hosting.models import AppliedEvent, HostingNumber, HostingOrder, ImportedNumber
 from portal.accounts.models import CallbackSecret, WebhookToken
+from portal.operations import readings
 from portal.sandbox.clock import iso_instant
 from portal.work.models import TimelineEntry, WorkItem
 from webhooks import dispatch, tokens
@@ -117,6 +120,67 @@ def test_callbacks_that_came_shuffled_lead_to_the_rows_of_those_in_order(
     dispatch.process_again(Delivery.objects.order_by("-pk"))
     work_off()
     assert facts() == before
+
+
+def the_update_of(phone):
+    """Return a callback that tells of an order's number, and so of the qualified number too."""
+    event = {
+        "eventId": f"OSR of {phone}",
+        "timestamp": timezone.now().isoformat(),
+        "resourceType": "HOSTING_ORDER_NUMBER",
+        "resourceId": phone,
+        "eventType": "OSR_UPDATE",
+        "status": "SUCCEEDED",
+    }
+    return json.dumps(event).encode()
+
+
+@pytest.mark.parametrize("read_meanwhile", ["order", "qualified", "both", "none"])
+def test_all_that_a_callback_is_about_is_read_whatever_was_read_before_it_was_looked_into(
+    read_meanwhile, call, project, sandbox, read_order, read_qualified, work_off
+):
+    made = sandbox.hosting.make_order(PHONES[:1], service_plan="plan-a")
+    sandbox.hosting.add_qualified(PHONES[0], "HOSTING_IN_PROGRESS")
+    order, qualified = read_order(made), read_qualified(PHONES[0])
+    made.state = "IN_PROGRESS"
+    sandbox.hosting.do_qualified(PHONES[0], "set", {"state": "HOSTING_DONE"})
+    call(the_update_of(PHONES[0]))
+    if read_meanwhile in ("order", "both"):
+        readings.want_one(project, sync.ORDER_READER, order.sinch_id, "staff")
+    if read_meanwhile in ("qualified", "both"):
+        readings.want_one(project, sync.QUALIFIED_READER, PHONES[0], "staff")
+    while readings.run_one():
+        pass
+    assert dispatch.process_some()
+    work_off()
+    order.refresh_from_db()
+    qualified.refresh_from_db()
+    assert (order.state, qualified.state) == ("IN_PROGRESS", "HOSTING_DONE")
+    delivery = Delivery.objects.get()
+    assert delivery.state == Delivery.State.DONE
+    assert delivery.outcome.startswith("Covered by a reading") is (read_meanwhile == "both")
+    # What was read since it came is not read once more.
+    calls = sandbox.state.calls
+    asked = calls["HostingOrderService_GetHostingOrder"]
+    assert (asked, calls["QualifiedNumberService_GetQualifiedNumber"]) == (2, 2)
+
+
+def test_what_callbacks_are_about_is_looked_for_at_once_however_many_they_are(
+    call, sandbox, read_order, read_qualified
+):
+    read_order(sandbox.hosting.make_order(PHONES, service_plan="plan-a"))
+    for phone in PHONES:
+        sandbox.hosting.add_qualified(phone, "HOSTING_IN_PROGRESS")
+        read_qualified(phone)
+
+    def statements(phones):
+        for phone in phones:
+            call(the_update_of(phone))
+        with CaptureQueriesContext(connection) as seen:
+            assert dispatch.process_some()
+        return sum("operations_reading" in query["sql"] for query in seen)
+
+    assert statements(PHONES[:1]) == statements(PHONES[1:])
 
 
 # --- When an event happened ---------------------------------------------------------------------
