@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import moves, sync
-from hosting.actions_number import submit_once
+from hosting.actions_number import running, same, submit_once
 from hosting.models import Combination, ImportedNumber
 from portal import words
 from portal.accounts.guards import MAY_SEND
@@ -28,7 +28,10 @@ WHERE: Final = {"START": "begin with", "CONTAIN": "contain", "END": "end with"}
 def import_one(
     project: SinchProject, phone: str, *, plan: str, campaign: str, name: str, region: str, by: User
 ) -> Operation:
-    """Import one number; the same number is not asked for twice while it is under way."""
+    """Import one number; the same number is not asked for twice while it is under way.
+
+    Raises NotSendable while it is under way with something else typed.
+    """
     body: dict[str, object] = {"phoneNumber": phone, "regionCode": region}
     if name:
         body["displayName"] = name
@@ -39,11 +42,8 @@ def import_one(
     target = f"project:{project.pk}:{phone}"
     with transaction.atomic():
         SinchProject.objects.select_for_update(no_key=True).get(pk=project.pk)
-        running = Operation.objects.filter(
-            target=target, kind="imported.create", state__in=Operation.UNDER_WAY
-        ).first()
-        if running is not None:
-            return running
+        if (found := running(target, "imported.create")) is not None:
+            return same(found, {"body": body})
         sync.remember_pair(project, plan, campaign)
         operation, _ = submit(
             project,
@@ -65,7 +65,7 @@ def rename(number: ImportedNumber, name: str, *, by: User) -> Operation | None:
         raise NotSendable(f"{len(name)} characters; at most {LONGEST_NAME} fit.")
     with transaction.atomic():
         number = _there(number)
-        if number.display_name == name:
+        if number.display_name == name and running(number.target, "imported.rename") is None:
             return None
         return submit_once(number, "imported.rename", {"name": name}, f"The name “{name}”", by)
 

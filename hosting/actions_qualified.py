@@ -67,16 +67,17 @@ def call(number: QualifiedNumber, *, by: User) -> Operation:
         return submit_once(
             number,
             "qualified.call",
-            {"state": number.state},
+            {},
             f"The call to {words.phone_text(number.phone_number)}",
             by,
+            state=number.state,
         )
 
 
 def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
     """Hand back the code somebody heard; it is not kept once Sinch has judged it.
 
-    Raises NotPossible.
+    Raises NotPossible, and NotSendable while another code is on its way.
     """
     with transaction.atomic():
         number = _locked(number)
@@ -85,9 +86,10 @@ def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
         return submit_once(
             number,
             "qualified.verify",
-            {"code": code, "state": number.state},
+            {"code": code},
             f"The code for {words.phone_text(number.phone_number)}",
             by,
+            state=number.state,
         )
 
 

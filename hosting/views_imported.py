@@ -179,16 +179,20 @@ def import_number(request: HtmxHttpRequest) -> HttpResponse:
         if known is not None:
             messages.info(request, "This number is imported already; here it is.")
             return go_to(request, known)
-        operation = imported.import_one(
-            project,
-            given["number"],
-            plan=given["plan"],
-            campaign=given["campaign"],
-            name=given["name"],
-            region=form.region,
-            by=person_of(request),
-        )
-        return go_to(request, operation)
+        try:
+            operation = imported.import_one(
+                project,
+                given["number"],
+                plan=given["plan"],
+                campaign=given["campaign"],
+                name=given["name"],
+                region=form.region,
+                by=person_of(request),
+            )
+        except NotSendable as wrong:
+            form.add_error("number", str(wrong))
+        else:
+            return go_to(request, operation)
     pairs = list(Combination.objects.all()[:200])
     context = {
         "form": form,

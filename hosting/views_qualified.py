@@ -24,7 +24,7 @@ from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
-from portal.work.actions import NotPossible
+from portal.work.actions import NotPossible, NotSendable
 from portal.work.clocks import Clock, clock_of
 from portal.work.drafts import project_for_new_orders
 from portal.work.office import Calendar, countries_of, zone_named
@@ -332,8 +332,8 @@ def verify(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         return _page(request, number, status=422, code_form=form)
     try:
         qualified.verify(number, form.cleaned_data["code"], by=person_of(request))
-    except NotPossible as wrong:
-        return _page(request, number, status=409, problem=str(wrong))
+    except (NotPossible, NotSendable) as wrong:
+        return _page(request, number, status=409, problem=str(wrong), code_form=form)
     return redirect(f"{number.get_absolute_url()}#proof")
 
 

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.django_db
 PHONE = "+12065550142"
 FAULTS = ["drop_after", "drop_before", "500"]
 VERIFY = "QualifiedNumberService_VerifyVoiceChallenge"
+IMPORT = "ImportNumberService_ImportNumber"
+DELETE = "ImportNumberService_DeleteImportedNumber"
+DELETE_QUALIFIED = "QualifiedNumberService_DeleteQualifiedNumber"
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def post(client, page, row, **fields):
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_a_number_is_imported_once(fault, agent_client, project, sandbox, settle, read_imported):
     if fault:
-        sandbox.faults.add(fault, "ImportNumberService_ImportNumber")
+        sandbox.faults.add(fault, IMPORT)
     typed = {"number": "206 555 0142", "name": "Front desk", "plan": "plan-a", "campaign": ""}
     answer = agent_client.post(reverse("hosting:import_number"), typed)
     assert answer.status_code == 302, answer.content.decode()[-2000:]
@@ -75,6 +78,23 @@ def test_a_number_is_imported_once(fault, agent_client, project, sandbox, settle
     )
     assert sandbox.hosting.imported(PHONE).display_name == "Front desk"
     assert list(sandbox.violations) == []
+
+
+def test_a_second_click_finds_the_import_and_another_plan_is_told_of_it(
+    agent_client, project, sandbox, settle
+):
+    typed = {"number": "206 555 0142", "name": "Front desk", "plan": "plan-a", "campaign": ""}
+    first = agent_client.post(reverse("hosting:import_number"), typed)
+    again = agent_client.post(reverse("hosting:import_number"), typed)
+    assert (again.status_code, again["Location"]) == (302, first["Location"])
+    answer = agent_client.post(reverse("hosting:import_number"), typed | {"plan": "plan-b"})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The import of +1 206 555 0142 is still on its way to Sinch" in page.replace("\xa0", " ")
+    assert 'value="plan-b"' in page
+    assert 'value="Front desk"' in page
+    settle()
+    assert sandbox.state.calls[IMPORT] == 1
 
 
 def test_a_wrong_number_is_named_beside_its_field(agent_client, project, sandbox):
@@ -96,6 +116,28 @@ def test_a_number_is_renamed(fault, imported, agent_client, sandbox, settle):
     imported.refresh_from_db()
     assert imported.display_name == "Back office"
     assert sandbox.hosting.imported(PHONE).display_name == "Back office"
+
+
+@pytest.mark.parametrize("name", ["Warehouse", "Front desk"])
+def test_another_name_is_refused_and_kept_while_one_is_on_its_way(
+    name, imported, agent_client, sandbox, settle
+):
+    post(agent_client, "imported_rename", imported, name="Back office")
+    assert post(agent_client, "imported_rename", imported, name="Back  office").status_code == 302
+    # The name it has still is another one, too.
+    answer = post(agent_client, "imported_rename", imported, name=name)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The name “Back office” is still on its way to Sinch." in page
+    field = re.search(r'<input[^>]*id="new-name"[^>]*>', page)[0]
+    assert f'value="{name}"' in field
+    assert 'aria-invalid="true"' in field, "news leave it alone"
+    settle()
+    assert sandbox.hosting.imported(PHONE).display_name == "Back office"
+    assert Operation.objects.count() == 1
+    assert post(agent_client, "imported_rename", imported, name=name).status_code == 302
+    settle()
+    assert sandbox.hosting.imported(PHONE).display_name == name
 
 
 def test_an_open_page_is_sent_the_new_name_for_its_field(imported, agent_client, settle):
@@ -394,7 +436,7 @@ def test_a_second_click_finds_the_move_that_is_under_way(imported, agent, settle
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_a_number_is_deleted_at_sinch(fault, imported, agent_client, sandbox, settle):
     if fault:
-        sandbox.faults.add(fault, "ImportNumberService_DeleteImportedNumber")
+        sandbox.faults.add(fault, DELETE)
     assert post(agent_client, "imported_delete", imported).status_code == 302
     settle()
     imported.refresh_from_db()
@@ -493,6 +535,26 @@ def test_whether_sinch_called_is_asked_of_a_person_when_the_answer_is_lost(
     page = agent_client.get(number.get_absolute_url()).content.decode()
     assert ("nobody knows whether Sinch called" in page) is (fault == "drop_before")
     assert "Nothing changed at Sinch" not in page
+
+
+def test_another_code_is_refused_and_kept_while_one_is_on_its_way(
+    agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    post(agent_client, "qualified_verify", number, code="1111")
+    # A second click is one though the number has moved meanwhile.
+    sandbox.hosting.do_qualified(PHONE, "set", {"state": "VERIFICATION_FAILED"})
+    QualifiedNumber.objects.update(state="VERIFICATION_FAILED")
+    assert post(agent_client, "qualified_verify", number, code="11 11").status_code == 302
+    answer = post(agent_client, "qualified_verify", number, code="0142")
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    told = "The code for +1 206 555 0142 is still on its way to Sinch. Wait until it has arrived."
+    assert told in page.replace("\xa0", " ")
+    assert 'value="0142"' in page
+    settle()
+    assert sandbox.state.calls[VERIFY] == Operation.objects.count() == 1
 
 
 @pytest.mark.parametrize(("code", "state"), [("0142", "succeeded"), ("1111", "refused")])
@@ -624,7 +686,7 @@ def test_a_qualified_number_is_deleted(
     sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
     number = read_qualified(PHONE)
     if fault:
-        sandbox.faults.add(fault, "QualifiedNumberService_DeleteQualifiedNumber")
+        sandbox.faults.add(fault, DELETE_QUALIFIED)
     assert post(agent_client, "qualified_delete", number).status_code == 302
     settle()
     number.refresh_from_db()
