@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import moves, sync
-from hosting.actions_number import running, same, submit_once
+from hosting.actions_number import running, same, submit_once, why_not_anew
 from hosting.models import Combination, ImportedNumber
 from portal import words
 from portal.accounts.guards import MAY_SEND
@@ -30,7 +30,8 @@ def import_one(
 ) -> Operation:
     """Import one number; the same number is not asked for twice while it is under way.
 
-    Raises NotSendable while it is under way with something else typed.
+    Raises NotSendable while it is under way with something else typed, or while a write about the
+    number has no end yet.
     """
     body: dict[str, object] = {"phoneNumber": phone, "regionCode": region}
     if name:
@@ -44,6 +45,8 @@ def import_one(
         SinchProject.objects.select_for_update(no_key=True).get(pk=project.pk)
         if (found := running(target, "imported.create")) is not None:
             return same(found, {"body": body})
+        if reason := why_not_anew(ImportedNumber, project, [phone]):
+            raise NotSendable(reason)
         sync.remember_pair(project, plan, campaign)
         operation, _ = submit(
             project,

@@ -1,13 +1,17 @@
 """Sending a write about one imported or qualified number."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+from django.db.models import Q
 
 from hosting import sync_numbers
 from hosting.models import ImportedNumber, QualifiedNumber
-from portal.accounts.models import User
+from portal.accounts.models import SinchProject, User
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work.actions import NotSendable
+
+State = Operation.State
 
 
 def running(target: str, kind: str) -> Operation | None:
@@ -50,6 +54,34 @@ def submit_once(
     )
     sync_numbers.touch(number)
     return operation
+
+
+def why_not_anew(
+    model: type[ImportedNumber | QualifiedNumber], project: SinchProject, phones: Collection[str]
+) -> str:
+    """Return why numbers cannot be made anew at Sinch; "" when they can. Locks those known here.
+
+    A write whose end is open was meant for the number as it was: it may be sent once more, and
+    would then delete or change what was made anew.
+    """
+    rows = model._default_manager.filter(project=project, phone_number__in=phones).order_by("pk")
+    locked = rows.select_for_update(of=("self",)).only("pk", "project", "phone_number")
+    is_unsettled = Q(state=State.DEAD, uncertain_since__isnull=False, seen_at=None)
+    found = (
+        Operation.objects.filter(target__in=[row.target for row in locked])
+        .filter(Q(state__in=Operation.UNDER_WAY) | is_unsettled)
+        .defer("payload")
+        .order_by("pk")
+        .first()
+    )
+    if found is None:
+        return ""
+    if found.is_under_way:
+        return _on_its_way(found)
+    return (
+        f"{found.subject} has stopped, and may have arrived at Sinch. Try it again or close it on "
+        "the page of the number first."
+    )
 
 
 def _on_its_way(operation: Operation) -> str:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import sync, sync_numbers
-from hosting.actions_number import submit_once
+from hosting.actions_number import submit_once, why_not_anew
 from hosting.models import QualifiedNumber
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -15,7 +15,7 @@ from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.sinch.hosting import QUALIFY_BATCH
-from portal.work.actions import NotPossible
+from portal.work.actions import NotPossible, NotSendable
 
 State = QualifiedNumber.State
 GONE: Final = "Sinch does not know this number any more."
@@ -27,9 +27,14 @@ INVOICES_TO: Final = "orders@sinch.com"
 
 
 def add(project: SinchProject, numbers: Sequence[str], *, by: User, key: str) -> list[Operation]:
-    """Have numbers qualified, 500 in a call; the same `key` never sends them twice."""
+    """Have numbers qualified, 500 in a call; the same `key` never sends them twice.
+
+    Raises NotSendable while a write about one of them has no end yet.
+    """
     found = []
     with transaction.atomic():
+        if reason := why_not_anew(QualifiedNumber, project, numbers):
+            raise NotSendable(reason)
         for place, start in enumerate(range(0, len(numbers), QUALIFY_BATCH), 1):
             batch = list(numbers[start : start + QUALIFY_BATCH])
             operation, _ = submit(

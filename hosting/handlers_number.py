@@ -66,7 +66,10 @@ class AboutNumber(Handler):
 class Deletes(AboutNumber):
     """Deletes a number at Sinch; one that is gone already was deleted."""
 
-    how_found_out = "The number is read at Sinch: when it is not there, it was deleted."
+    how_found_out = (
+        "The number is read at Sinch: when it is not there, or was gone at a reading since the "
+        "deletion left, it was deleted."
+    )
 
     @abstractmethod
     def delete(self, client: HostingClient, phone: str) -> None:
@@ -85,7 +88,10 @@ class Deletes(AboutNumber):
         return {}
 
     def find_out(self, operation: Operation) -> Found | None:
-        """Look whether it is gone."""
+        """Look whether it is gone, or was: what is there after that was made anew."""
+        row, sent_at = self.row(operation), operation.sent_at
+        if row is not None and row.gone_at and sent_at and row.gone_at > sent_at:
+            return Found({})
         try:
             self.look(operation)
         except SinchNotFound:

@@ -170,13 +170,17 @@ def qualify(request: HtmxHttpRequest) -> HttpResponse:
             ).defer("payload")
         )
         fresh = [n for n in numbers if n not in {row.phone_number for row in known}]
-        if fresh:
+        try:
             operations = qualified.add(project, fresh, by=person_of(request), key=key)
-            left = f" {len(known)} of them were there already." if known else ""
-            count = words.count_text(len(fresh), "number")
-            messages.success(request, f"{count} on the way to Sinch.{left}")
-            return go_to(request, operations[0] if len(operations) == 1 else reverse(LIST))
-        form.add_error("numbers", "All of them are being qualified already; see the list.")
+        except NotSendable as wrong:
+            form.add_error("numbers", str(wrong))
+        else:
+            if operations:
+                left = f" {len(known)} of them were there already." if known else ""
+                count = words.count_text(len(fresh), "number")
+                messages.success(request, f"{count} on the way to Sinch.{left}")
+                return go_to(request, operations[0] if len(operations) == 1 else reverse(LIST))
+            form.add_error("numbers", "All of them are being qualified already; see the list.")
     context = {"form": form, "project": project, "key": key, "known": known[:20]}
     status = 422 if form.is_bound else 200
     return render(request, "hosting/qualify.html", context, status=status)

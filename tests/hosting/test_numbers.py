@@ -445,6 +445,83 @@ def test_a_number_is_deleted_at_sinch(fault, imported, agent_client, sandbox, se
     assert post(agent_client, "imported_rename", imported, name="Late").status_code == 409
 
 
+@pytest.fixture
+def deletion(imported, agent_client, sandbox, read_imported):
+    """The deletion of a number: done, its answer lost, and seen to be gone before it is looked up.
+
+    So it is when Sinch's callback DELETE has the number read.
+    """
+    sandbox.faults.add("drop_after", DELETE)
+    post(agent_client, "imported_delete", imported)
+    assert runner.run_one()
+    Operation.objects.update(next_try_at=None)
+    assert read_imported(PHONE).gone_at is not None
+    return Operation.objects.get(kind="imported.delete")
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("uncertain", "The deletion of +1 206 555 0142 is still on its way to Sinch."),
+        ("dead", "The deletion of +1 206 555 0142 has stopped, and may have arrived at Sinch."),
+    ],
+)
+def test_a_number_is_not_imported_anew_before_its_deletion_has_ended(
+    state, told, deletion, project, agent_client, sandbox, settle, read_imported
+):
+    Operation.objects.update(state=state)
+    typed = {"number": "206 555 0142", "name": "Front desk", "plan": "plan-b", "campaign": ""}
+    answer = agent_client.post(reverse("hosting:import_number"), typed)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert told in page.replace("\xa0", " ")
+    assert 'value="plan-b"' in page
+    if state == "dead":
+        assert runner.try_again(Operation.objects.get())
+    Operation.objects.update(next_try_at=timezone.now())
+    settle()
+    assert agent_client.post(reverse("hosting:import_number"), typed).status_code == 302
+    settle()
+    assert sandbox.state.calls[DELETE] == 1
+    assert read_imported(PHONE).gone_at is None
+
+
+def test_a_number_imported_anew_elsewhere_is_not_deleted_by_the_deletion_before(
+    deletion, sandbox, settle, read_imported
+):
+    sandbox.hosting.add_imported(PHONE, "plan-b", "")
+    Operation.objects.update(next_try_at=timezone.now())
+    settle()
+    deletion.refresh_from_db()
+    assert deletion.state == "succeeded"
+    assert sandbox.state.calls[DELETE] == 1
+    assert read_imported(PHONE).service_plan_id == "plan-b"
+
+
+def test_a_number_is_not_qualified_anew_before_its_deletion_has_ended(
+    project, agent_client, sandbox, settle, read_qualified
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_FAILED")
+    number = read_qualified(PHONE)
+    sandbox.faults.add("drop_after", DELETE_QUALIFIED)
+    post(agent_client, "qualified_delete", number)
+    assert runner.run_one()
+    Operation.objects.update(next_try_at=None)
+    assert read_qualified(PHONE).gone_at is not None
+    typed = {"numbers": "206 555 0142\n206 555 0143", "key": "a" * 32}
+    answer = agent_client.post(reverse("hosting:qualify"), typed)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The deletion of +1 206 555 0142 is still on its way" in page.replace("\xa0", " ")
+    assert "206 555 0143" in page
+    Operation.objects.update(next_try_at=timezone.now())
+    settle()
+    assert agent_client.post(reverse("hosting:qualify"), typed).status_code == 302
+    settle()
+    assert sandbox.state.calls[DELETE_QUALIFIED] == 1
+    assert read_qualified(PHONE).gone_at is None
+
+
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_numbers_are_qualified_once(fault, agent_client, project, sandbox, settle):
     if fault:
