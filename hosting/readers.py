@@ -20,6 +20,9 @@ from portal.work import search
 JITTER = 0.1  # of the pause between two readings, so that they spread
 SOON = timedelta(seconds=20)  # while something is being worked on at Sinch and somebody waits
 CALM = timedelta(hours=24)
+# How long an order that no list brings back is asked for after a 404: often at first, then daily.
+GONE_YOUNG, GONE_SOON = timedelta(hours=1), timedelta(minutes=5)
+GONE_PATIENCE = timedelta(days=7)
 VERDICT_PATIENCE = timedelta(minutes=10)  # with the verdict on a code, before it is read calmly
 # States of a qualified number that move by themselves, and how often they are looked at.
 _QUALIFIED_PAUSES = {
@@ -78,7 +81,9 @@ class OrderReader(readings.Reader):
         except SinchNotFound:
             sync.mark_gone(reading.project, reading.resource_id, started_at, said)
             Reading.objects.filter(pk=reading.pk).update(is_gone=True)
-            return None
+            return _spread(_pause_of_gone(reading))
+        if reading.is_gone:
+            Reading.objects.filter(pk=reading.pk).update(is_gone=False)
         stored = sync.store_reading(
             reading.project,
             payload,
@@ -95,6 +100,23 @@ class OrderReader(readings.Reader):
             _want_numbers(stored.order.project_id, phones)
         pause = buckets.pause_before_reading(standing.facts_of(stored.order), timezone.now())
         return _spread(pause)
+
+
+def _pause_of_gone(reading: Reading) -> timedelta | None:
+    """Return how long to wait before asking once more for an order after a 404; None for never.
+
+    A 404 can be wrong, as right after the order was made. The walk through Sinch's lists brings
+    an order back; without a campaign no list is sure to hold it, and only its id finds it.
+    """
+    order = HostingOrder.objects.filter(
+        project=reading.project_id, sinch_id=reading.resource_id, campaign_id=""
+    ).first()
+    if order is None or order.gone_at is None:
+        return None
+    gone_for = timezone.now() - order.gone_at
+    if gone_for < GONE_YOUNG:
+        return GONE_SOON
+    return CALM if gone_for < GONE_PATIENCE else None
 
 
 def _parts_of(

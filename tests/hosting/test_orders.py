@@ -11,13 +11,14 @@ from django.utils.html import strip_tags
 from hosting import sync
 from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
 from portal.operations import runner
-from portal.operations.models import Operation
+from portal.operations.models import Operation, Reading
 from tests.hosting.test_drafts import NEW, send
 from tests.staff import Form
 
 pytestmark = pytest.mark.django_db
 PHONES = [f"+1312555{line:04d}" for line in range(100, 140)]
 FAILED = {"state": "FAILED"}
+TOLL_FREE = {"numbers": "833 555 0121\n833 555 0122", "campaign": ""}
 
 
 @pytest.fixture
@@ -322,6 +323,52 @@ def test_an_order_that_sinch_forgot_is_told_and_kept(under_way, sandbox, read_or
     assert agent_client.get(order.get_absolute_url()).status_code == 200
 
 
+def test_an_order_that_no_list_shows_comes_back_after_a_404_that_was_wrong(
+    agent_client, project, sandbox, typed, settle, work_off
+):
+    sandbox.control.personality(without_campaign="unlisted")
+    # It was made a moment ago; what answers the first reading does not know it yet.
+    sandbox.faults.add("status", "HostingOrderService_GetHostingOrder", status=404)
+    send(agent_client, typed(**TOLL_FREE), "toll-free")
+    settle()
+    order = HostingOrder.objects.get()
+    assert order.gone_at is not None
+    assert "does not know this order" in agent_client.get(order.get_absolute_url()).content.decode()
+    Reading.objects.filter(kind=sync.ORDER_READER).update(next_try_at=timezone.now())
+    work_off()
+    order.refresh_from_db()
+    assert order.gone_at is None
+    assert order.numbers_read_at is not None
+    assert not Reading.objects.get(kind=sync.ORDER_READER).is_gone
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "What it last said is kept below" not in page
+
+
+@pytest.mark.parametrize(
+    ("campaign", "gone_for", "pause"),
+    [
+        ("", timedelta(), timedelta(minutes=5)),
+        ("", timedelta(hours=2), timedelta(days=1)),
+        ("", timedelta(days=8), None),
+        ("C3O8OGA", timedelta(), None),
+    ],
+)
+def test_an_order_that_sinch_forgot_is_asked_for_some_days_where_no_list_brings_it_back(
+    campaign, gone_for, pause, sandbox, read_order
+):
+    made = sandbox.hosting.make_order(PHONES, service_plan="plan-a", campaign=campaign)
+    read_order(made)
+    sandbox.state.hosting.orders.clear()
+    order = read_order(made.id)
+    HostingOrder.objects.update(gone_at=order.gone_at - gone_for)
+    read_order(made.id)
+    due_at = Reading.objects.get(kind=sync.ORDER_READER).next_try_at
+    if pause is None:
+        assert due_at is None
+    else:
+        assert 0.8 * pause < due_at - timezone.now() < 1.2 * pause
+
+
 @pytest.mark.parametrize(
     ("part", "is_read"),
     [
@@ -369,9 +416,6 @@ def test_a_lost_answer_makes_one_order(kind, agent_client, project, sandbox, typ
     assert len(sandbox.hosting.orders()) == 1
     assert HostingOrder.objects.count() == 1
     assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
-
-
-TOLL_FREE = {"numbers": "833 555 0121\n833 555 0122", "campaign": ""}
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
