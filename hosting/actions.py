@@ -7,8 +7,9 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
+from hosting.actions_number import why_not_anew
 from hosting.forms import TICKS, DraftForm
-from hosting.models import HostingDraft, HostingOrder
+from hosting.models import HostingDraft, HostingOrder, ImportedNumber
 from hosting.review import Reason, Review, body_of
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -166,7 +167,7 @@ def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list
 
 
 def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
-    """Raise NotSendable for numbers that another draft is sending at this moment."""
+    """Raise NotSendable for numbers that another draft or write is about at this moment."""
     # Two people at the same numbers take turns: whoever comes second sees the other's draft.
     SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
     sending = HostingDraft.objects.filter(project=draft.project, state=State.SENDING).exclude(
@@ -180,6 +181,8 @@ def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
             raise NotSendable(
                 [Reason(f"{count} on their way in the draft “{other}”", "id_numbers")]
             )
+    if reason := why_not_anew(ImportedNumber, draft.project, numbers):
+        raise NotSendable([Reason(reason, "id_numbers")])
 
 
 def _part_of(draft: HostingDraft, place: int, numbers: Sequence[str], name: str) -> HostingDraft:

@@ -2,6 +2,7 @@
 
 import html
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove
 from portal.operations import runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
+from tests.hosting.test_drafts import NEW
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -484,6 +486,29 @@ def test_a_number_is_not_imported_anew_before_its_deletion_has_ended(
     settle()
     assert sandbox.state.calls[DELETE] == 1
     assert read_imported(PHONE).gone_at is None
+
+
+def test_an_order_of_a_number_is_not_sent_before_its_deletion_has_ended(
+    deletion, agent_client, sandbox, settle, typed
+):
+    fields = typed(numbers="206 555 0142", draft=str(uuid.uuid4()), action="ask")
+    del fields["loa"]
+    page = agent_client.post(NEW["import"], fields).content.decode()
+    hidden = {
+        name: re.search(rf'name="{name}" value="(\w+)"', page)[1] for name in ("attempt", "version")
+    }
+    draft = reverse("hosting:draft", args=[fields["draft"]])
+    again = fields | hidden | {"action": "send"}
+    answer = agent_client.post(draft, again)
+    assert answer.status_code == 422
+    told = "The deletion of +1 206 555 0142 is still on its way to Sinch."
+    assert told in answer.content.decode().replace("\xa0", " ")
+    Operation.objects.update(next_try_at=timezone.now())
+    settle()
+    assert agent_client.post(draft, again).status_code == 302
+    settle()
+    assert sandbox.state.calls[DELETE] == 1
+    assert len(sandbox.hosting.orders()) == 1
 
 
 def test_a_number_imported_anew_elsewhere_is_not_deleted_by_the_deletion_before(
