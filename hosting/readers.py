@@ -79,8 +79,9 @@ class OrderReader(readings.Reader):
             if payload.get("state") not in facts.FINISHED and _are_at_their_ends(numbers or []):
                 payload = dict(client.get_hosting_order(reading.resource_id))
         except SinchNotFound:
-            sync.mark_gone(reading.project, reading.resource_id, started_at, said)
-            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
+                return readings.CONTRADICTED
+            readings.note_gone(reading)
             return _spread(_pause_of_gone(reading))
         if reading.is_gone:
             Reading.objects.filter(pk=reading.pk).update(is_gone=False)
@@ -183,8 +184,10 @@ class ImportedReader(readings.Reader):
         try:
             payload: Any = client.get_imported_number(reading.resource_id)
         except SinchNotFound:
-            sync_numbers.mark_imported_gone(reading.project, reading.resource_id, started_at)
-            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            mark = sync_numbers.mark_imported_gone
+            if not mark(reading.project, reading.resource_id, started_at):
+                return readings.CONTRADICTED
+            readings.note_gone(reading)
             return None
         row = sync_numbers.store_imported(reading.project, payload, started_at)
         return _spread(pause_of_imported(row))
@@ -223,8 +226,10 @@ class QualifiedReader(readings.Reader):
         try:
             payload: Any = client.get_qualified_number(reading.resource_id)
         except SinchNotFound:
-            sync_numbers.mark_qualified_gone(reading.project, reading.resource_id, started_at)
-            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            mark = sync_numbers.mark_qualified_gone
+            if not mark(reading.project, reading.resource_id, started_at):
+                return readings.CONTRADICTED
+            readings.note_gone(reading)
             return None
         row = sync_numbers.store_qualified(reading.project, payload, started_at)
         if row.state in _QUALIFIED_ENDS:

@@ -358,17 +358,23 @@ def _store_numbers(
 # --- What else becomes of an order ---------------------------------------------------------------
 
 
-def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> None:
-    """Note that Sinch does not know an order any more, as a read that left at `at` was told."""
+def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "") -> bool:
+    """Note that Sinch does not know an order any more, as a read that left at `at` was told.
+
+    False when something newer is known of it, so that this is not the last word.
+    """
     with transaction.atomic(savepoint=False):
         order = _locked(project, sinch_id)
-        if order is None or order.gone_at or order.fetched_at >= at:
-            return
+        if order is None or order.gone_at:
+            return True
+        if order.fetched_at >= at:
+            return False
         update(order, {"gone_at": at, "fetched_at": at})
         item = standing.item_of(order.item_id)
         standing.store_item(item, order, standing.rows_of(order), is_visible=True)
         text = "Sinch does not know this order any more"
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
+    return True
 
 
 def tell(order: HostingOrder, events: Iterable[Event]) -> None:

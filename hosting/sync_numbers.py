@@ -1,6 +1,6 @@
 """The only writer of imported and qualified numbers: stores what was read of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -78,19 +78,16 @@ def store_qualified(
     return row
 
 
-def mark_imported_gone(project: SinchProject, phone: str, at: datetime) -> None:
-    """Note that Sinch does not know an imported number any more."""
+def mark_imported_gone(project: SinchProject, phone: str, at: datetime) -> bool:
+    """Note that Sinch does not know an imported number any more; False as for `_is_gone`."""
     from hosting import moves
 
-    with transaction.atomic(savepoint=False):
-        if row := _gone(ImportedNumber, project, phone, at):
-            moves.number_is_gone(row)
+    return _is_gone(ImportedNumber, project, phone, at, moves.number_is_gone)
 
 
-def mark_qualified_gone(project: SinchProject, phone: str, at: datetime) -> None:
-    """Note that Sinch does not know a qualified number any more."""
-    with transaction.atomic(savepoint=False):
-        _gone(QualifiedNumber, project, phone, at)
+def mark_qualified_gone(project: SinchProject, phone: str, at: datetime) -> bool:
+    """Note that Sinch does not know a qualified number any more; False as for `_is_gone`."""
+    return _is_gone(QualifiedNumber, project, phone, at)
 
 
 def touch(row: NumberRecord) -> None:
@@ -143,16 +140,24 @@ def _store(
     update(row, {name: getattr(row, name) for name in (*moment, *more)})
 
 
-def _gone(model: type[Record], project: SinchProject, phone: str, at: datetime) -> Record | None:
-    row = (
-        model._default_manager.select_for_update()
-        .filter(project=project, phone_number=phone, gone_at=None)
-        .first()
-    )
-    if row is None or at <= row.known_at:
-        return None
-    row.gone_at = row.fetched_at = at
-    row.version, row.changed_at = row.version + 1, timezone.now()
-    written = ("gone_at", "fetched_at", "version", "changed_at")
-    update(row, {name: getattr(row, name) for name in written})
-    return row
+def _is_gone(
+    model: type[Record],
+    project: SinchProject,
+    phone: str,
+    at: datetime,
+    follow: Callable[[Record], None] = lambda row: None,
+) -> bool:
+    """Note that Sinch did not know a number `at` a moment; False when something newer is known."""
+    with transaction.atomic(savepoint=False):
+        rows = model._default_manager.select_for_update()
+        row = rows.filter(project=project, phone_number=phone, gone_at=None).first()
+        if row is None:
+            return True
+        if at <= row.known_at:
+            return False
+        row.gone_at = row.fetched_at = at
+        row.version, row.changed_at = row.version + 1, timezone.now()
+        written = ("gone_at", "fetched_at", "version", "changed_at")
+        update(row, {name: getattr(row, name) for name in written})
+        follow(row)
+    return True

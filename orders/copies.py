@@ -25,7 +25,7 @@ class DocumentReader(readings.Reader):
                 order_id, document_id
             )
         except SinchNotFound:
-            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+            readings.note_gone(reading)
         else:
             _keep(reading.project_id, order_id, document_id, fetched.content, started_at)
         return None

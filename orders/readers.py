@@ -15,8 +15,6 @@ from portal.sinch.porting import PortingClient
 
 log = logging.getLogger(__name__)
 
-# Until the next look at an order that was not found, and of which something newer is known.
-CONTRADICTED = timedelta(seconds=30)
 JITTER = 0.1  # of the pause between two readings, so that they spread
 
 
@@ -34,8 +32,8 @@ class OrderReader(readings.Reader):
             payload = client.get_order_details(reading.resource_id)
         except SinchNotFound:
             if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
-                return CONTRADICTED
-            Reading.objects.filter(pk=reading.pk).update(is_gone=True)
+                return readings.CONTRADICTED
+            readings.note_gone(reading)
             return None
         stored = sync.store_reading(
             reading.project,

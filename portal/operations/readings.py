@@ -58,6 +58,9 @@ ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
 RETURNING id, resource_id, next_try_at
 """
 
+# Until the next look at what was not found, though something newer is known of it.
+CONTRADICTED = timedelta(seconds=30)
+
 # A wish that came while the thing was being read makes it due again. Of a reading whose lease has
 # passed to another worker, only the time counts: that one knows better when it is next due.
 _ENDED = ("read_at", "requested_at", "cause", "next_try_at", "is_gone")
@@ -205,6 +208,11 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
         if not reading.fulfils(reading.requested_at):
             pause = CALM if reading.cause == WEBHOOK else 0.0
             doorbell.ring_on_commit(doorbell.READINGS, after=pause)
+
+
+def note_gone(reading: Reading) -> None:
+    """Note that Sinch does not know the thing; a reader without its lease has no say in it."""
+    Reading.objects.filter(pk=reading.pk, lease_id=reading.lease_id).update(is_gone=True)
 
 
 def count_missed(reading: Reading) -> None:

@@ -15,7 +15,7 @@ from django.utils.html import strip_tags
 
 from hosting import moves, sync, sync_numbers, wire
 from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
-from portal.operations import runner
+from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
 from tests.hosting.test_drafts import NEW
@@ -1056,6 +1056,24 @@ def test_a_reading_that_left_before_a_number_was_gone_does_not_bring_it_back(pro
         gone(project, PHONE, now + 2 * second)
         assert store(project, payload, now + second).gone_at == now + 2 * second
         assert store(project, payload, now + 3 * second).gone_at is None
+
+
+def test_a_404_that_something_newer_contradicts_is_asked_once_more(
+    project, sandbox, read_imported, read_qualified
+):
+    sandbox.hosting.add_imported(PHONE, "plan-a", "C3O8OGA")
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    for kind, row in (
+        (sync.IMPORTED_READER, read_imported(PHONE)),
+        (sync.QUALIFIED_READER, read_qualified(PHONE)),
+    ):
+        reading = Reading.objects.get(kind=kind)
+        left_at = row.fetched_at - timedelta(seconds=1)  # what is known left later
+        sandbox.faults.add("status", status=404)
+        assert readings.readers()[kind].read(reading, left_at) == readings.CONTRADICTED
+        row.refresh_from_db()
+        reading.refresh_from_db()
+        assert (row.gone_at, reading.is_gone) == (None, False)
 
 
 def test_a_reading_that_left_before_a_change_does_not_undo_what_its_answer_said(project):
