@@ -515,7 +515,7 @@ def operation_panel(op: Any, read_at: datetime | None = None) -> Panel:
         title, text = op.answer["judged"], f"{subject}: {op.staff_message}"
     elif op.state == "refused" and op.uncertain_since and not sinch_said:
         # Given up in looking it up: it was sent, and may have been done.
-        title, text = "Sent, and its answer was lost", f"{subject}: {op.staff_message} {kept}"
+        title, text = "Sent, and its answer was lost", f"{subject}: {op.staff_message}"
     elif op.state == "refused":
         title = f"Sinch refused it: “{sinch_said}”" if sinch_said else "Not sent"
         why = "" if sinch_said else f"{op.staff_message} "
