@@ -43,7 +43,11 @@ class EncryptedBytesField(models.BinaryField):
 
 
 class EncryptedTextField(EncryptedBytesField):
-    """Text, encrypted in the database and plain in Python."""
+    """Text, encrypted in the database and plain in Python; None where no key of ours decrypts it.
+
+    What it holds are keys of one project among others, and whoever is to type a lost one again
+    needs the pages that load it. The column takes no NULL: a lost text is never written back.
+    """
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Return the encrypted text to store."""
@@ -52,8 +56,11 @@ class EncryptedTextField(EncryptedBytesField):
         return super().get_db_prep_value(value, connection, prepared)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        """Return the plain text of what is stored."""
-        plain = super().from_db_value(value, expression, connection)
+        """Return the plain text of what is stored, None for what cannot be read."""
+        try:
+            plain = super().from_db_value(value, expression, connection)
+        except InvalidToken:
+            return None
         return None if plain is None else plain.decode()
 
 

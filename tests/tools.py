@@ -1,4 +1,4 @@
-"""What tests of several rooms share: waiting for a condition, days, free ports, plain HTTP."""
+"""What tests of several rooms share: waiting, days, lost keys, free ports, plain HTTP."""
 
 import socket
 import time
@@ -7,8 +7,11 @@ import urllib.request
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 Found = TypeVar("Found")
@@ -42,6 +45,15 @@ def somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+def lose(row: "Model", column: str) -> None:
+    """Have a column of a row encrypted with a key that is gone."""
+    from cryptography.fernet import Fernet
+    from django.db.models import BinaryField, Value
+
+    sealed = Value(Fernet(Fernet.generate_key()).encrypt(b"{}"), output_field=BinaryField())
+    type(row)._base_manager.filter(pk=row.pk).update(**{column: sealed})
 
 
 def free_port() -> int:

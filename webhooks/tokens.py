@@ -96,10 +96,14 @@ def _ask(kind: str, token_hash: str) -> Door | None:
 
 
 def secrets_of(project: SinchProject | int) -> tuple[bytes, ...]:
-    """Return the secrets that may sign a project's callbacks now, the newest first."""
+    """Return the secrets that may sign a project's callbacks now, the newest first.
+
+    One that no key of ours decrypts signs nothing and is left out; health tells of it.
+    """
     valid = Q(retired_at=None) | Q(retired_at__gt=timezone.now())
     rows = CallbackSecret.objects.filter(valid, project=project).order_by("-created_at", "-pk")
-    return tuple(str(secret).encode() for secret in rows.values_list("secret", flat=True))
+    found = rows.values_list("secret", flat=True)
+    return tuple(str(secret).encode() for secret in found if secret is not None)
 
 
 def networks(sources: Iterable[object]) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from portal.accounts.models import CallbackSecret, WebhookToken
 from portal.operations import doorbell
+from tests.tools import lose
 from webhooks import dispatch, log, receive, refused, tokens
 from webhooks.models import Delivery
 
@@ -95,6 +96,18 @@ def test_without_a_secret_no_callback_is_let_in(address, client, project):
     )
     assert answer.status_code == 401
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_secret_that_no_key_reads_silences_nobody_who_signs_with_another(lost, call, project):
+    made = [CallbackSecret.make(project), CallbackSecret.make(project)]
+    lose(made[lost], "secret")
+    raw = json.dumps(EVENT).encode()
+    assert call(signature=sign(raw, made[lost].secret)).status_code == 401
+    assert call(signature=sign(raw, "None")).status_code == 401
+    assert not Delivery.objects.exists()
+    assert call(signature=sign(raw, made[1 - lost].secret)).status_code == 200
+    assert Delivery.objects.count() == 1
 
 
 def test_a_repeated_event_is_a_200_and_is_kept_once_with_a_count(call):
