@@ -14,6 +14,7 @@ from redis.retry import Retry
 from portal.accounts.models import SinchProject
 from portal.crypto import cipher
 from portal.operations import calls
+from portal.sinch.errors import SinchHeldBack
 from portal.sinch.hosting import HostingClient
 from portal.sinch.parts import CallRecord
 from portal.sinch.porting import PortingClient
@@ -24,6 +25,10 @@ log = logging.getLogger(__name__)
 # Calls in a row without an answer after which Sinch is left alone for some seconds: more than one
 # read with all its retries.
 PATIENCE = 6
+KEY_LOST = (
+    "The secret of this project's access key cannot be read: no key in ENCRYPTION_KEYS decrypts "
+    "it. Ask an administrator to replace the access key in Settings."
+)
 SECRET_SECONDS = 5.0  # after which a worker notices that a key's secret was changed
 _lock = threading.Lock()
 _clients: dict[tuple[str, ...], PortingClient | HostingClient] = {}
@@ -35,6 +40,14 @@ _secrets: dict[int, tuple[str, str, float]] = {}
 mount: Callable[[Transport], None] | None = None
 # How a read waits before it is tried again.
 sleep: Callable[[float], None] = time.sleep
+
+
+class SecretLost(SinchHeldBack):
+    """Not sent at all: no key of ours decrypts the secret of the project's access key."""
+
+    @property
+    def staff_message(self) -> str:
+        return KEY_LOST
 
 
 def _told(project: int, call: CallRecord) -> None:
@@ -52,14 +65,20 @@ def _told(project: int, call: CallRecord) -> None:
 
 
 def porting_client(project: SinchProject) -> PortingClient:
-    """Return the porting client of a project, one for all threads as long as its key is valid."""
+    """Return the porting client of a project, one for all threads as long as its key is valid.
+
+    Raises SecretLost.
+    """
     client = _client(project, settings.SINCH_PORTING_URL, "porting", PortingClient)
     assert isinstance(client, PortingClient)
     return client
 
 
 def hosting_client(project: SinchProject) -> HostingClient:
-    """Return the hosting client of a project; it shares token and speed limit with porting."""
+    """Return the hosting client of a project; it shares token and speed limit with porting.
+
+    Raises SecretLost.
+    """
 
     def make(transport: Transport) -> HostingClient:
         return HostingClient(transport, project.project_id)
@@ -113,19 +132,27 @@ def _identity(project: SinchProject, base_url: str, api: str) -> tuple[str, ...]
 
 
 def _secret_of(project: SinchProject) -> str:
-    """Return the key's secret; who works through many readings does not decrypt it for each."""
+    """Return the key's secret; who works through many readings does not decrypt it for each.
+
+    Raises SecretLost.
+    """
     known = _secrets.get(project.pk)
     if "key_secret" in project.get_deferred_fields() and known is not None:
         key_id, secret, until = known
         if key_id == project.key_id and time.monotonic() < until:
             return secret
+    if project.key_secret is None:
+        raise SecretLost(KEY_LOST)
     secret = str(project.key_secret)
     _secrets[project.pk] = (project.key_id, secret, time.monotonic() + SECRET_SECONDS)
     return secret
 
 
 def token_seconds_left(project: SinchProject) -> float | None:
-    """Return how long the shared access token of a project is good for; None without one."""
+    """Return how long the shared access token of a project is good for; None without one.
+
+    Raises SecretLost.
+    """
     porting_client(project)
     with _lock:
         transport = _transports[_identity(project, settings.SINCH_PORTING_URL, "porting")]

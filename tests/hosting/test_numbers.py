@@ -13,13 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from hosting import moves, sync, sync_numbers, wire
+from hosting import moves, overview, sync, sync_numbers, tasks, wire
 from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
-from portal.operations import readings, runner
+from portal.accounts.models import SinchProject
+from portal.operations import clients, readings, runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
 from tests.hosting.test_drafts import NEW
-from tests.tools import somebody_waits_for_a_lock, wait_for
+from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 PHONE = "+12065550142"
@@ -835,7 +836,6 @@ def test_verified_numbers_go_into_an_order(
 
 
 def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agent_client):
-    from hosting import overview
     from hosting.models import HostingOrder
 
     made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
@@ -857,6 +857,18 @@ def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agen
     overview.want_walks(project)
     work_off()
     assert HostingOrder.objects.get().state == "COMPLETED"
+
+
+def test_a_project_whose_secret_no_key_reads_keeps_no_other_from_being_walked(project, work_off):
+    other = SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
+    lose(other, "key_secret")
+    tasks.walk()
+    work_off()
+    walks = Reading.objects.filter(kind=overview.WALK_READER)
+    assert dict(walks.values_list("project__name", "last_error")) == {
+        project.name: "",
+        "A": clients.KEY_LOST,
+    }
 
 
 @pytest.fixture
@@ -910,7 +922,6 @@ def test_the_walk_reads_an_order_that_nobody_has_ever_meant_to_read(
     project, sandbox, work_off, hosting_client
 ):
     """A row can be there without a reading of it; its numbers would never come."""
-    from hosting import overview
 
     made = sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123")
     sync.store_reading(project, hosting_client.get_hosting_order(made.id), timezone.now())

@@ -11,10 +11,12 @@ from django.utils import timezone
 from orders import tasks
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
+from portal.operations import clients
 from portal.operations.models import Reading
 from portal.sandbox import Sandbox
 from portal.sinch.porting import PortingClient
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +77,18 @@ def test_a_project_out_of_reach_does_not_keep_the_others_waiting(
 ) -> None:
     SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
     assert tasks.discover() == 5
+
+
+def test_a_project_whose_secret_no_key_reads_is_logged_and_the_others_are_walked(
+    elsewhere: list[str], project: SinchProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
+    lose(other, "key_secret")
+    assert tasks.discover() == 5
+    assert "The orders of A could not be listed" in caplog.text
+    assert "Traceback" not in caplog.text
+    _, err, code = run("--project", "other")
+    assert (code, err) == (1, f"A: {clients.KEY_LOST}\n")
 
 
 def test_an_inactive_project_is_left_alone(elsewhere: list[str], project: SinchProject) -> None:
