@@ -17,12 +17,15 @@ log = logging.getLogger(__name__)
 def discover() -> int:
     """Walk the lists of all active projects; return how many readings were asked for.
 
-    A project that cannot be reached does not keep the others waiting; the next beat tries again.
+    What cannot be read of one project keeps nothing else waiting; the next beat tries again.
     """
     wished = 0
     for project in SinchProject.objects.filter(is_active=True):
         try:
             discovery.read_configuration(project, older_than=discovery.CONFIGURATION_AGE)
+        except SinchError as error:
+            log.warning("The settings of %s could not be read: %s", project.name, error)
+        try:
             wished += len(discovery.discover(project))
         except SinchError as error:
             log.warning("The orders of %s could not be listed: %s", project.name, error)

@@ -91,6 +91,14 @@ def test_a_project_whose_secret_no_key_reads_is_logged_and_the_others_are_walked
     assert (code, err) == (1, f"A: {clients.KEY_LOST}\n")
 
 
+def test_settings_that_sinch_does_not_tell_keep_no_order_from_being_found(
+    elsewhere: list[str], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.control.faults.add("500", "getConfiguration", times=None)
+    assert tasks.discover() == 5
+    assert "The settings of Test project could not be read" in caplog.text
+
+
 def test_an_inactive_project_is_left_alone(elsewhere: list[str], project: SinchProject) -> None:
     SinchProject.objects.update(is_active=False)
     assert tasks.discover() == 0
