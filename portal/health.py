@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from portal import words
-from portal.accounts.models import SinchProject
+from portal.accounts.models import CallbackSecret, SinchProject
 from portal.operations import calls, clients, loops, readings
 from portal.operations.models import Operation, Reading
 
@@ -92,7 +92,7 @@ def checked() -> list[tuple[str, list[Check]]]:
     now = timezone.now()
     return [
         ("Work waiting", [*_deliveries(now), *_operations(now), *_readings(now)]),
-        ("Sinch", [*_calls(now), *_tokens()]),
+        ("Sinch", [*_calls(now), *_tokens(), *_secrets(now)]),
         ("Machinery", [_redis(), *_loops(now)]),
     ]
 
@@ -188,12 +188,38 @@ def _calls(now: datetime) -> list[Check]:
 def _tokens() -> list[Check]:
     found = []
     for project in SinchProject.objects.filter(is_active=True).order_by("pk"):
+        if project.key_secret is None:
+            hint = _LOST_HINT.format("replace the access key")
+            name = f"Access key of {project.name}"
+            found.append(Check(name, "its secret cannot be read", BAD, hint))
+            continue
         left = clients.token_seconds_left(project)
         said = "none yet; one is fetched with the next call"
         if left is not None:
             said = f"good for {words.count_text(max(1, round(left / 60)), 'more minute')}"
         found.append(Check(f"Access token of {project.name}", said))
     return found or [Check("Sinch projects", "none is connected", WARNING)]
+
+
+_LOST_HINT = "No key in ENCRYPTION_KEYS decrypts it. Put the old one back there, or {} in Settings."
+
+
+def _secrets(now: datetime) -> list[Check]:
+    """Return a check for each project with a valid callback secret that cannot be read."""
+    valid = CallbackSecret.objects.filter(
+        Q(retired_at=None) | Q(retired_at__gt=now), project__is_active=True
+    )
+    lost: dict[SinchProject, list[str]] = {}
+    for row in valid.select_related("project").order_by("project_id", "pk"):
+        if row.secret is None:
+            lost.setdefault(row.project, []).append(row.secret_hash)
+    found, hint = [], _LOST_HINT.format("make a new secret")
+    for project, hashes in lost.items():
+        is_at_sinch = project.callback_secret_hash in hashes
+        which = "the one Sinch signs with" if is_at_sinch else len(hashes)
+        name, tone = f"Callback secrets of {project.name}", BAD if is_at_sinch else WARNING
+        found.append(Check(name, f"{which} cannot be read", tone, hint))
+    return found
 
 
 def _redis() -> Check:

@@ -18,10 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal import health
+from portal.accounts.models import CallbackSecret, SinchProject
 from portal.operations import calls, clients, loops, retention, tasks
 from portal.operations.models import Loop, Operation, Reading, SinchCall
 from portal.sinch.errors import SinchHeldBack, SinchUnavailable
 from portal.sinch.parts import CallRecord
+from tests.tools import lose
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +153,27 @@ def test_a_round_of_a_task_is_noted(db):
 def test_a_redis_that_is_away_is_told_and_nothing_breaks(quiet, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert check("Redis").tone == "bad"
+
+
+def test_a_key_whose_secret_no_key_reads_is_told_with_what_to_do(quiet, mara):
+    lose(quiet, "key_secret")
+    code, said = status()
+    assert code == 2
+    assert "bad      Access key of Test project: its secret cannot be read" in said
+    assert "replace the access key in Settings" in said
+    assert "its secret cannot be read" in mara.get(reverse("health")).content.decode()
+
+
+@pytest.mark.parametrize(("lost", "code"), [(None, 0), ("old", 1), ("new", 2)])
+def test_a_callback_secret_that_no_key_reads_is_told_as_long_as_it_is_valid(lost, code, quiet):
+    made = {name: CallbackSecret.make(quiet) for name in ("old", "new")}
+    SinchProject.objects.update(callback_secret_hash=made["new"].secret_hash)
+    if lost:
+        lose(made[lost], "secret")
+    assert status()[0] == code
+    assert ("make a new secret in Settings" in status()[1]) is bool(lost)
+    CallbackSecret.objects.filter(pk=made[lost or "old"].pk).update(retired_at=timezone.now())
+    assert status()[0] == 0
 
 
 def test_without_a_database_the_command_says_so():
