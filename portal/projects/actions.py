@@ -46,7 +46,12 @@ def test_connection(project: SinchProject, *, by: User) -> None:
 
 
 def show_address(project: SinchProject, token: WebhookToken, *, by: User) -> str:
-    """Return the full address that a token makes; the look is logged."""
+    """Return the full address that a token makes; the look is logged.
+
+    Raises NotPossible for a token that no key of ours decrypts.
+    """
+    if token.token is None:
+        raise NotPossible("This address cannot be read any more. Make a new one, then end it.")
     log(project, by, f"Looked at the webhook address made on {token.created_at:%Y-%m-%d}.")
     return configuration.webhook_address(token.token, token.kind)
 
@@ -112,10 +117,10 @@ def register_address(project: SinchProject, *, base: str, attempt: str, by: User
     """
     if reason := why_not_registered():
         raise NotPossible(reason)
-    token = configuration.valid_tokens(project).first()
-    if token is None:
+    address = configuration.own_address(project)
+    if not address:
         raise NotPossible("There is no valid webhook token. Make a new one first.")
-    wanted = {"webhookUrl": configuration.webhook_address(token.token)}
+    wanted = {"webhookUrl": address}
     text = "Registered this desk's webhook address at Sinch."
     return _write(project, wanted, base, attempt, by, text)
 

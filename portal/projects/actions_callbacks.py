@@ -37,10 +37,15 @@ def take_secret_of_sinch(project: SinchProject, *, by: User) -> None:
 
 
 def show_secret(project: SinchProject, pk: int, *, by: User) -> str:
-    """Return a secret in clear; the look is logged. Raises NotPossible for one that has ended."""
+    """Return a secret in clear; the look is logged.
+
+    Raises NotPossible for one that has ended, or that no key of ours decrypts.
+    """
     secret = callbacks.valid_secrets(project).filter(pk=pk).first()
     if secret is None:
         raise NotPossible("This secret has ended.")
+    if secret.secret is None:
+        raise NotPossible("This secret cannot be read any more. Make a new one.")
     log(project, by, f"Looked at the callback secret made on {secret.created_at:%Y-%m-%d}.")
     return secret.secret
 

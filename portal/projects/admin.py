@@ -28,6 +28,18 @@ class SinchProjectForm(forms.ModelForm):
         model = SinchProject
         fields = ["name", "project_id", "key_id", "new_secret", "expects_loa", "is_active"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._is_lost:
+            self.fields["new_secret"].help_text = (
+                "The present one cannot be read: no key in ENCRYPTION_KEYS decrypts it. Put the "
+                "old key back there, or type a secret."
+            )
+
+    @property
+    def _is_lost(self) -> bool:
+        return self.instance.pk is not None and self.instance.key_secret is None
+
     def clean_new_secret(self) -> str:
         """A new project needs its secret; a present one may keep it."""
         secret: str = self.cleaned_data["new_secret"]
@@ -40,6 +52,8 @@ class SinchProjectForm(forms.ModelForm):
         if secret := self.cleaned_data["new_secret"]:
             self.instance.key_secret = secret
             self.instance.key_changed_at = timezone.now()
+        elif self._is_lost:
+            del self.instance.key_secret  # not loaded, so not written: it stays as it is
         project: SinchProject = super().save(commit=commit)
         return project
 

@@ -55,14 +55,13 @@ def why_no_callbacks() -> str:
 def callback_url(project: SinchProject) -> str:
     """Return the address Sinch is to send a project's hosting events to; "" when it cannot.
 
-    Makes the token of the address when there is none yet.
+    Makes the token of the address when there is none yet, or none that can be read.
     """
     if why_no_callbacks():
         return ""
-    token = configuration.valid_tokens(project, "hosting").first() or WebhookToken.make(
-        project, "hosting"
-    )
-    return configuration.webhook_address(token.token, "hosting")
+    if address := configuration.own_address(project, "hosting"):
+        return address
+    return configuration.webhook_address(WebhookToken.make(project, "hosting").token, "hosting")
 
 
 def prepare(project: SinchProject, cause: str) -> None:
@@ -71,7 +70,7 @@ def prepare(project: SinchProject, cause: str) -> None:
     Call in a transaction. A first secret for callbacks is given to Sinch at once: those that
     nobody signed are turned away.
     """
-    if not configuration.valid_tokens(project).exists():
+    if not configuration.own_address(project):
         WebhookToken.make(project)
     configuration.ask(project, cause)
     callback_url(project)
@@ -112,7 +111,8 @@ class CallbackConfigurationReader(readings.Reader):
 def store(project: SinchProject, secret: str, read_at: datetime) -> None:
     """Store the secret Sinch has, "" for none, unless a newer reading is there.
 
-    One this desk did not make is kept, and not accepted until somebody says so.
+    One this desk did not make is kept, and not accepted until somebody says so. One that it made
+    and can read no more is read again from what Sinch says.
     """
     kept_hash = CallbackSecret.hash_of(secret) if secret else ""
     stored = (
@@ -123,11 +123,14 @@ def store(project: SinchProject, secret: str, read_at: datetime) -> None:
         .update(callback_secret_hash=kept_hash, callback_configuration_read_at=read_at)
     )
     if stored and secret:
-        CallbackSecret.objects.get_or_create(
+        kept, _ = CallbackSecret.objects.get_or_create(
             project=project,
             secret_hash=kept_hash,
             defaults={"secret": secret, "set_at": read_at, "retired_at": read_at},
         )
+        if kept.secret is None:
+            kept.secret = secret
+            kept.save(update_fields=["secret"])
 
 
 class CallbackConfigureHandler(runner.Handler):
@@ -139,6 +142,8 @@ class CallbackConfigureHandler(runner.Handler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Set it. Raises SinchError."""
         secret = self._secret(operation)
+        if secret.secret is None:
+            raise runner.Refused("This secret cannot be read any more. Make a new one.")
         hosting_client(operation.project).update_callback_configuration(secret.secret)
         return {}
 

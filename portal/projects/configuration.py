@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject, WebhookToken
-from portal.operations import readings, runner
+from portal.operations import heard, readings, runner
 from portal.operations.clients import porting_client
 from portal.operations.models import Operation, Reading
 from portal.sinch.payloads import written_time
@@ -57,6 +57,13 @@ def valid_tokens(project: SinchProject, kind: str = "porting") -> QuerySet[Webho
     now = timezone.now()
     valid = Q(retired_at=None) | Q(retired_at__gt=now)
     return project.tokens.filter(valid, kind=kind).order_by("-created_at", "-pk")
+
+
+def own_address(project: SinchProject, kind: str = "porting") -> str:
+    """Return the full address that Sinch is to be given; "" when no valid token can be read."""
+    tokens = valid_tokens(project, kind).values_list("token", flat=True)
+    token = next((token for token in tokens if token is not None), None)
+    return webhook_address(token, kind) if token is not None else ""
 
 
 def webhook_address(token: str, kind: str = "porting") -> str:
@@ -240,9 +247,9 @@ def _address_to_keep(project: SinchProject, there: Mapping[str, Any]) -> str:
         return ""
     if "/" in bare:
         return said if "//" in said else f"https://{said}"
-    token = valid_tokens(project).first()
-    if token is not None and same_host(said, webhook_address(HIDDEN)):
-        return webhook_address(token.token)
+    ours = own_address(project)
+    if ours and same_host(said, ours):
+        return ours
     raise runner.Refused(
         f"Sinch shows only the host of the webhook address, {bare}, and a change would cut it to "
         "that. Register this desk’s address first, or change the defaults in Sinch’s dashboard."
@@ -258,9 +265,9 @@ def last_written(project: SinchProject) -> tuple[dict[str, Any], datetime | None
     at: datetime | None = None
     written = Operation.objects.filter(
         target=f"project:{project.pk}", kind=CONFIGURE, state=Operation.State.SUCCEEDED
-    ).only("payload", "finished_at")
-    for operation in written.order_by("-pk")[:MOST_LOOKED_BACK]:
-        wanted = operation.payload.get("configuration") or {}
+    ).only("finished_at")
+    for operation in written.annotate(sends=heard.SENDS).order_by("-pk")[:MOST_LOOKED_BACK]:
+        wanted = (operation.sends or {}).get("configuration") or {}
         if at is None and "contact" in wanted:
             at = operation.finished_at
         found = wanted | found

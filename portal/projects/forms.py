@@ -1,5 +1,6 @@
 """What staff type on the settings page."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -119,12 +120,15 @@ class ConfigurationForm(forms.Form):
         }
 
     @classmethod
-    def refused(cls, operation: Operation) -> "ConfigurationForm | None":
+    def refused(
+        cls, operation: Operation, sends: Mapping[str, Any] | None
+    ) -> "ConfigurationForm | None":
         """Return the form as it was sent, with Sinch's refusals beside their fields.
 
-        None when Sinch named no field of it.
+        `sends` is the operation's payload, None where it cannot be read. None when Sinch named no
+        field of it.
         """
-        sent = operation.payload.get("configuration") or {}
+        sent = (sends or {}).get("configuration") or {}
         if "contact" not in sent:
             return None
         form = cls(cls._typed(sent))

@@ -102,7 +102,16 @@ def _standing(project: SinchProject, secrets: list[CallbackSecret]) -> Standing:
             "No secret at Sinch",
             "Sinch signs nothing, so this desk turns every callback away. Make a secret.",
         )
-    if any(secret.secret_hash == there for secret in secrets):
+    at_sinch = [secret for secret in secrets if secret.secret_hash == there]
+    if any(secret.secret is None for secret in at_sinch):
+        return Standing(
+            "bad",
+            "bad",
+            "Cannot be read",
+            "Sinch signs with a secret that this desk cannot read any more, so callbacks are "
+            "turned away and changes are heard of by asking only. Make a new secret.",
+        )
+    if at_sinch:
         return Standing(
             "done", "done", "In step", "Sinch signs with a secret that this desk accepts."
         )

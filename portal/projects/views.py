@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
+from portal.operations import heard
 from portal.operations.models import Operation, Reading
 from portal.projects import actions, configuration, page_callbacks
 from portal.projects.forms import AccountForm, ConfigurationForm, DayOffForm
@@ -129,6 +130,7 @@ def _sinch(project: SinchProject) -> dict[str, Any]:
             target=f"project:{project.pk}", kind=configuration.CONFIGURE, seen_at=None
         )
         .defer("payload")
+        .annotate(sends=heard.SENDS)
         .order_by("-pk")
         .first()
     )
@@ -150,9 +152,9 @@ def _defaults_form(
     project: SinchProject, shown: dict[str, Any], *, sends_ours: bool
 ) -> ConfigurationForm:
     """Return the form for contact and defaults: as refused, as ours, or as it is at Sinch."""
-    operation: Operation | None = shown["operation"]
+    operation: Any = shown["operation"]
     is_refused = operation is not None and operation.state == Operation.State.REFUSED
-    if operation and is_refused and (refused := ConfigurationForm.refused(operation)):
+    if is_refused and (refused := ConfigurationForm.refused(operation, operation.sends)):
         return refused
     return ConfigurationForm.of(project, shown["rows"]["sent"] if sends_ours else None)
 
@@ -377,7 +379,11 @@ def show_token(request: HttpRequest, pk: int, token_pk: int) -> HttpResponse:
     token = configuration.valid_tokens(project, kind).filter(pk=token_pk).first()
     if token is None:
         raise Http404
-    address = actions.show_address(project, token, by=person_of(request))
+    try:
+        address = actions.show_address(project, token, by=person_of(request))
+    except actions.NotPossible as reason:
+        messages.error(request, str(reason))
+        return redirect(back_to(project, "callbacks" if kind == "hosting" else "secrets"))
     return page_of(request, project, shown={token.pk: address})
 
 

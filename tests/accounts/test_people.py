@@ -16,6 +16,7 @@ from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.accounts.sessions import signed_in_user
 from portal.operations.models import Operation, Reading
 from portal.projects import callbacks, configuration
+from tests.tools import lose
 
 PASSWORD = "a-long-test-word"
 
@@ -210,6 +211,35 @@ def test_the_key_secret_is_set_in_the_admin_and_never_shown(boss_client, project
     assert project.key_changed_at > before
     for page in (address, reverse("admin:accounts_sinchproject_history", args=[project.pk])):
         assert "fresh-secret" not in boss_client.get(page).content.decode()
+
+
+def test_a_key_secret_that_no_key_reads_is_told_kept_and_replaced_in_the_admin(
+    boss_client, project
+):
+    tokens = [WebhookToken.make(project, kind) for kind in ("porting", "hosting")]
+    for row, column in ((project, "key_secret"), *((token, "token") for token in tokens)):
+        lose(row, column)
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    assert "cannot be read" in boss_client.get(address).content.decode()
+    for name in ("sinchproject", "webhooktoken"):
+        page = reverse(f"admin:accounts_{name}_changelist")
+        assert boss_client.get(page).status_code == 200
+    values = {"name": "Alder", "project_id": "test-project", "key_id": "k2", "is_active": "on"}
+    before = stored_secret()
+    assert boss_client.post(address, values | {"new_secret": ""}).status_code == 302
+    project.refresh_from_db()
+    assert (project.name, project.key_secret, stored_secret()) == ("Alder", None, before)
+    assert boss_client.post(address, values | {"new_secret": "fresh-secret"}).status_code == 302
+    project.refresh_from_db()
+    assert project.key_secret == "fresh-secret"
+    assert "cannot be read" not in boss_client.get(address).content.decode()
+
+
+def stored_secret() -> bytes:
+    """Return the key secret of the one project as it lies in the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key_secret FROM accounts_sinchproject")
+        return bytes(cursor.fetchone()[0])
 
 
 def test_a_new_project_needs_its_secret_and_can_be_called_back_at_once(boss_client, db):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
 from portal.operations.models import Operation
 from portal.projects import callbacks
+from tests.tools import lose
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hosting_client")]
 BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
@@ -105,6 +106,47 @@ def test_a_secret_is_shown_once_and_the_look_is_logged(mara, project, ours):
     assert ours.secret in page
     assert "Looked at the callback secret" in str(LogEntry.objects.latest("pk").change_message)
     assert ours.secret not in settings(mara, project)
+
+
+def test_a_secret_that_no_key_reads_is_told_and_a_new_one_takes_its_place(
+    mara, project, ours, sandbox, settle
+):
+    settle()
+    lose(ours, "secret")
+    panel = settings(mara, project)
+    assert "Sinch signs with a secret that this desk cannot read any more" in panel
+    assert "No key in ENCRYPTION_KEYS decrypts it" in panel
+    assert url("show_secret", project, ours.pk) not in panel
+    answer = mara.post(url("show_secret", project, ours.pk), follow=True)
+    assert "cannot be read any more" in answer.content.decode()
+    mara.post(url("make_secret", project))
+    settle()
+    new, old = valid(project)
+    assert sandbox.state.hosting.secret == new.secret
+    assert (old.secret, old.retired_at is None) == (None, False)
+    panel = settings(mara, project)
+    assert "In step" in panel
+    mara.post(url("end_secret", project, old.pk))
+    assert valid(project) == [new]
+
+
+def test_a_secret_that_no_key_reads_is_taken_from_what_sinch_says(mara, project, ours, settle):
+    settle()
+    lose(ours, "secret")
+    mara.post(url("read_callbacks", project))
+    settle()
+    assert [secret.secret for secret in valid(project)] == [ours.secret]
+    assert "In step" in settings(mara, project)
+
+
+def test_a_secret_that_no_key_reads_is_not_given_to_sinch(project, sandbox, settle):
+    secret = CallbackSecret.make(project)
+    operation = callbacks.set_at_sinch(secret, by=None)
+    lose(secret, "secret")
+    settle()
+    operation.refresh_from_db()
+    assert operation.state == "refused"
+    assert sandbox.state.calls["UpdateCallbackConfiguration"] == 0
 
 
 def test_the_secret_that_sinch_signs_with_cannot_be_ended_an_old_one_can(

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User, WebhookToken
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
-from portal.projects import configuration
+from portal.projects import callbacks, configuration
 from portal.work.models import WorkItem
+from tests.tools import lose
 
 SETTINGS = "/settings/"
 BACKEND = "portal.accounts.backends.EmailOrUsernameBackend"
@@ -170,6 +171,68 @@ def test_a_wrong_key_is_told_in_words(supervisor_client, project, token, porting
     assert "Works" not in html
     supervisor_client.post(url("test", project))
     assert "Asking Sinch…" in get(supervisor_client), "a new try starts without the old error"
+
+
+def test_a_key_whose_secret_no_key_reads_is_told_and_what_waits_goes_out_once_it_is_replaced(
+    supervisor_client, project, token, porting_client, sandbox, settle
+):
+    lose(project, "key_secret")
+    clients.forget_clients()  # as a worker does that starts without the key
+    html = get(supervisor_client)
+    assert "Does not work" in html
+    assert "Cannot be read: no key in ENCRYPTION_KEYS decrypts it. Replace the key." in html
+    supervisor_client.post(url("test", project))
+    write = submit(
+        project,
+        configuration.CONFIGURE,
+        target=f"project:{project.pk}",
+        payload={"configuration": {"defaultPortTimeZone": "US/Pacific"}},
+        by=None,
+    )[0]
+    while readings.run_one() or runner.run_one():
+        pass
+    html = get(supervisor_client)
+    assert html.count("The secret of this project&#x27;s access key cannot be read") == 2
+    write.refresh_from_db()
+    assert write.state == Operation.State.QUEUED
+    assert sandbox.state.calls["getConfiguration"] == 0
+    project.key_secret = "test-key-secret"
+    project.save()
+    Operation.objects.update(next_try_at=timezone.now())
+    Reading.objects.update(next_try_at=timezone.now())
+    settle()
+    assert "Works" in get(supervisor_client)
+    write.refresh_from_db()
+    assert write.state == Operation.State.SUCCEEDED
+
+
+def test_addresses_and_writes_that_no_key_reads_keep_the_settings_from_nobody(
+    supervisor_client, project, token, capsys, porting_client, settings
+):
+    settings.PUBLIC_URL = "https://desk.example"
+    hosting = WebhookToken.make(project, "hosting")
+    write = submit(
+        project, configuration.CONFIGURE, target=f"project:{project.pk}", payload={}, by=None
+    )[0]
+    for row, column in ((token, "token"), (hosting, "token"), (write, "payload")):
+        lose(row, column)
+    for state in (Operation.State.SUCCEEDED, Operation.State.REFUSED):
+        Operation.objects.update(state=state, next_try_at=None, finished_at=timezone.now())
+        assert "/webhooks/porting/••••/" in get(supervisor_client)
+    for row in (token, hosting):
+        answer = supervisor_client.post(url("show_token", project, row.pk), follow=True)
+        assert "This address cannot be read any more." in answer.content.decode()
+    call_command("webhook_urls")
+    assert capsys.readouterr().out == ""
+    values = form_of(get(supervisor_client), "register")
+    answer = supervisor_client.post(url("register", project), values, follow=True)
+    assert "There is no valid webhook token. Make a new one first." in answer.content.decode()
+    made = callbacks.callback_url(project)
+    callbacks.prepare(project, "start")
+    assert made == callbacks.callback_url(project) == configuration.own_address(project, "hosting")
+    assert made.startswith("https://desk.example/webhooks/hosting/")
+    assert configuration.own_address(project)
+    assert project.tokens.count() == 4
 
 
 def test_the_configuration_at_sinch_is_kept_without_our_token(project, token):

@@ -17,7 +17,5 @@ class Command(BaseCommand):
         """Print the newest valid address of each project."""
         for project in SinchProject.objects.filter(is_active=True):
             for kind in ("porting", "hosting"):
-                token = configuration.valid_tokens(project, kind).first()
-                if token is not None:
-                    address = configuration.webhook_address(token.token, kind)
+                if address := configuration.own_address(project, kind):
                     self.stdout.write(f"{kind} {address} {project.name}")
