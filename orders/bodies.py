@@ -107,21 +107,22 @@ def e911_like(end_user: Mapping[str, Any]) -> dict[str, str]:
 
 def write_body(
     order: "Mapping[str, Any] | HasPayload",
-    secrets: Mapping[str, Mapping[str, str]],
+    secrets: Mapping[str, Mapping[str, str]] | None,
     changes: Mapping[str, Any] | None = None,
 ) -> PortInOrderWrite:
     """Return the full replacement of an order: everything it has, with some changes.
 
     Every number and every writable field of the stored JSON is kept, read-only keys are dropped,
     and PINs come from `secrets`; an echo of Sinch's counts only where we hold nothing and it is
-    no mask. `changes` is in Sinch's own shape and holds only what changes; None or "" clears:
+    no mask. None for `secrets`, as for an order whose secrets no key reads, is as none at all.
+    `changes` is in Sinch's own shape and holds only what changes; None or "" clears:
     order keys as they are, `desiredPortSchedule` key by key, and `phoneNumbers` as a mapping
     from E.164 number, or "*" for all, to a part of its entry. There `endUser`, `portOutInfo`,
     `smsConfiguration` and the `e911` of `features` go key by key and `voiceConfiguration` as a
     whole; a number mapped to None leaves the order, an unknown one joins it.
     Source: Porting API, "Update a port-in order".
     """
-    payload, changes = in_shape(payload_of(order)), dict(changes or {})
+    payload, changes, secrets = in_shape(payload_of(order)), dict(changes or {}), secrets or {}
     wanted: Mapping[str, Mapping[str, Any] | None] = changes.pop("phoneNumbers", None) or {}
     schedule = changes.pop("desiredPortSchedule", None) or {}
     body: wire.Json = {**payload, **changes}
@@ -207,13 +208,15 @@ def _iso(value: object) -> str:
 
 
 def unknown_secrets(
-    order: "Mapping[str, Any] | HasPayload", secrets: Mapping[str, Mapping[str, str]]
+    order: "Mapping[str, Any] | HasPayload", secrets: Mapping[str, Mapping[str, str]] | None
 ) -> dict[str, list[str]]:
     """Return the numbers for which Sinch holds a secret that we do not, with the keys of it.
 
-    A full replacement would clear these: ask staff for them before sending one.
+    A full replacement would clear these: ask staff for them before sending one. None for `secrets`
+    where no key reads ours.
     """
     missing: dict[str, list[str]] = {}
+    secrets = secrets or {}
     for entry in mappings(payload_of(order).get("phoneNumbers")):
         number, info = phone_of(entry), mapping(entry.get("portOutInfo"))
         shown = {key: info.get(key) for key in wire.PIN_KEYS} | {

@@ -43,13 +43,14 @@ _VALIDATED: Final = {
 }
 
 
-def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]]) -> Json:
+def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]] | None) -> Json:
     """Return the fields that an order has now, as a draft would hold them.
 
-    What most numbers have is in the shared fields; numbers that differ have an override.
+    What most numbers have is in the shared fields; numbers that differ have an override. None for
+    `secrets` where no key reads ours: their fields are empty.
     """
     facts = wire.read_order(bodies.in_shape(order.payload))
-    per_number = fields_by_number(order, secrets)
+    per_number = fields_by_number(order, secrets or {})
     shared: Json = {}
     own: dict[str, Json] = {}
     for unit in UNITS:

@@ -145,7 +145,7 @@ def draft_fields(order: PortInOrder, numbers: Sequence[str]) -> dict[str, Any]:
     entries = [e for e in payload["phoneNumbers"] if wire.phone_of(e) in wanted]
     part = _Part({**payload, "phoneNumbers": entries})
     fields = default_fields(order.project) | _without_nothing(
-        edits.fields_of(part, {n: kept for n, kept in order.secrets.items() if n in wanted})
+        edits.fields_of(part, {n: kept for n, kept in (order.secrets or {}).items() if n in wanted})
     )
     day = wire.read_date(fields.get("port_date"))
     zone = zone_named(order.desired_port_time_zone, order.project.default_port_time_zone)

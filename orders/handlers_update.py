@@ -137,7 +137,7 @@ class UpdateHandler(OrderHandler):
         said = {**(heard.payload if heard else {}), "id": order.sinch_id}
         at = heard.at if heard else operation.sent_at or operation.created_at
         # A number that has left takes its PIN with it.
-        numbers = {*wire.numbers_of(body), *order.secrets}
+        numbers = {*wire.numbers_of(body), *(order.secrets or {})}
         sync.store_reading(
             operation.project,
             said,

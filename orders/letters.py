@@ -93,8 +93,9 @@ def _shares_of(order: PortInOrder) -> list[Share]:
         user = said["user"] if isinstance(said["user"], dict) else {}
         named = dict(zip(numbers, countries, strict=True))
         by_account: dict[str, list[str]] = {}
+        kept = order.secrets or {}
         for number in numbers:
-            account = str(order.secrets.get(number, {}).get("accountNum") or "")
+            account = str(kept.get(number, {}).get("accountNum") or "")
             by_account.setdefault(account, []).append(number)
         shares += [
             Share(some, user, carrier, account, _text(said["btn"]), _text(said["signer"]), named)

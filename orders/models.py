@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.crypto import EncryptedBytesField, EncryptedJSONField
+from portal.crypto import EncryptedBytesField, EncryptedJSONField, LegibleJSONField
 from portal.mirror import MirroredRecord
 from portal.operations.leases import LeasedRow
 from portal.operations.models import Operation
@@ -43,8 +43,9 @@ class PortInOrder(MirroredRecord):
     loa_attachment_date = models.CharField(max_length=40, blank=True)
     reseller_name = models.CharField(max_length=200, blank=True)
     sinch_created_at = models.CharField(max_length=40, blank=True)
-    # Our own store of what Sinch may mask: {"+1206…": {"existingPortOutPin": …, "accountNum": …}}.
-    secrets = EncryptedJSONField(default=dict)
+    # Our own store of what Sinch may mask: {"+1206…": {"existingPortOutPin": …, "accountNum": …}};
+    # None where no key of ours decrypts it: an order is followed all the same.
+    secrets = LegibleJSONField(default=dict)
     # Groups Sinch offers for activation: [{"key", "shape", "focDate", "numbers": […]}].
     offered_groups = models.JSONField(default=list)
     offered_at = models.DateTimeField(null=True)

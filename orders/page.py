@@ -256,17 +256,20 @@ def facts_of(order: Any) -> list[Fact]:
 
 @dataclass
 class Secret:
-    """A value that is kept encrypted and shown as dots."""
+    """A value that is kept encrypted and shown as dots; `is_legible` False when no key reads it."""
 
     name: str
     label: str
     what: str
     ending: str
     shown: str | None
+    is_legible: bool = True
 
 
 def secrets_of(order: PortInOrder, revealed: dict[str, str]) -> list[Secret]:
     """Return the secrets there are; the last four of a long account number may be seen."""
+    if order.secrets is None:
+        return [Secret("", "Account and PIN", "", "", None, is_legible=False)]
     labels = {"account": "Account", "pin": "Port-out PIN", "new_pin": "New PIN"}
     found = []
     for name, label in labels.items():

@@ -266,7 +266,7 @@ def _carrier(row: PortInNumber, info: Mapping[str, Any]) -> list[Line]:
 def _secrets(
     order: PortInOrder, row: PortInNumber, told: Mapping[str, Any], revealed: Mapping[str, str]
 ) -> list[Secret]:
-    kept = order.secrets.get(row.phone_number, {})
+    kept = (order.secrets or {}).get(row.phone_number, {})
     echoed = wire.order_secrets({"phoneNumbers": [told]}).get(row.phone_number, {})
     has = mapping(told.get("portOutInfo"))
     found = []

@@ -154,10 +154,18 @@ class _Reading:
             merged["id"] = self.sinch_id
         return merged
 
-    def merged_secrets(self, kept: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-        """Return our secrets; an echo of Sinch's only where we hold nothing."""
+    def merged_secrets(
+        self, kept: Mapping[str, Mapping[str, str]] | None
+    ) -> dict[str, dict[str, str]] | None:
+        """Return our secrets; an echo of Sinch's only where we hold nothing.
+
+        None for those that no key of ours decrypts, until new ones replace them: the key may come
+        back.
+        """
+        if kept is None and not self.secrets:
+            return None
         found = wire.order_secrets(self.payload)
-        for number, values in kept.items():
+        for number, values in (kept or {}).items():
             found[number] = {**found.get(number, {}), **values}
         for number, values in (self.secrets or {}).items():
             found[number] = dict(values)

@@ -80,11 +80,16 @@ class EncryptedJSONField(EncryptedBytesField):
 
 
 class LegibleJSONField(EncryptedJSONField):
-    """An encrypted JSON value for whoever only looks: None where no key of ours decrypts it.
+    """An encrypted JSON value that is None where no key of ours decrypts it.
 
     One row that cannot be read must not keep a page from being shown, or what Sinch tells from
     being stored.
     """
+
+    def deconstruct(self) -> Any:
+        """Return what migrations know: it is stored as any other encrypted JSON."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, f"{EncryptedJSONField.__module__}.{EncryptedJSONField.__name__}", args, kwargs
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Return the JSON value of what is stored, None for what cannot be read."""

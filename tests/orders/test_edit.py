@@ -15,6 +15,7 @@ from portal.operations.models import Operation
 from portal.work.drafts import NotEditable
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_drafts import ACCOUNT, PIN, Desk, details, in_days
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 
@@ -288,10 +289,17 @@ def test_a_second_change_waits_for_the_first(page, order):
     assert "the change is on its way to Sinch" in page.client.get(page.url).content.decode()
 
 
-def test_a_pin_only_sinch_knows_is_asked_for_before_it_would_be_cleared(page, order, sandbox):
-    sandbox.control.personality(pin_on_read="masked")
+@pytest.mark.parametrize("on_read", ["masked", "absent"])
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_pin_only_sinch_knows_is_asked_for_before_it_would_be_cleared(
+    is_lost, on_read, page, order, sandbox, settle
+):
+    sandbox.control.personality(pin_on_read=on_read)
     payload = dict(order.payload)
-    PortInOrder.objects.filter(pk=order.pk).update(secrets={})
+    if is_lost:
+        lose(order, "secrets")
+    else:
+        PortInOrder.objects.filter(pk=order.pk).update(secrets={})
     assert bodies.unknown_secrets(payload, {})
     again = EditPage(page.client, order)
     answer = again.post("check", zip="98102")
@@ -299,6 +307,11 @@ def test_a_pin_only_sinch_knows_is_asked_for_before_it_would_be_cleared(page, or
     assert "that this desk does not know" in again.html
     answer = again.post("check", zip="98102", pin="556617", account=ACCOUNT)
     assert "What this edit will change" in again.html
+    assert again.post("send").status_code == 302
+    settle()
+    order = PortInOrder.objects.get(pk=order.pk)
+    assert {kept["existingPortOutPin"] for kept in order.secrets.values()} == {"556617"}
+    assert Operation.objects.latest("pk").state == "succeeded"
 
 
 def test_a_page_older_than_a_working_day_starts_anew(page, monkeypatch):

@@ -25,6 +25,7 @@ from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 PIN = "482193"
@@ -159,6 +160,18 @@ def test_the_page_says_where_the_order_is_and_hides_its_secrets(agent_client, ma
     assert PIN not in html
     assert ACCOUNT not in html
     assert "••••4431" in html
+
+
+def test_the_pages_of_an_order_whose_secrets_no_key_reads_say_so(agent_client, make_order):
+    phone, masked = "+12065550100", {"existingPortOutPin": "****"}
+    entry = {"phoneNumber": phone, "portOutInfo": masked}
+    order = make_order(payload={"status": "PENDING", "phoneNumbers": [entry]})
+    lose(order, "secrets")
+    html = agent_client.get(order.get_absolute_url()).content.decode()
+    assert "cannot be read: no key in ENCRYPTION_KEYS decrypts them" in html
+    assert reverse("orders:reveal", args=[order.pk]) not in html
+    html = agent_client.get(reverse("orders:number", args=[order.pk, phone[1:]])).content.decode()
+    assert "Sinch has one; this desk does not know it" in html
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.sinch.porting import ActivationGroup, PortingClient
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import port_day, somebody_waits_for_a_lock, wait_for
+from tests.tools import lose, port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 A, B, C = "+12065550100", "+12065550101", "+12065550102"
@@ -198,6 +198,32 @@ def test_our_own_secrets_win_over_an_echo_and_survive_a_mask(
         entry = {"portOutInfo": {"existingPortOutPin": echo}}
         order = sync.store_port_in_order(project, order_json({A: entry}), now + minutes * MINUTE)
         assert fresh(order).secrets == {A: {"existingPortOutPin": PIN}}
+
+
+def test_an_order_whose_secrets_no_key_reads_is_stored_and_keeps_them_until_new_ones_are_sent(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    def stored_secrets() -> bytes:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT secrets FROM orders_portinorder")
+            return bytes(cursor.fetchone()[0])
+
+    order = sync.store_port_in_order(
+        project, order_json({A: {}}), now, secrets={A: {"existingPortOutPin": PIN}}
+    )
+    lose(order, "secrets")
+    lost = stored_secrets()
+    entry = {"status": "CONFIRMED", "portOutInfo": {"existingPortOutPin": "9999"}}
+    confirmed = order_json({A: entry}, status="CONFIRMED")
+    sync.store_port_in_order(project, confirmed, now + MINUTE)
+    order = fresh(order)
+    assert (order.status, order.numbers.get().status) == ("CONFIRMED", "CONFIRMED")
+    assert (order.secrets, stored_secrets()) == (None, lost)
+    assert standing.facts_of(order)
+    sync.store_port_in_order(
+        project, confirmed, now + MINUTE, secrets={A: {"existingPortOutPin": "2468"}}
+    )
+    assert fresh(order).secrets == {A: {"existingPortOutPin": "2468"}}
 
 
 # --- Figures --------------------------------------------------------------------------------
@@ -604,15 +630,18 @@ def test_a_bucket_moves_when_its_time_has_come(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_order_that_cannot_be_recomputed_does_not_stop_the_clocks_of_the_others(
-    project: SinchProject, order_json: OrderJson, now: datetime
+    project: SinchProject,
+    order_json: OrderJson,
+    now: datetime,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken = sync.store_port_in_order(project, order_json(), now)
     sound = sync.store_port_in_order(project, order_json(id="40118274"), now)
-    with connection.cursor() as cursor:  # as if the key that encrypted it were lost
-        cursor.execute("UPDATE orders_portinorder SET secrets = 'x' WHERE id = %s", [broken.pk])
+    PortInOrder.objects.filter(pk=broken.pk).update(payload=[])
     WorkItem.objects.filter(pk=broken.item_id).update(next_change_at=now - MINUTE)
     WorkItem.objects.filter(pk=sound.item_id).update(next_change_at=now, bucket="done")
     assert standing.recompute_due(timezone.now()) == 2
+    assert caplog.text.count("could not be worked out") == 1
     assert item_of(sound).bucket != "done"
     assert standing.recompute_due(timezone.now()) == 0, "the broken one is not tried without end"
 
