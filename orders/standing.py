@@ -22,6 +22,7 @@ from orders.models import (
     PortInNumber,
     PortInOrder,
 )
+from portal.operations import heard
 from portal.operations.models import Operation
 from portal.prepared import Prepared
 from portal.values import stored_moment
@@ -164,11 +165,16 @@ def item_of(item_pk: int) -> Any:
 
 
 def _activation_payloads(order: PortInOrder, rows: Rows) -> dict[int, dict[str, Any]]:
-    """Return what activations are about; only of an on-demand order that waits for them."""
+    """Return what activations are about; only of an on-demand order that waits for them.
+
+    One that no key reads is as one that names no groups: it must not keep the order from being
+    stored.
+    """
     if not (rows.has_activations and order.on_demand_activation):
         return {}
     pks = [row["pk"] for row in rows.writes if row["kind"] == ACTIVATE]
-    return {op.pk: op.payload for op in Operation.objects.filter(pk__in=pks).only("payload")}
+    sent = Operation.objects.filter(pk__in=pks).values_list("pk", heard.SENDS)
+    return {pk: sends or {} for pk, sends in sent}
 
 
 def _facts(

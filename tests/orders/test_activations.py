@@ -21,6 +21,7 @@ from portal.operations import readings, runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import lose
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 URL = "/orders/activations/"
@@ -125,6 +126,22 @@ def test_an_order_goes_live_as_a_whole_or_group_by_group(
     assert read(order.sinch_id).item.live_count == (4 if whole else 2)
     html = get(agent_client, url)
     assert f"{4 if whole else 2} of {4 if whole else 2} live." in html
+
+
+def test_an_activation_that_no_key_reads_does_not_keep_its_order_from_being_stored(
+    agent_client: Client,
+    two_groups: PortInOrder,
+    sandbox: Sandbox,
+    read: Callable[[str], PortInOrder],
+    settle_now: Run,
+) -> None:
+    url = reverse("orders:activate", args=[two_groups.pk])
+    key = str(two_groups.offered_groups[0]["key"])
+    agent_client.post(url, {"key": "k", "expected": "yes", "group": key})
+    settle_now()
+    lose(Operation.objects.get(kind="port_in.activate"), "payload")
+    sandbox.control.next(two_groups.sinch_id)
+    assert read(two_groups.sinch_id).item.live_count == 2
 
 
 def test_a_box_left_empty_is_told_beside_it_and_the_chosen_groups_stay(
