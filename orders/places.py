@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import ExpressionWrapper, F, Q, QuerySet
 from django.urls import reverse
 
 from orders.models import ListRow, ListRows, PortInDraft, PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject
+from portal.crypto import LegibleJSONField
 from portal.numbers import numbers_of, read_numbers
 from portal.work.models import WorkItem
 
@@ -191,5 +192,12 @@ def references_taken(
 
 
 def _drafts_being_sent(project: SinchProject, but: PortInDraft | None) -> list[PortInDraft]:
+    """Return the drafts that are being sent; one that no key reads says nothing."""
     rows = PortInDraft.objects.filter(project=project, state=PortInDraft.State.SENDING)
-    return list(rows.exclude(pk=but.pk) if but else rows)
+    if but is not None:
+        rows = rows.exclude(pk=but.pk)
+    kept = ExpressionWrapper(F("data"), output_field=LegibleJSONField())
+    drafts: list[Any] = list(rows.defer("data").annotate(kept=kept))
+    for draft in drafts:
+        draft.data = draft.kept or {}
+    return drafts

@@ -107,7 +107,8 @@ def _asked(request: HttpRequest) -> str:
 
 def _facts(kind: Kind, row: Saved) -> list[str]:
     """Return what a row of the list says beside the name; of secrets only their end."""
-    return [text for unit in kind.units if unit != ("service",) and (text := said(unit, row.data))]
+    data = row.data or {}
+    return [text for unit in kind.units if unit != ("service",) and (text := said(unit, data))]
 
 
 @never_cache
@@ -132,7 +133,7 @@ def profile(request: HtmxHttpRequest, kind: str, pk: int) -> HttpResponse:
     """Show one that is kept, to be changed, renamed or deleted."""
     found = _kind_or_404(kind)
     row: Saved = get_object_or_404(_saved(found).select_related("project"), pk=pk)
-    return _edit(request, found, row.project, row, row.data, row.name, "")
+    return _edit(request, found, row.project, row, row.data or {}, row.name, "")
 
 
 def _source(request: HttpRequest) -> tuple[SinchProject | None, dict[str, Any], str]:

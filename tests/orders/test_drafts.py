@@ -19,6 +19,7 @@ from portal.accounts.models import SinchProject, User
 from portal.operations import runner
 from portal.operations.models import Operation
 from portal.work.models import TimelineEntry, WorkItem
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 
@@ -820,6 +821,20 @@ def test_a_reference_of_another_order_is_not_taken_twice(checked, project):
         "Order 40118273 has this reference already; use another, such as PSB-2026-003-2."
         in answer.content.decode()
     )
+
+
+def test_a_draft_being_sent_that_no_key_reads_stops_no_other_one(checked, project, agent):
+    lost, sent = (
+        PortInDraft.objects.create(
+            pk=uuid.uuid4(), project=project, by=agent, state="sending", data={"reference": name}
+        )
+        for name in ("LOST", "psb-2026-003")
+    )
+    lose(lost, "data")
+    answer = checked.post({}, "send")
+    assert "A draft that is being sent has this reference" in answer.content.decode()
+    sent.delete()
+    assert checked.post({}, "send").status_code == 302
 
 
 def test_an_unchecked_number_keeps_the_order_here(checked):

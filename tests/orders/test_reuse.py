@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from orders import profiles, sync
 from orders.models import EndUserProfile, PortInDraft, PortInOrder, RoutingPreset
 from portal.accounts.models import SinchProject, User
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 
@@ -235,6 +236,21 @@ def test_the_list_is_searched_and_costs_the_same_whatever_its_length(
     assert "Pike Street Books" in html
     assert "Shop 1-1" not in html
     assert "No routing has “pike” in its name." in html
+
+
+def test_an_end_user_that_no_key_reads_hides_no_other_and_is_typed_again(
+    agent_client: Client, project: SinchProject, books: EndUserProfile
+) -> None:
+    EndUserProfile.objects.create(project=project, name="Alder", data={"name": "Alder Dental"})
+    lose(books, "data")
+    html = html_of(agent_client, SAVED)
+    assert books.name in html
+    assert "Alder Dental" in html
+    page = f"{SAVED}end-users/{books.pk}/"
+    assert books.name in html_of(agent_client, page)
+    assert agent_client.post(page, BOOKS | {"title": books.name}).status_code == 302
+    books.refresh_from_db()
+    assert books.data["name"] == BOOKS["name"]
 
 
 def test_readers_look_and_change_nothing(reader_client: Client, books: EndUserProfile) -> None:
