@@ -49,6 +49,10 @@ class SecretLost(SinchHeldBack):
     def staff_message(self) -> str:
         return KEY_LOST
 
+    @property
+    def question_message(self) -> str:
+        return KEY_LOST
+
 
 def _told(project: int, call: CallRecord) -> None:
     calls.note(project, call)
