@@ -206,7 +206,10 @@ class NoteHandler(OrderHandler):
     kind = "port_in.note"
     stands_alone = True
     what = "Our note"
-    how_found_out = "The order’s notes are read: one more with this text than before is ours."
+    how_found_out = (
+        "The order’s notes are read: one more with this text than others wrote and we are known to "
+        "have sent is ours."
+    )
 
     def accepted(self, operation: Operation) -> str:
         """Return the sentence that tells a success."""
@@ -249,7 +252,10 @@ class DocumentHandler(OrderHandler):
     kind = "port_in.document"
     stands_alone = True
     what = "Document"
-    how_found_out = "The order’s documents are read: one more with this name than before is ours."
+    how_found_out = (
+        "The order’s documents are read: one more with this name than others added and we are "
+        "known to have sent is ours."
+    )
     # 10 MB leave slowly over a narrow line, and a second worker would send them beside the first.
     flight_seconds = 180.0
 
@@ -330,7 +336,7 @@ class ActivateHandler(OrderHandler):
     what = "Activation"
     how_found_out = (
         "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
-        "live, was activated."
+        "live, was activated. One whose FOC date has moved to a later day is left to a person."
     )
 
     def name(self, operation: Operation) -> str:
