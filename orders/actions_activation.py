@@ -20,6 +20,7 @@ from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.accounts.models import User
 from portal.formkey import new_key
+from portal.operations import heard
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items
@@ -66,11 +67,12 @@ def group_date(group: Mapping[str, Any]) -> datetime.date | None:
     return wire.read_date(group.get("focDate"))
 
 
-def activations(targets: Iterable[str]) -> dict[str, list[Operation]]:
+def activations(targets: Iterable[str]) -> dict[str, list[Any]]:
     """Return what stands in the way of another activation, by target, newest first.
 
     Those under way, those accepted within the hour, and those that stopped without our knowing
-    whether Sinch had done them.
+    whether Sinch had done them. Each is an operation with `sends`, its payload; None, as for one
+    about the whole order, where no key reads it.
     """
     states = Operation.State
     in_the_way = (
@@ -78,23 +80,24 @@ def activations(targets: Iterable[str]) -> dict[str, list[Operation]]:
         | Q(state=states.SUCCEEDED, finished_at__gt=timezone.now() - ACTIVATION_HOUR)
         | Q(state=states.DEAD, uncertain_since__isnull=False)
     )
-    found: dict[str, list[Operation]] = defaultdict(list)
+    found: dict[str, list[Any]] = defaultdict(list)
     rows = Operation.objects.filter(in_the_way, target__in=list(targets), kind=ACTIVATE)
+    rows = rows.defer("payload").annotate(sends=heard.SENDS)
     for operation in rows.order_by("-pk"):
         found[operation.target].append(operation)
     return found
 
 
-def unsettled(found: Iterable[Operation]) -> list[Operation]:
+def unsettled(found: Iterable[Any]) -> list[Any]:
     """Return those of some activations that have stopped, and may have been done all the same."""
     return [operation for operation in found if operation.state == Operation.State.DEAD]
 
 
-def taken_groups(order: PortInOrder, running: Iterable[Operation]) -> set[str]:
+def taken_groups(order: PortInOrder, running: Iterable[Any]) -> set[str]:
     """Return the keys of the offered groups that these activations cover."""
     keys: set[str] = set()
     for operation in running:
-        groups = operation.payload.get("groups") or order.offered_groups
+        groups = (operation.sends or {}).get("groups") or order.offered_groups
         keys |= {str(group["key"]) for group in groups}
     return keys
 

@@ -321,7 +321,8 @@ def look_at(order: PortInOrder, field_name: str, numbers: Sequence[str], *, by: 
     `field_name` is Sinch's, such as accountNum; KeyError for one that is no secret.
     """
     what = dict(SECRETS.values())[field_name]
-    values = dict.fromkeys(order.secrets.get(n, {}).get(field_name, "") for n in numbers)
+    known = order.secrets or {}
+    values = dict.fromkeys(known.get(n, {}).get(field_name, "") for n in numbers)
     items.tell(
         order.item,
         [

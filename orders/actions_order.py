@@ -94,8 +94,9 @@ def refuse_secrets(order: PortInOrder, text: str) -> None:
             "This looks like a PIN. Put it into the PIN field, where it is kept encrypted."
         )
     digits = re.sub(r"[^0-9A-Za-z\n]+", "", text).lower()
-    numbers = {number[-10:] for number in order.secrets}
-    for kept in order.secrets.values():
+    known = order.secrets or {}  # what no key reads cannot be looked for
+    numbers = {number[-10:] for number in known}
+    for kept in known.values():
         for value in kept.values():
             bare = re.sub(r"[^0-9A-Za-z]+", "", str(value)).lower()
             # A number that moves may be the account number too; it is no secret then.
@@ -229,10 +230,11 @@ def reveal(order: PortInOrder, name: str, *, by: User, number: str = "") -> str:
             ],
         )
         # No touch: the page would be swapped within seconds and hide what was just asked for.
+    known = order.secrets or {}
     if number:
-        return str(order.secrets.get(number, {}).get(field) or "")
+        return str(known.get(number, {}).get(field) or "")
     counts: dict[str, int] = {}
-    for kept in order.secrets.values():
+    for kept in known.values():
         if value := kept.get(field):
             counts[str(value)] = counts.get(str(value), 0) + 1
     if len(counts) == 1:

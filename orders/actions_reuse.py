@@ -90,7 +90,7 @@ def use(
     with transaction.atomic():
         draft = locked_draft(draft)
         refuse_unless_open(draft)
-        changes = filled(kind, draft.data, saved.data, replaced=replaced)
+        changes = filled(kind, draft.data, saved.data or {}, replaced=replaced)
         return actions.change_draft(draft, changes) if changes else draft
 
 

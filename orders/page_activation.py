@@ -124,7 +124,7 @@ def routing_of(pks: Iterable[int]) -> dict[int, Routing]:
 def choices_of(
     order: PortInOrder,
     groups: Iterable[Group],
-    running: list[Operation],
+    running: list[Any],
     routing: Routing | None = None,
 ) -> list[Choice]:
     """Return each carrier group with its preconditions, ready ones first."""
@@ -187,7 +187,7 @@ def choices_of(
                 is_due=due,
             )
         )
-    whole = any(not operation.payload.get("groups") for operation in running)
+    whole = any(not (operation.sends or {}).get("groups") for operation in running)
     for named in groups:
         waiting = [
             row

@@ -140,6 +140,9 @@ def test_an_activation_that_no_key_reads_does_not_keep_its_order_from_being_stor
     agent_client.post(url, {"key": "k", "expected": "yes", "group": key})
     settle_now()
     lose(Operation.objects.get(kind="port_in.activate"), "payload")
+    # What it was about is not known, so nothing goes beside it.
+    assert "One is; each number counts as live" in get(agent_client, url)
+    assert get(agent_client, URL)
     sandbox.control.next(two_groups.sinch_id)
     assert read(two_groups.sinch_id).item.live_count == 2
 

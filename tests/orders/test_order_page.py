@@ -172,6 +172,8 @@ def test_the_pages_of_an_order_whose_secrets_no_key_reads_say_so(agent_client, m
     assert reverse("orders:reveal", args=[order.pk]) not in html
     html = agent_client.get(reverse("orders:number", args=[order.pk, phone[1:]])).content.decode()
     assert "Sinch has one; this desk does not know it" in html
+    agent_client.post(at("note", order), {"note": "Any news?", "key": "n", "sure": "yes"})
+    assert Operation.objects.get().kind == "port_in.note"
 
 
 @pytest.mark.parametrize(
