@@ -14,6 +14,7 @@ from orders import actions_activation as actions
 from orders.models import PortInOrder
 from orders.page_numbers import Group, Numbers, live_since, live_time, zone_of
 from portal import words
+from portal.operations import heard
 from portal.operations.models import Operation
 from portal.work import clocks
 
@@ -329,6 +330,8 @@ def outcome_of(order: PortInOrder, numbers: Numbers) -> Outcome | None:
         Operation.objects.filter(
             target=order.target, kind=actions.ACTIVATE, state=Operation.State.SUCCEEDED
         )
+        .defer("payload")
+        .annotate(sends=heard.SENDS)
         .order_by("-pk")
         .first()
     )
@@ -336,7 +339,7 @@ def outcome_of(order: PortInOrder, numbers: Numbers) -> Outcome | None:
         return None
     asked = {
         str(number)
-        for group in operation.payload.get("groups") or ()
+        for group in (operation.sends or {}).get("groups") or ()
         for number in group.get("numbers") or ()
     }
     accepted = operation.finished_at or timezone.now()

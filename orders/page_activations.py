@@ -21,6 +21,7 @@ from orders.models import PortInNumber, PortInOrder
 from orders.page_activation import Choice, choices_of, routing_of
 from orders.page_numbers import Group
 from portal import words
+from portal.operations import heard
 from portal.operations.models import Operation
 from portal.work.models import WorkItem
 
@@ -263,9 +264,9 @@ class Batch:
 def batch_of(key: str, picks: Picks, candidates: Iterable[Candidate]) -> Batch:
     """Return what became of the groups that a form with this key asked for; two statements."""
     markers = {actions.marker_of(pk, key): pk for pk in picks}
-    operations = {
-        markers[str(operation.marker)]: operation
-        for operation in Operation.objects.filter(marker__in=markers)
+    found = Operation.objects.filter(marker__in=markers).defer("payload")
+    operations: dict[int, Any] = {
+        markers[str(operation.marker)]: operation for operation in found.annotate(sends=heard.SENDS)
     }
     batch = Batch(key, picks, token=token_of(key, picks))
     for one in candidates:
@@ -277,7 +278,7 @@ def batch_of(key: str, picks: Picks, candidates: Iterable[Candidate]) -> Batch:
         if operation is None:
             why = next(filter(None, (one.why_not(name) for name in keys)), "It was not asked for.")
         else:
-            groups = operation.payload.get("groups") or groups
+            groups = (operation.sends or {}).get("groups") or groups
             why = operation.staff_message
         numbers = [
             str(number)
