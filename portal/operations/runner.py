@@ -83,7 +83,7 @@ class Handler(ABC):
         """Settle a refusal or a stop, in the transaction that ends the operation."""
 
     def hold(self, operation: Operation) -> None:
-        """Lock what a stopped operation is about, before it is judged whether it may go on.
+        """Lock what an operation was made of, before its own row is locked to end or go on.
 
         Whoever sends the same anew locks that first, and the operations behind it afterwards.
         """
@@ -339,6 +339,7 @@ def _end(
 def _settle(
     operation: Operation, handler: Handler, state: str, answer: dict[str, Any], message: str
 ) -> None:
+    handler.hold(operation)
     # Not a key's lock: a reading that holds the order may just be naming this operation beside a
     # note of ours, and we are about to wait for that order.
     row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)

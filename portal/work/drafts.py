@@ -266,7 +266,7 @@ class CreateHandler(Handler):
         self._wait(operation, text, "bad", "bad")
 
     def hold(self, operation: Operation) -> None:
-        """Lock the draft: who sends it anew at this moment comes first, or waits."""
+        """Lock the draft: whoever sends it anew at this moment comes first, or waits."""
         self._draft(operation).select_for_update().values_list("pk").first()
 
     def taken_up(self, operation: Operation) -> None:

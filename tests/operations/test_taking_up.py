@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connections, transaction
+from django.utils import timezone
 
 from orders.models import PortInDraft
 from portal.operations import runner
@@ -77,3 +78,27 @@ def test_who_tries_again_and_who_sends_anew_never_wait_for_each_other(project, a
             # As `submit_orders` does: the stopped one is out of the way of the new one.
             Operation.objects.filter(pk=locked.operation_id).update(state=Operation.State.REFUSED)
         assert taken_up.result(20) is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_tries_again_and_the_end_of_that_try_never_wait_for_each_other(stopped):
+    operation, draft = stopped
+    last = {"attempts": runner.MOST_SENDS, "next_try_at": timezone.now()}
+    Operation.objects.update(state=Operation.State.QUEUED, **last)
+    PortInDraft.objects.update(state=State.SENDING)
+
+    def ends():
+        try:
+            return runner.run_one()  # Sinch cannot be reached, once too often
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # a second click, on its way to the operation
+            drafts.locked_draft(draft)
+            ended = pool.submit(ends)
+            wait_for(somebody_waits_for_a_lock, what="the end of the try")
+            Operation.objects.select_for_update(nowait=True).get(pk=operation.pk)
+        assert ended.result(20)
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.DEAD
