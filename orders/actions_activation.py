@@ -32,7 +32,7 @@ ACTIVATION_HOUR = datetime.timedelta(hours=1)
 MOST_AT_ONCE = 50
 UNSETTLED = (
     "An activation of this group may have reached Sinch. Press “Try again” on it: it is looked up "
-    "before anything is sent."
+    "before anything is sent. Close it once you know that it was not done."
 )
 # Statuses of numbers that still wait for their activation.
 WAITING = (PortInNumber.Status.CONFIRMED, PortInNumber.Status.PENDING)
@@ -71,14 +71,14 @@ def activations(targets: Iterable[str]) -> dict[str, list[Any]]:
     """Return what stands in the way of another activation, by target, newest first.
 
     Those under way, those accepted within the hour, and those that stopped without our knowing
-    whether Sinch had done them. Each is an operation with `sends`, its payload; None, as for one
-    about the whole order, where no key reads it.
+    whether Sinch had done them, until somebody has looked and closes them. Each is an operation
+    with `sends`, its payload; None, as for one about the whole order, where no key reads it.
     """
     states = Operation.State
     in_the_way = (
         Q(state__in=Operation.UNDER_WAY)
         | Q(state=states.SUCCEEDED, finished_at__gt=timezone.now() - ACTIVATION_HOUR)
-        | Q(state=states.DEAD, uncertain_since__isnull=False)
+        | Q(state=states.DEAD, uncertain_since__isnull=False, seen_at=None)
     )
     found: dict[str, list[Any]] = defaultdict(list)
     rows = Operation.objects.filter(in_the_way, target__in=list(targets), kind=ACTIVATE)

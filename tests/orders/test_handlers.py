@@ -894,6 +894,8 @@ def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     )
     assert (choice.ready, choice.under_way) == (False, False)
     assert choice.why_not == "An earlier activation may have been done; try that one again."
+    runner.mark_seen(stopped)  # somebody has looked, and knows
+    assert not actions_activation.activations([offered.target])[offered.target]
     assert runner.try_again(stopped)
     settle()
     assert state_of(stopped) == State.SUCCEEDED
