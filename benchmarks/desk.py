@@ -95,6 +95,15 @@ def worker(
         yield child
 
 
+def held() -> int:
+    """Return how many tasks the workers have taken from the queues and not done yet."""
+    from portal.celery import app
+
+    look = app.control.inspect(timeout=0.5)
+    found = (look.active() or {}, look.reserved() or {})
+    return sum(len(tasks) for workers in found for tasks in workers.values())
+
+
 @dataclass(frozen=True)
 class Served:
     """A site that is being served: its port, and the process that looks after its workers."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from benchmarks import data, slow_sinch
-from benchmarks.desk import worker
+from benchmarks.desk import held, worker
 from benchmarks.result import Figure
 from orders import sync
 from orders.models import PortInOrder
@@ -104,7 +104,7 @@ def _wait(project: SinchProject) -> None:
         redis = broker.default_channel.client
         while time.monotonic() < until:
             waiting = sum(redis.llen(queue) for queue in ("people", "events", "sync"))
-            if not (waiting or redis.hlen("unacked") or unread.exists() or _has_work(project)):
+            if not (waiting or held() or unread.exists() or _has_work(project)):
                 return
             time.sleep(0.2)
 

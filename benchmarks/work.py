@@ -4,7 +4,7 @@ import time
 
 from django.db import connection
 
-from benchmarks.desk import process
+from benchmarks.desk import held, process
 from benchmarks.result import Figure
 from portal.celery import app
 
@@ -29,7 +29,7 @@ def sessions(quick: bool) -> list[Figure]:
         until = time.monotonic() + 120
         with app.connection_for_read() as broker:
             channel = broker.default_channel
-            while channel.client.llen("sync") or channel.client.hlen("unacked"):
+            while channel.client.llen("sync") or held():
                 if time.monotonic() > until:
                     break
                 time.sleep(0.2)

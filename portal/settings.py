@@ -138,6 +138,7 @@ except (ValueError, KeyError) as error:
     ) from error
 if _database.get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database (postgresql://…).")
+_database["ENGINE"] = "portal.database"
 _database["CONN_MAX_AGE"] = 0  # the pool keeps sessions; Django must hand them back
 # After a restart of PostgreSQL no request may meet a dead session: a webhook answered 500 is lost.
 _database["CONN_HEALTH_CHECKS"] = True
@@ -185,9 +186,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 300,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # What a killed worker had taken is not put back: its row is still due, and the next sweep
+    # rings for it. Keeping a second list of what is taken costs two trips to Redis for each task.
+    "ack_emulation": False,
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
