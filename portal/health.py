@@ -27,6 +27,7 @@ from portal.operations.models import Operation, Reading
 MANAGE = "accounts.manage_project"
 LATE, TOO_LATE = timedelta(minutes=1), timedelta(minutes=5)
 HOUR = timedelta(hours=1)
+CLOCKS_AWAY = 2.0  # seconds that clocks of two machines may differ unnoticed
 GOOD, WARNING, BAD = "done", "us", "bad"
 GLYPHS = {GOOD: "done", WARNING: "us", BAD: "bad"}
 # What a loop is called, by its task.
@@ -93,7 +94,7 @@ def checked() -> list[tuple[str, list[Check]]]:
     return [
         ("Work waiting", [*_deliveries(now), *_operations(now), *_readings(now)]),
         ("Sinch", [*_calls(now), *_tokens(), *_secrets(now)]),
-        ("Machinery", [_redis(), *_loops(now)]),
+        ("Machinery", [_redis(), _clocks(now), *_loops(now)]),
     ]
 
 
@@ -232,6 +233,26 @@ def _redis() -> Check:
     finally:
         server.close()
     return Check("Redis", "answers")
+
+
+def _clocks(now: datetime) -> Check:
+    """Tell whether machines agree on the time: a reading is newer or older by their clocks."""
+    away = {
+        name: seconds
+        for name, seconds in zip(
+            ("this machine", "a worker"), loops.clocks(now - HOUR), strict=True
+        )
+        if abs(seconds) > CLOCKS_AWAY
+    }
+    if not away:
+        return Check("Clocks", "agree")
+    said = [
+        f"{name} is {words.count_text(round(abs(seconds)), 'second')} "
+        f"{'ahead of' if seconds > 0 else 'behind'} the database"
+        for name, seconds in away.items()
+    ]
+    hint = "Which news from Sinch is newer is told by them. Have NTP set the clock of each machine."
+    return Check("Clocks", ", ".join(said), WARNING, hint)
 
 
 def _loops(now: datetime) -> list[Check]:

@@ -25,8 +25,10 @@ _noted: dict[str, float] = {}
 _lock = threading.Lock()
 
 _NOTE = """
-INSERT INTO operations_loop (name, ran_at) VALUES (%s, %s)
-ON CONFLICT (name) DO UPDATE SET ran_at = GREATEST(operations_loop.ran_at, EXCLUDED.ran_at)
+INSERT INTO operations_loop (name, ran_at, ahead)
+VALUES (%s, %s, extract(epoch FROM %s - clock_timestamp()))
+ON CONFLICT (name) DO UPDATE
+SET ran_at = GREATEST(operations_loop.ran_at, EXCLUDED.ran_at), ahead = EXCLUDED.ahead
 """
 
 
@@ -37,15 +39,30 @@ def names() -> dict[str, float]:
 
 
 def note(task: str, at: datetime | None = None) -> None:
-    """Note that a loop has gone round."""
+    """Note that a loop has gone round, and what this machine's clock says beside the database's."""
+    now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(_NOTE, [task, at or timezone.now()])
+        cursor.execute(_NOTE, [task, at or now, now])
 
 
 def last_rounds() -> dict[str, datetime | None]:
     """Return when each loop last went round; None for one that never did."""
     found = dict(Loop.objects.values_list("name", "ran_at"))
     return {name: found.get(name) for name in names()}
+
+
+def clocks(since: datetime) -> list[float]:
+    """Return by how many seconds clocks are ahead of the database's: this machine's, workers'.
+
+    Of the workers the one that is furthest away counts, of those that went round since a moment.
+    """
+    with connection.cursor() as cursor:
+        asked_at = timezone.now()
+        cursor.execute("SELECT clock_timestamp()")
+        (there,) = cursor.fetchone()
+        here = asked_at + (timezone.now() - asked_at) / 2
+    rounds = Loop.objects.filter(ran_at__gte=since).values_list("ahead", flat=True)
+    return [(here - there).total_seconds(), max(rounds, key=abs, default=0.0)]
 
 
 @task_postrun.connect

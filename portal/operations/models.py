@@ -156,10 +156,15 @@ class SinchCall(models.Model):
 
 
 class Loop(models.Model):
-    """A loop of the background work, and when it last went round."""
+    """A loop of the background work, and when it last went round.
+
+    `ahead` is by how many seconds the clock of the machine that went round was ahead of the
+    database's, less than 0 where it was behind.
+    """
 
     name = models.CharField(max_length=80, primary_key=True)
     ran_at = models.DateTimeField()
+    ahead = models.FloatField(db_default=0.0)
 
     def __str__(self) -> str:
         return self.name

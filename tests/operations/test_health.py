@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
-from django.db import connections
+from django.db import connection, connections
 from django.db.transaction import atomic
 from django.test import Client
 from django.urls import reverse
@@ -128,6 +128,47 @@ def test_what_has_stopped_is_told_until_somebody_has_seen_it(quiet):
     Delivery.objects.filter(pk=row.pk).update(seen_at=timezone.now())
     Operation.objects.filter(pk=stopped.pk).update(seen_at=timezone.now())
     assert status()[0] == 0
+
+
+@pytest.fixture
+def database_clock():
+    """Put the clock of the database back by some seconds until the transaction ends."""
+
+    def put_back(seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS wrong_time")
+            cursor.execute(
+                "CREATE OR REPLACE FUNCTION wrong_time.clock_timestamp() RETURNS timestamptz AS "
+                f"$$ SELECT pg_catalog.clock_timestamp() - interval '{seconds} s' $$ LANGUAGE sql"
+            )
+            cursor.execute("SET LOCAL search_path = wrong_time, pg_catalog, public")
+
+    return put_back
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (7, "this machine is 7 seconds ahead of the database"),
+        (-90, "this machine is 90 seconds behind the database"),
+    ],
+)
+def test_a_machine_whose_clock_is_another_is_told(seconds, told, quiet, database_clock):
+    assert check("Clocks") == health.Check("Clocks", "agree")
+    database_clock(seconds)
+    found = check("Clocks")
+    assert (found.found, found.tone) == (told, health.WARNING)
+    assert "NTP" in found.hint
+    assert status()[0] == 1
+
+
+def test_a_worker_whose_clock_is_another_is_told(quiet, database_clock):
+    database_clock(5)
+    loops.note("portal.operations.tasks.beat")
+    database_clock(0)
+    assert check("Clocks").found == "a worker is 5 seconds ahead of the database"
+    loops.note("portal.operations.tasks.beat")
+    assert check("Clocks").found == "agree"
 
 
 def test_a_loop_that_stands_still_is_told_by_name(quiet):
