@@ -12,7 +12,7 @@ from portal.accounts.models import SinchProject
 from portal.operations import clients, readings
 from portal.operations.heard import recall
 from portal.operations.models import Operation
-from portal.operations.runner import Found, Handler
+from portal.operations.runner import Found, Handler, Refused
 from portal.sinch.errors import SinchNotFound
 from portal.sinch.hosting import HostingClient
 
@@ -87,10 +87,16 @@ class Deletes(AboutNumber):
             return {"was_gone": True}
         return {}
 
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse to delete what was made anew since the deletion was asked for."""
+        # One that may have left is looked up first, and that looks for the same.
+        if operation.uncertain_since is None and self._is_another(operation, operation.created_at):
+            raise Refused("The number was made anew at Sinch since.")
+
     def find_out(self, operation: Operation) -> Found | None:
         """Look whether it is gone, or was: what is there after that was made anew."""
         row, sent_at = self.row(operation), operation.sent_at
-        if row is not None and row.gone_at and sent_at and row.gone_at > sent_at:
+        if row is not None and sent_at and row.was_gone_since(sent_at):
             return Found({})
         try:
             self.look(operation)
@@ -99,7 +105,13 @@ class Deletes(AboutNumber):
         return None
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
-        """Note that it is gone."""
+        """Note that it is gone, unless it is there again."""
         recall(operation)
-        self.mark_gone(operation.project, operation.payload["phone"], timezone.now())
+        if not self._is_another(operation, operation.sent_at or operation.created_at):
+            self.mark_gone(operation.project, operation.payload["phone"], timezone.now())
         self.touch(operation)
+
+    def _is_another(self, operation: Operation, since: datetime) -> bool:
+        """Tell whether the number that is there was made after a moment."""
+        row = self.row(operation)
+        return row is not None and row.gone_at is None and row.was_gone_since(since)

@@ -225,6 +225,7 @@ class NumberRecord(MirroredRecord):
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True)  # Sinch answered 404, or it was deleted
+    came_back_at = models.DateTimeField(null=True)  # it was gone, and was made anew at Sinch
     first_seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -237,6 +238,11 @@ class NumberRecord(MirroredRecord):
     def known_at(self) -> datetime:
         """When the newest of what is stored was asked for; an older answer does not replace it."""
         return self.fetched_at
+
+    def was_gone_since(self, moment: datetime) -> bool:
+        """Tell whether Sinch has not known it at some time since, be it there again or not."""
+        times = (self.gone_at, self.came_back_at)
+        return any(at is not None and at > moment for at in times)
 
 
 class ImportedNumber(NumberRecord, Steps):

@@ -119,6 +119,9 @@ def _locked(model: type[Record], project: SinchProject, phone: str) -> Record:
     )
 
 
+_PRESENCE = ("gone_at", "came_back_at")
+
+
 def _store(
     row: NumberRecord, payload: dict[str, Any], values: dict[str, Any], moment: dict[str, datetime]
 ) -> None:
@@ -129,6 +132,9 @@ def _store(
     for name, value in (values | moment).items():
         setattr(row, name, value)
     row.payload, row.gone_at = payload, None
+    if came_back:
+        # The moment the reading left, as that at which it was found gone is.
+        row.came_back_at = next(iter(moment.values()))
     if visible and not is_new:
         row.version += 1
     if visible:
@@ -136,7 +142,7 @@ def _store(
     if is_new:
         insert(row)
         return
-    more = (*changed, "payload", "gone_at", "version", "changed_at") if visible else ()
+    more = (*changed, "payload", *_PRESENCE, "version", "changed_at") if visible else ()
     update(row, {name: getattr(row, name) for name in (*moment, *more)})
 
 

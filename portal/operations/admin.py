@@ -80,7 +80,7 @@ class OperationAdmin(ReadOnlyAdmin):
             self.message_user(request, f"{sum(done)} taken up again.", messages.SUCCESS)
         if not all(done):
             left = len(done) - sum(done)
-            why = "not stopped, or replaced by a newer one"
+            why = "not stopped, replaced by a newer one, or about something made anew"
             self.message_user(request, f"{left} left alone: {why}.", messages.WARNING)
 
 

@@ -93,7 +93,10 @@ def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
     if not runner.try_again(operation):
         title = "It cannot be tried again"
-        text = "It is under way or finished, or a newer one has taken its place. Nothing was sent."
+        text = (
+            "It is under way or finished, a newer one has taken its place, or what it is about "
+            "was made anew since. Nothing was sent."
+        )
         if wants_fragment(request):
             answer = render(
                 request, "components/_error.html", {"title": title, "text": text}, status=409

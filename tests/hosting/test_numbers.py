@@ -524,6 +524,39 @@ def test_a_number_imported_anew_elsewhere_is_not_deleted_by_the_deletion_before(
     assert read_imported(PHONE).service_plan_id == "plan-b"
 
 
+def test_what_was_made_anew_is_not_deleted_by_a_deletion_that_was_closed(
+    deletion, agent_client, sandbox, settle, read_imported
+):
+    Operation.objects.update(state="dead")
+    runner.mark_seen(deletion)
+    sandbox.hosting.add_imported(PHONE, "plan-b", "")
+    assert read_imported(PHONE).gone_at is None
+    agent_client.post(reverse("operations:again", args=[deletion.key]))
+    settle()
+    deletion.refresh_from_db()
+    assert deletion.state == "succeeded"
+    assert sandbox.state.calls[DELETE] == 1
+    assert ImportedNumber.objects.get(phone_number=PHONE).gone_at is None
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_a_deletion_that_never_left_is_not_sent_to_what_was_made_anew(
+    made_anew, imported, agent_client, sandbox, settle, read_imported
+):
+    post(agent_client, "imported_delete", imported)
+    Operation.objects.update(state="dead", next_try_at=None)
+    if made_anew:
+        del sandbox.state.hosting.imported[PHONE]
+        assert read_imported(PHONE).gone_at is not None
+        sandbox.hosting.add_imported(PHONE, "plan-b", "")
+        assert read_imported(PHONE).gone_at is None
+    again = reverse("operations:again", args=[Operation.objects.get().key])
+    answer = agent_client.post(again, follow=True)
+    settle()
+    assert sandbox.state.calls[DELETE] == (not made_anew)
+    assert ("was made anew since. Nothing was sent." in answer.content.decode()) == made_anew
+
+
 def test_a_number_is_not_qualified_anew_before_its_deletion_has_ended(
     project, agent_client, sandbox, settle, read_qualified
 ):
