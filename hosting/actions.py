@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
 
 from hosting.actions_number import why_not_anew
 from hosting.forms import TICKS, DraftForm
@@ -170,17 +169,14 @@ def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
     """Raise NotSendable for numbers that another draft or write is about at this moment."""
     # Two people at the same numbers take turns: whoever comes second sees the other's draft.
     SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
-    sending = HostingDraft.objects.filter(project=draft.project, state=State.SENDING).exclude(
-        Q(pk=draft.pk) | Q(parent=draft)
-    )
     wanted = set(numbers)
-    for other in sending:
-        shared = wanted & set(Review(other, "UTC").numbers)
-        if shared:
-            count = words.count_text(len(shared), "number")
-            raise NotSendable(
-                [Reason(f"{count} on their way in the draft “{other}”", "id_numbers")]
-            )
+    for other in drafts.being_sent(HostingDraft, draft.project, draft):
+        if other.parent_id == draft.pk:
+            continue
+        if shared := wanted.intersection(Review(other, "UTC").numbers):
+            whose = "its" if len(shared) == 1 else "their"
+            those = f"{words.count_text(len(shared), 'number')} on {whose} way"
+            raise NotSendable([Reason(f"{those} in the draft “{other}”", "id_numbers")])
     if reason := why_not_anew(ImportedNumber, draft.project, numbers):
         raise NotSendable([Reason(reason, "id_numbers")])
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import ExpressionWrapper, F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from orders.models import ListRow, ListRows, PortInDraft, PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject
-from portal.crypto import LegibleJSONField
 from portal.numbers import numbers_of, read_numbers
+from portal.work.drafts import being_sent
 from portal.work.models import WorkItem
 
 # E.164 numbers, or a query of one column that selects them.
@@ -123,7 +123,7 @@ def _on_their_way(
 ) -> dict[str, Place]:
     """Return the numbers of drafts that are being sent, typed ones and those out of files."""
     found: dict[str, Place] = {}
-    for draft in _drafts_being_sent(project, but):
+    for draft in being_sent(PortInDraft, project, but):
         for number in _both(numbers, numbers_of(read_numbers(str(draft.field("numbers"))))):
             found[number] = _place_of(draft)
     rows = _rows_being_sent(project, numbers, but)
@@ -166,7 +166,7 @@ def reference_owner(
         rows = rows.exclude(pk=order.item_id)
     if sinch_id := rows.values_list("sinch_id", flat=True).first():
         return f"Order {sinch_id}"
-    for draft in _drafts_being_sent(project, but):
+    for draft in being_sent(PortInDraft, project, but):
         if str(draft.field("reference")).strip().lower() == reference.lower():
             return "A draft that is being sent"
     return ""
@@ -184,20 +184,8 @@ def references_taken(
         any_of |= Q(reference__iexact=reference)
     for taken, sinch_id in rows.filter(any_of).values_list("reference", "sinch_id"):
         found[wanted.get(taken.lower(), taken)] = f"Order {sinch_id}"
-    for draft in _drafts_being_sent(project, but):
+    for draft in being_sent(PortInDraft, project, but):
         taken = str(draft.field("reference")).strip().lower()
         if taken in wanted:
             found.setdefault(wanted[taken], "A draft that is being sent")
     return found
-
-
-def _drafts_being_sent(project: SinchProject, but: PortInDraft | None) -> list[PortInDraft]:
-    """Return the drafts that are being sent; one that no key reads says nothing."""
-    rows = PortInDraft.objects.filter(project=project, state=PortInDraft.State.SENDING)
-    if but is not None:
-        rows = rows.exclude(pk=but.pk)
-    kept = ExpressionWrapper(F("data"), output_field=LegibleJSONField())
-    drafts: list[Any] = list(rows.defer("data").annotate(kept=kept))
-    for draft in drafts:
-        draft.data = draft.kept or {}
-    return drafts

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User
-from portal.crypto import EncryptedJSONField
+from portal.crypto import EncryptedJSONField, LegibleJSONField
 from portal.operations.heard import recall, words_of_refusal
 from portal.operations.models import Operation
 from portal.operations.runner import Handler, Refused
@@ -176,6 +176,20 @@ def locked_draft(draft: AnyDraft) -> AnyDraft:
         .select_related(*draft.beside)
         .get(pk=draft.pk)
     )
+
+
+def being_sent(
+    drafts: type[AnyDraft], project: SinchProject, but: AnyDraft | None
+) -> list[AnyDraft]:
+    """Return the drafts that are being sent; one that no key reads says nothing."""
+    rows = drafts._default_manager.filter(project=project, state=Draft.State.SENDING)
+    if but is not None:
+        rows = rows.exclude(pk=but.pk)
+    kept = ExpressionWrapper(F("data"), output_field=LegibleJSONField())
+    found: list[Any] = list(rows.defer("data").annotate(kept=kept))
+    for draft in found:
+        draft.data = draft.kept or {}
+    return found
 
 
 def refuse_unless_open(draft: Draft) -> None:

@@ -17,6 +17,7 @@ from portal.work import queue, unmade
 from portal.work.filters import address
 from portal.work.lines import Line, line
 from portal.work.models import TimelineEntry, WorkItem
+from portal.work.office import first_open_day
 from portal.work.unmade import Unmade
 
 MOST_TODO = 20
@@ -175,12 +176,13 @@ def home(person: User, *, whole_team: bool) -> Home:
     scope = {} if whole_team else {"owner": "me,nobody"}
     # Whoever looks after the others hears of their late orders and failed drafts too.
     watches_all = whole_team or person.has_perm(SUPERVISES)
-    figures = _figures(whole_team, watches_all).first(person.pk, today)
+    open_day = first_open_day(timezone.now())
+    figures = _figures(whole_team, watches_all).first(person.pk, today, open_day)
     watched = Q() if watches_all else _mine(person.pk)
     return Home(
         title=f"{today:%A} {today.day} {today:%B}",
         whole_team=whole_team,
-        alarm=_alarm(watched, today, figures["overdue"]) if figures["overdue"] else None,
+        alarm=_alarm(watched, open_day, figures["overdue"]) if figures["overdue"] else None,
         ready=[line for line in lines if line.item.bucket == WorkItem.Bucket.READY],
         drafts=unmade.unmade_of(figures),
         needs_us=[line for line in lines if line.item.bucket == WorkItem.Bucket.US],
@@ -214,33 +216,33 @@ _actions = Prepared(
 )
 
 
-def overdue(today: date) -> Q:
+def overdue(open_day: date) -> Q:
     """Return what makes an order one to sound the alarm about.
 
     Its numbers should be live and are not (P2), or it waits for our activation since a day that
-    is over. It stops when they are live, or when the reason is settled.
+    is over everywhere. It stops when they are live, or when the reason is settled.
     """
     late = Q(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
-    return late | Q(bucket=WorkItem.Bucket.READY, foc_date__lt=today)
+    return late | Q(bucket=WorkItem.Bucket.READY, foc_date__lt=open_day)
 
 
-def _alarm(watched: Q, today: date, count: int) -> Alarm:
-    found = queue.rows(WorkItem.objects.filter(watched & overdue(today)))
+def _alarm(watched: Q, open_day: date, count: int) -> Alarm:
+    found = queue.rows(WorkItem.objects.filter(watched & overdue(open_day)))
     worst = found.order_by(F("foc_date").asc(nulls_last=True), "pk")[:MOST_LATE]
-    return Alarm([(line(item), _how_long(item, today)) for item in worst], count)
+    return Alarm([(line(item), _how_long(item, open_day)) for item in worst], count)
 
 
-def _how_long(item: WorkItem, today: date) -> str:
-    if item.foc_date is None or item.foc_date >= today:
+def _how_long(item: WorkItem, open_day: date) -> str:
+    if item.foc_date is None or item.foc_date >= open_day:
         return ""
-    return f"{words.count_text((today - item.foc_date).days, 'day')} late"
+    return f"{words.count_text((open_day - item.foc_date).days, 'day')} late"
 
 
 @kept_once
 def _figures(whole_team: bool, watches_all: bool) -> Prepared:
     """Return the statement for all figures of the page, for a person and the present day."""
 
-    def build(person: int, today: date) -> QuerySet[Any, Any]:
+    def build(person: int, today: date, open_day: date) -> QuerySet[Any, Any]:
         items = WorkItem.objects.all()
         own = items if whole_team else items.filter(_mine(person))
         watched = items if watches_all else items.filter(_mine(person))
@@ -251,7 +253,7 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
             ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
             us=queue.capped(own.filter(bucket=WorkItem.Bucket.US)),
             late=queue.capped(late),
-            overdue=queue.capped(watched.filter(overdue(today))),
+            overdue=queue.capped(watched.filter(overdue(open_day))),
             any=queue.capped(items),
             all_ready=queue.capped(items.filter(bucket=WorkItem.Bucket.READY)),
             all_us=queue.capped(items.filter(bucket=WorkItem.Bucket.US)),
@@ -261,7 +263,7 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
             **unmade.columns(Q() if watches_all else unmade.own(person)),
         )
 
-    return Prepared(build, A_KEY, A_DAY)
+    return Prepared(build, A_KEY, A_DAY, ANOTHER_DAY)
 
 
 def _days(today: date) -> list[Day]:

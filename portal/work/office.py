@@ -42,6 +42,14 @@ def zone_named(*names: str) -> ZoneInfo:
     return ZoneInfo(DEFAULT_ZONE)
 
 
+def first_open_day(now: datetime) -> date:
+    """Return the day it is where it is earliest of all places with numbers of ours: in Samoa.
+
+    A day before it is over wherever an order has its time zone.
+    """
+    return now.astimezone(ZoneInfo("Pacific/Pago_Pago")).date()
+
+
 # --- Business days ------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from hosting import actions
 from hosting.models import HostingDraft, HostingOrder
 from portal.operations import runner
 from portal.operations.models import Operation
-from tests.tools import somebody_waits_for_a_lock, wait_for
+from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 PLAN = "07d6c2621f364b68856fe4938b7bb78f"
@@ -32,6 +32,28 @@ def send(client, fields, kind="text-enable"):
     answer = client.post(reverse("hosting:draft", args=[pk]), again)
     assert answer.status_code == 302, answer.content.decode()[-3000:]
     return HostingDraft.objects.get(pk=pk)
+
+
+def test_a_draft_being_sent_stops_others_of_its_numbers_unless_no_key_reads_it(
+    agent_client, agent, project, typed
+):
+    lost, sent = (
+        HostingDraft.objects.create(
+            project=project, by=agent, state="sending", title=name, data={"numbers": numbers}
+        )
+        for name, numbers in (("Lost", "206 555 0177"), ("Front desk", "206 555 0142"))
+    )
+    lose(lost, "data")
+    fields = typed(numbers="206 555 0142") | {"draft": str(uuid.uuid4()), "action": "ask"}
+    html = agent_client.post(NEW["text-enable"], fields).content.decode()
+    hidden = {
+        name: re.search(rf'name="{name}" value="(\w+)"', html)[1] for name in ("attempt", "version")
+    }
+    draft = reverse("hosting:draft", args=[fields["draft"]])
+    answer = agent_client.post(draft, fields | hidden | {"action": "send"})
+    assert "1 number on its way in the draft “Front desk”" in answer.content.decode()
+    sent.delete()
+    assert agent_client.post(draft, fields | hidden | {"action": "send"}).status_code == 302
 
 
 def test_errors_come_and_go_beside_the_fields_while_somebody_types(agent_client, project, typed):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +16,14 @@ from django.utils import timezone
 from orders import actions_activation as actions
 from orders import page_activations as page
 from orders.models import PortInOrder
+from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import lose
+from portal.work.office import first_open_day
+from tests.tools import lose, port_day
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 URL = "/orders/activations/"
@@ -64,12 +66,17 @@ def order_with(sandbox: Sandbox, read: Callable[[str], PortInOrder]) -> Callable
         made = sandbox.control.create_order(
             numbers, on_demand=True, end_user=name or f"Customer {numbers[0][-4:]}"
         )
-        sandbox.control.confirm(made.id, timezone.localdate() - timedelta(days=1))
+        sandbox.control.confirm(made.id, day_over())
         if ready is not None:
             sandbox.control.make_ready(made.id, ready or None)
         return read(str(made.id))
 
     return make
+
+
+def day_over() -> date:
+    """The last day that is over wherever an order may have its time zone."""
+    return first_open_day(timezone.now()) - timedelta(days=1)
 
 
 def numbers(first: int, count: int = 2, code: str = "206") -> list[str]:
@@ -434,7 +441,7 @@ def test_a_foc_date_that_passed_is_loud_until_the_numbers_are_live(
     read: Callable[[str], PortInOrder],
     settle_now: Run,
 ) -> None:
-    ready, _, late = three  # all for yesterday; the last one is not even offered
+    ready, _, late = three  # all for a day that is over; the last one is not even offered
     html = get(agent_client, "/")
     assert "3 orders are past the FOC date and not live" in html
     alarm = html[html.index('id="alarm"') : html.index("To the activations")]
@@ -442,7 +449,8 @@ def test_a_foc_date_that_passed_is_loud_until_the_numbers_are_live(
     assert "1 day late" in alarm
     assert "nobody owns it" in alarm
     order_html = get(agent_client, late.get_absolute_url())
-    assert "passed 1 day ago" in order_html
+    ago = words.count_text((port_day() - day_over()).days, "day")
+    assert f"passed {ago} ago" in order_html
     assert "Sinch does not offer them" in order_html
     assert 'class="btn" href="/orders/' in get(agent_client, ready.get_absolute_url())
     for order in three:

@@ -22,6 +22,18 @@ def at(day: date, hour: int = 9, minute: int = 0, zone: ZoneInfo = PACIFIC) -> d
     return datetime.combine(day, time(hour, minute), zone)
 
 
+@pytest.mark.parametrize(
+    ("now", "open_day"),
+    [
+        (datetime(2026, 6, 9, 7, 30, tzinfo=UTC), date(2026, 6, 8)),  # half past midnight, Pacific
+        (datetime(2026, 6, 9, 10, 59, tzinfo=UTC), date(2026, 6, 8)),
+        (datetime(2026, 6, 9, 11, 0, tzinfo=UTC), date(2026, 6, 9)),
+    ],
+)
+def test_a_day_is_over_when_it_is_over_in_samoa(now: datetime, open_day: date) -> None:
+    assert office.first_open_day(now) == open_day
+
+
 def coach(
     wanted: date | None,
     numbers: tuple[str, ...] = SEATTLE,

@@ -17,6 +17,7 @@ from portal.operations.models import Operation, Reading
 from portal.work import context, items
 from portal.work.home import looked_before
 from portal.work.models import TimelineEntry, WorkItem
+from portal.work.office import first_open_day
 
 
 def get(client: Client, url: str = "/") -> str:
@@ -55,7 +56,7 @@ def make_busy(make_item, agent):
             rank=120,
             status="CONFIRMED",
             end_user="Copper Kettle Bakery Inc",
-            foc_date=today - timedelta(days=1),
+            foc_date=first_open_day(timezone.now()) - timedelta(days=1),
             reasons=[
                 {
                     "code": "P2",
@@ -235,8 +236,11 @@ def test_the_alarm_leads_to_the_activations_only_when_one_can_be_activated(
     assert "Copper Kettle Bakery" in alarm
     assert "activations" not in alarm
     assert f'<a class="btn" href="{busy["late"].get_absolute_url()}">Open the order</a>' in alarm
-    yesterday = timezone.localdate() - timedelta(days=1)
-    make_item(bucket="ready", rank=100, status="CONFIRMED", foc_date=yesterday)
+    today = first_open_day(timezone.now())
+    still = make_item(bucket="ready", rank=100, status="CONFIRMED", foc_date=today)
+    alarm = get(agent_client).partition('id="alarm"')[2].partition("</section>")[0]
+    assert "activations" not in alarm, "its day is not over everywhere"
+    WorkItem.objects.filter(pk=still.pk).update(foc_date=today - timedelta(days=1))
     alarm = get(agent_client).partition('id="alarm"')[2].partition("</section>")[0]
     assert f'href="{reverse("orders:activations")}">To the activations</a>' in alarm
 
