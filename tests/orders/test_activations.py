@@ -23,7 +23,7 @@ from portal.operations.models import Operation
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem
 from portal.work.office import first_open_day
-from tests.tools import lose, port_day
+from tests.tools import lose
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 URL = "/orders/activations/"
@@ -449,7 +449,7 @@ def test_a_foc_date_that_passed_is_loud_until_the_numbers_are_live(
     assert "1 day late" in alarm
     assert "nobody owns it" in alarm
     order_html = get(agent_client, late.get_absolute_url())
-    ago = words.count_text((port_day() - day_over()).days, "day")
+    ago = words.count_text((actions.today_there(late) - day_over()).days, "day")
     assert f"passed {ago} ago" in order_html
     assert "Sinch does not offer them" in order_html
     assert 'class="btn" href="/orders/' in get(agent_client, ready.get_absolute_url())
