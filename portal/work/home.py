@@ -235,7 +235,7 @@ def _alarm(watched: Q, open_day: date, count: int) -> Alarm:
 def _how_long(item: WorkItem, open_day: date) -> str:
     if item.foc_date is None or item.foc_date >= open_day:
         return ""
-    return f"{words.count_text((open_day - item.foc_date).days, 'day')} late"
+    return f"{words.count_text((timezone.localdate() - item.foc_date).days, 'day')} late"
 
 
 @kept_once
