@@ -17,7 +17,14 @@ from django.utils import timezone
 
 from hosting.models import HostingDraft, HostingOrder
 from portal import words
-from portal.addresses import CA_PROVINCES, is_canadian_code, names_po_box, state_of, zip_of
+from portal.addresses import (
+    CA_PROVINCES,
+    PO_BOX,
+    is_canadian_code,
+    names_po_box,
+    state_of,
+    zip_of,
+)
 from portal.operations.models import Operation
 
 Kind = HostingDraft.Kind
@@ -304,7 +311,7 @@ class DraftForm(forms.Form):
             if value and is_canadian != is_there:
                 self.add_error(name, f"Does not go with {where}. Correct it or the country.")
         if names_po_box(f"{given.get('building') or ''} {given.get('street') or ''}"):
-            self._caution("street", "A PO box is no service address. Write where the line is.")
+            self._caution("street", PO_BOX)
 
     def _schedule(self, given: dict[str, Any]) -> None:
         day, at = given.get("on_date"), given.get("at_time")

@@ -17,7 +17,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from portal import words
-from portal.addresses import CA_PROVINCES, is_canadian_code, state_of, zip_of
+from portal.addresses import (
+    CA_PROVINCES,
+    PO_BOX,
+    is_canadian_code,
+    names_po_box,
+    state_of,
+    zip_of,
+)
 from portal.numbers import read_numbers
 
 MAX_TEXT: Final = 100  # characters of a field; longer ones are a slip of the clipboard
@@ -379,13 +386,15 @@ def street_line(values: Mapping[str, Any]) -> str:
     return " ".join(text for name in names if (text := str(values.get(name) or "").strip()))
 
 
-def street_doubts(values: Mapping[str, Any]) -> str:
-    """Return what is odd about a street whose parts repeat what it says already; "" for nothing."""
+def street_doubts(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is odd about a street: parts that repeat what it says already, a PO box."""
     street = str(values.get("street") or "").lower().split()
     first, last = (values.get("street_pre") or ""), (values.get("street_type") or "")
     if len(street) > 1 and (street[0] == first.lower() or street[-1] == last.lower()):
-        return f"Sinch gets “{street_line(values)}”: the parts of the street repeat it."
-    return ""
+        yield f"Sinch gets “{street_line(values)}”: the parts of the street repeat it."
+    places = (values.get("street_num"), street_line(values), values.get("unit"))
+    if names_po_box(" ".join(filter(None, places))):
+        yield PO_BOX
 
 
 def end_user_body(values: Mapping[str, Any]) -> dict[str, str]:

@@ -362,6 +362,7 @@ class DraftForm(DetailsForm):
 
     field_order = ["numbers"]
     is_live = True  # saved as it is typed; its errors come and go
+    advised = ("street",)  # and so does what is worth a look here
 
     numbers = forms.CharField(
         label="Numbers, one a line",

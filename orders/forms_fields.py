@@ -238,8 +238,8 @@ class EndUserFields(forms.Form):
         given = super().clean() or self.cleaned_data
         for name, sentence in list(clashes(given)):
             self.add_error(name, sentence)
-        if doubts := street_doubts(given):
-            self.cautions["street"] = [doubts]
+        if doubts := list(street_doubts(given)):
+            self.cautions["street"] = doubts
         return given
 
     def full_clean(self) -> None:

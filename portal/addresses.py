@@ -15,6 +15,7 @@ CA_PROVINCES: Final = frozenset(_PROVINCE_LETTERS.split())
 
 _US_ZIP = re.compile(r"(\d{5})(?:[- ]?(\d{4}))?")
 _CA_POSTCODE = re.compile(r"([ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z])[ -]?(\d[ABCEGHJ-NPRSTV-Z]\d)")
+PO_BOX: Final = "A PO box is no service address. Write where the line is."
 _PO_BOX: Final = re.compile(r"\bp\.?\s*o\.?\s*box\b|\bpost office box\b", re.I)
 
 

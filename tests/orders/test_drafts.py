@@ -235,6 +235,15 @@ def test_errors_come_and_go_beside_the_fields_while_somebody_types(desk):
     assert errors_in(desk.post({"state": "WA", "zip": "98101"}, **HTMX).content.decode()) == {}
 
 
+def test_what_is_worth_a_look_in_a_street_comes_and_goes_beside_it(desk):
+    assert 'id="id_street_caution" hidden' in desk.html, "there is a place for it"
+    desk.post({"street": "PO Box 118"}, **HTMX)
+    place = re.search(r'<span[^>]* id="id_street_caution".*', desk.html)[0]
+    assert "A PO box is no service address." in place
+    desk.post({"street": "Pike St"}, **HTMX)
+    assert 'id="id_street_caution" hidden' in desk.html
+
+
 def test_a_field_blamed_for_being_empty_is_blamed_until_it_is_filled(checked):
     checked.post({"city": "", "name": ""}, "ask")
     blamed = {"blamed": checked.hidden()["blamed"]}

@@ -202,6 +202,21 @@ def test_a_street_that_says_its_parts_twice_is_doubted_and_not_refused():
     assert "N N Pike St" in form.cautions["street"][0]
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        {"street": "PO Box 118", "street_num": ""},
+        {"street": "Box 118", "street_num": "P.O."},
+        {"street": "Pike St", "unit": "P O Box 7"},
+    ],
+)
+def test_a_po_box_is_doubted_and_not_refused(box):
+    form = form_of(typed(**box), complete=False)
+    assert form.is_valid()
+    assert form.cautions["street"] == ["A PO box is no service address. Write where the line is."]
+    assert "street" not in form_of(typed(street="Boxwood Lane"), complete=False).cautions
+
+
 def test_a_saved_new_pin_stays_until_it_is_removed(agent_client, agent, project, draft):
     url = draft.get_absolute_url()
     agent_client.post(url, {"version": "1", "tab": "t", "new_pin": "775518"})
