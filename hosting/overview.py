@@ -128,7 +128,27 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
     ):
         numbers += 1
         sync_numbers.store_imported(pair.project, dict(number), at)
+    _want_missing_numbers(pair, at)
     return Found(len(listed), numbers)
+
+
+def _want_missing_numbers(pair: Combination, at: datetime) -> None:
+    """Have numbers read that the list of their pair shows no more: moved, unlinked or deleted."""
+    missing = ImportedNumber.objects.filter(
+        project=pair.project,
+        service_plan_id=pair.service_plan_id,
+        campaign_id=pair.campaign_id,
+        gone_at=None,
+        fetched_at__lt=at,
+    )
+    if not pair.campaign_id:
+        # No list is sure to hold them: once each is read by itself, that has to do.
+        followed = Reading.objects.filter(
+            project=pair.project, kind=sync.IMPORTED_READER, next_try_at__isnull=False
+        )
+        missing = missing.exclude(phone_number__in=followed.values("resource_id"))
+    wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())
+    readings.want(pair.project, sync.IMPORTED_READER, wishes, readings.SWEEP)
 
 
 def _want_orders(pair: Combination, listed: dict[str, dict[str, Any]], at: datetime) -> None:

@@ -1189,3 +1189,25 @@ def test_a_number_in_no_order_is_found_where_it_stands(
     told = " ".join(strip_tags(agent_client.get("/work/?q=0142").content.decode()).split())
     assert "+1 206 555 0142, Done" in told
     assert "+1 425 555 0142, Done" in told
+
+
+def test_the_walk_reads_the_numbers_that_have_left_the_list_of_their_plan(
+    project, sandbox, work_off
+):
+    """Nobody but the walk reads a number that was made elsewhere."""
+    for phone in (PHONE, "+12065550143", "+12065550144"):
+        sandbox.hosting.add_imported(phone, "plan-x", "CABC123")
+    sync.remember_pair(project, "plan-x", "CABC123")
+    overview.want_walks(project)
+    work_off()
+    assert ImportedNumber.objects.filter(service_plan_id="plan-x", gone_at=None).count() == 3
+    del sandbox.state.hosting.imported[PHONE]
+    sandbox.state.hosting.imported["+12065550143"].plan.id = "plan-y"
+    sandbox.state.calls.clear()
+    overview.want_walks(project)
+    work_off()
+    found = {number.phone_number: number for number in ImportedNumber.objects.all()}
+    assert found[PHONE].gone_at is not None
+    assert found["+12065550143"].service_plan_id == "plan-y"
+    assert found["+12065550144"].service_plan_id == "plan-x"
+    assert sandbox.state.calls["ImportNumberService_GetImportedNumber"] == 2, "and no other"
