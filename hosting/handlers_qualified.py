@@ -84,13 +84,18 @@ class AddHandler(Handler):
             for entry in heard.payload["numbers"]:
                 if entry.get("phoneNumber") and entry.get("globalProcessState"):
                     sync_numbers.store_qualified(operation.project, entry, heard.at)
-        now = timezone.now()
-        wishes = dict.fromkeys(operation.payload["numbers"], now)
-        readings.want(operation.project, sync.QUALIFIED_READER, wishes, "staff")
+        self._read_all(operation)
 
     def failed(self, operation: Operation) -> None:
-        """Nothing to settle: no number of the batch is in the mirror yet."""
+        """Have the batch read if an answer was lost: Sinch may have taken in a part of it."""
         recall(operation)
+        if operation.uncertain_since is not None or "missing" in operation.payload:
+            self._read_all(operation)
+
+    @staticmethod
+    def _read_all(operation: Operation) -> None:
+        wishes = dict.fromkeys(operation.payload["numbers"], timezone.now())
+        readings.want(operation.project, sync.QUALIFIED_READER, wishes, "staff")
 
 
 class QualifiedHandler(AboutNumber):

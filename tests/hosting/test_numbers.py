@@ -1211,3 +1211,19 @@ def test_the_walk_reads_the_numbers_that_have_left_the_list_of_their_plan(
     assert found["+12065550143"].service_plan_id == "plan-y"
     assert found["+12065550144"].service_plan_id == "plan-x"
     assert sandbox.state.calls["ImportNumberService_GetImportedNumber"] == 2, "and no other"
+
+
+def test_a_batch_of_which_only_a_part_was_taken_in_is_kept_though_the_rest_is_refused(
+    agent_client, project, sandbox, settle, work_off
+):
+    """The answer was lost, so nobody has told the desk of those that Sinch took in."""
+    batch = "QualifiedNumberService_BatchCreateQualifiedNumbers"
+    sandbox.faults.add("drop_after", batch)
+    typed = {"numbers": "206 555 0142\n206-555-0143", "key": "a" * 32}
+    agent_client.post(reverse("hosting:qualify"), typed)
+    work_off()
+    del sandbox.state.hosting.qualified["+12065550143"]
+    sandbox.faults.add("status", batch, status=400)
+    settle()
+    assert Operation.objects.get().state == "refused"
+    assert QualifiedNumber.objects.get().phone_number == PHONE
