@@ -425,7 +425,8 @@ class Applied:
 
 
 # An event that is not older than the one that was applied takes its place; the same one again is
-# news as well, as its worker may have died before anything was read.
+# news as well, as its worker may have died before anything was read. Returned is whether a later
+# one of another type tells of the same step: making a link and taking it away are two.
 _APPLY = """
 INSERT INTO hosting_appliedevent
     (project_id, resource_type, resource_id, event_type, status, failure_code, at, event_id)
@@ -434,7 +435,10 @@ ON CONFLICT (project_id, resource_type, resource_id, event_type) DO UPDATE SET
     status = EXCLUDED.status, failure_code = EXCLUDED.failure_code, at = EXCLUDED.at,
     event_id = EXCLUDED.event_id
 WHERE EXCLUDED.at >= hosting_appliedevent.at
-RETURNING id
+RETURNING EXISTS (
+    SELECT 1 FROM hosting_appliedevent AS later
+    WHERE (later.project_id, later.resource_type, later.resource_id) = (%s, %s, %s)
+        AND later.event_type = ANY(%s) AND later.at > %s)
 """
 
 
@@ -456,24 +460,18 @@ def apply_event(
     since no reading repeats it; what is read only later is given it then, see `codes_told`.
     Source: Imported Numbers and Hosting Orders API, "Callbacks".
     """
+    step = STEP_OF_EVENT.get(event_type, "")
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            _APPLY,
-            [
-                project,
-                resource_type,
-                resource_id,
-                event_type,
-                status,
-                failure_code,
-                at,
-                event_id,
-            ],
-        )
-        if cursor.fetchone() is None:
+        about: list[Any] = [project, resource_type, resource_id]
+        said = [*about, event_type, status, failure_code, at, event_id]
+        types = [name for name, its_step in STEP_OF_EVENT.items() if its_step == step]
+        cursor.execute(_APPLY, [*said, *about, types, at])
+        row = cursor.fetchone()
+        if row is None:
             return Applied(is_news=False)
         code = failure_code if status == wire.FAILED else ""
-        step = STEP_OF_EVENT.get(event_type, "")
+        if row[0]:
+            step = ""  # what it tells of the step is out of date
         if not resource_id.startswith("+"):
             if step and code:
                 _keep_code_of_order(project, resource_id, step, code)

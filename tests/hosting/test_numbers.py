@@ -1227,3 +1227,14 @@ def test_a_batch_of_which_only_a_part_was_taken_in_is_kept_though_the_rest_is_re
     settle()
     assert Operation.objects.get().state == "refused"
     assert QualifiedNumber.objects.get().phone_number == PHONE
+
+
+def test_the_newest_event_about_a_step_tells_its_code_whatever_comes_first(project):
+    """Making a link and taking it away are events of two kinds about one step."""
+    sync_numbers.store_imported(project, {"phoneNumber": PHONE}, timezone.now())
+    now = timezone.now()
+    told(project, CAMPAIGN_EVENT, "FAILED", "PARTNER_SERVICE_UNAVAILABLE", at=now)
+    earlier = now - timedelta(hours=1)
+    told(project, "LINK_TO_10DLC_CAMPAIGN", "FAILED", "EXCEEDED_10DLC_LIMIT", at=earlier)
+    row = ImportedNumber.objects.get()
+    assert row.failure_codes == {"campaign": "PARTNER_SERVICE_UNAVAILABLE"}
