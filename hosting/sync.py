@@ -60,6 +60,8 @@ STEP_OF_EVENT = {
     "LINK_TO_10DLC_CAMPAIGN": "campaign",
     "UNLINK_TO_10DLC_CAMPAIGN": "campaign",
 }
+# That the whole process failed says nothing new of a step's cause, unless it comes with one.
+_WHOLE = "HOSTING_PROCESS"
 # The steps whose cause no reading tells. Source: `HostingOrderNumber`, "error text".
 _TOLD_STEPS = ("osr", "platform", "campaign")
 _STEP_COLUMNS = (*STEPS.values(), "verdict", "payload", "status_since", "failure_codes")
@@ -438,7 +440,8 @@ WHERE EXCLUDED.at >= hosting_appliedevent.at
 RETURNING EXISTS (
     SELECT 1 FROM hosting_appliedevent AS later
     WHERE (later.project_id, later.resource_type, later.resource_id) = (%s, %s, %s)
-        AND later.event_type = ANY(%s) AND later.at > %s)
+        AND later.event_type = ANY(%s) AND later.at > %s
+        AND (later.event_type, later.status, later.failure_code) <> (%s, %s, ''))
 """
 
 
@@ -465,13 +468,13 @@ def apply_event(
         about: list[Any] = [project, resource_type, resource_id]
         said = [*about, event_type, status, failure_code, at, event_id]
         types = [name for name, its_step in STEP_OF_EVENT.items() if its_step == step]
-        cursor.execute(_APPLY, [*said, *about, types, at])
+        cursor.execute(_APPLY, [*said, *about, types, at, _WHOLE, wire.FAILED])
         row = cursor.fetchone()
         if row is None:
             return Applied(is_news=False)
         code = failure_code if status == wire.FAILED else ""
-        if row[0]:
-            step = ""  # what it tells of the step is out of date
+        if row[0] or (event_type, status, code) == (_WHOLE, wire.FAILED, ""):
+            step = ""  # what it tells of the step is out of date, or nothing
         if not resource_id.startswith("+"):
             if step and code:
                 _keep_code_of_order(project, resource_id, step, code)
@@ -599,6 +602,8 @@ def codes_told(
         "resource_id", "event_type", "status", "failure_code", "at"
     ):
         if since is not None and at < since and thing.startswith("+"):
+            continue
+        if (event_type, status, code) == (_WHOLE, wire.FAILED, ""):
             continue
         codes, step = found.setdefault(thing, {}), STEP_OF_EVENT[event_type]
         codes.pop(step, None)

@@ -1238,3 +1238,20 @@ def test_the_newest_event_about_a_step_tells_its_code_whatever_comes_first(proje
     told(project, "LINK_TO_10DLC_CAMPAIGN", "FAILED", "EXCEEDED_10DLC_LIMIT", at=earlier)
     row = ImportedNumber.objects.get()
     assert row.failure_codes == {"campaign": "PARTNER_SERVICE_UNAVAILABLE"}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_the_end_of_the_whole_process_leaves_the_cause_of_its_step_alone(
+    is_late, project, sandbox, read_order, agent_client
+):
+    """The failure of the process has no cause of its own; that of the routing had one."""
+    made = sandbox.hosting.make_order([PHONE])
+    sandbox.hosting.do(made.id, "set", {"step": "osrUpdate", "state": "FAILED"})
+    order = read_order(made)
+    now = timezone.now()
+    events = [("OSR_UPDATE", "INVALID_NNID", now), ("HOSTING_PROCESS", "", now + timedelta(0, 1))]
+    for event_type, code, at in reversed(events) if is_late else events:
+        told(project, event_type, "FAILED", code, at=at, about="HOSTING_ORDER_NUMBER")
+    assert order.numbers.get().failure_codes == {"osr": "INVALID_NNID"}
+    # The same is known when the order is read for the first time only after its callbacks.
+    assert sync.codes_told(project.pk, [PHONE], of_order=True) == {PHONE: {"osr": "INVALID_NNID"}}
