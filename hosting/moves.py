@@ -171,13 +171,23 @@ def go_on(number: ImportedNumber) -> None:
             sync_numbers.touch(number)
     elif move.state == State.SETTLING and move.state_since <= number.fetched_at:
         there = (said.service_plan_id, said.campaign_id) == (move.to_plan, move.to_campaign)
-        failed = wire.FAILED in (said.steps.steps["platform"], said.steps.steps["campaign"])
-        if failed:
+        if _has_link_failed(move, number, said):
             _be(move, State.STOPPED, "Sinch could not make the new link; the cause stands below.")
             sync_numbers.touch(number)
         elif there and not said.is_settling:
             _be(move, State.DONE)
             sync_numbers.touch(number)
+
+
+def _has_link_failed(move: NumberMove, number: ImportedNumber, said: wire.ImportedFacts) -> bool:
+    """Tell whether Sinch says that it could not make the new link; not the one before it."""
+    asked_at = move.link_operation.sent_at if move.link_operation else None
+    since = (asked_at or move.created_at) - CLOCK_SLACK
+    times = wire.times_of_failures(number.payload)
+    return any(
+        said.steps.steps[column] == wire.FAILED and times.get(column, since) >= since
+        for column in LINKS
+    )
 
 
 def _unlinking_outcome(

@@ -388,6 +388,17 @@ def times_of_imported(payload: Mapping[str, Any]) -> dict[str, datetime]:
     return _times(_blocks_of_imported(payload))
 
 
+def times_of_failures(payload: Mapping[str, Any]) -> dict[str, datetime]:
+    """Return when each link of an imported number failed, as its own step or as scheduled."""
+    configuration = mapping(payload.get("smsConfiguration"))
+    pending = mapping(configuration.get("scheduledProvisioning"))
+    if state_of_scheduled(pending) != FAILED:
+        return times_of_imported(payload)
+    # The steps themselves still tell when the links before were made.
+    failed_at = read_moment(pending.get("lastUpdatedTime"))
+    return {} if failed_at is None else {"platform": failed_at, "campaign": failed_at}
+
+
 def unlinking_of(facts: ImportedFacts, column: str) -> str:
     """Return how far Sinch is with taking a link away: IN_PROGRESS, DONE, FAILED, "" for unsaid.
 

@@ -1255,3 +1255,30 @@ def test_the_end_of_the_whole_process_leaves_the_cause_of_its_step_alone(
     assert order.numbers.get().failure_codes == {"osr": "INVALID_NNID"}
     # The same is known when the order is read for the first time only after its callbacks.
     assert sync.codes_told(project.pk, [PHONE], of_order=True) == {PHONE: {"osr": "INVALID_NNID"}}
+
+
+@pytest.fixture
+def linking(sandbox, read_imported, agent, settle):
+    """A move that waits for Sinch to link; read what becomes of the link."""
+    sandbox.hosting.add_imported(PHONE, "plan-a", "")
+    move = moves.start(read_imported(PHONE), plan="plan-a", campaign="CQ2Z7LM", by=agent)
+    settle()
+
+    def shows(type_, state, *, id_="", updated_at=None, after=timedelta(0)):
+        _, link = sandbox.hosting.link(PHONE)
+        link.type, link.state, link.id = type_, state, id_
+        if updated_at is not None:
+            link.updated_at = iso_instant(updated_at)
+        NumberMove.objects.filter(pk=move.pk).update(state_since=timezone.now() - after)
+        read_imported(PHONE)
+        move.refresh_from_db()
+        return move
+
+    assert shows("PROVISIONING", "WAITING").state == "settling"
+    return shows
+
+
+def test_a_link_is_not_judged_by_how_the_one_before_it_went(linking):
+    failed_at = timezone.now() - timedelta(hours=1)
+    assert linking("PROVISIONING", "FAILED", updated_at=failed_at).state == "settling"
+    assert linking("PROVISIONING", "FAILED", updated_at=timezone.now()).state == "stopped"
