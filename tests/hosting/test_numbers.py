@@ -1282,3 +1282,14 @@ def test_a_link_is_not_judged_by_how_the_one_before_it_went(linking):
     failed_at = timezone.now() - timedelta(hours=1)
     assert linking("PROVISIONING", "FAILED", updated_at=failed_at).state == "settling"
     assert linking("PROVISIONING", "FAILED", updated_at=timezone.now()).state == "stopped"
+
+
+def test_a_link_that_sinch_does_not_make_is_judged_by_a_person(linking, sandbox, agent, settle):
+    assert linking("PROVISIONING", "WAITING", after=timedelta(hours=3)).state == "settling"
+    assert linking("", "", after=timedelta(minutes=59)).state == "settling"
+    move = linking("", "", after=timedelta(minutes=61))
+    assert (move.state, move.problem) == ("stopped", moves.NOT_LINKED)
+    moves.try_again(move, by=agent)
+    settle()
+    move.refresh_from_db()
+    assert move.state == "settling"
