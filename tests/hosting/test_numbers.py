@@ -1293,3 +1293,18 @@ def test_a_link_that_sinch_does_not_make_is_judged_by_a_person(linking, sandbox,
     settle()
     move.refresh_from_db()
     assert move.state == "settling"
+
+
+def test_a_link_that_sinch_does_not_take_away_is_judged_by_a_person(
+    unlinking, sandbox, agent, settle
+):
+    long = timedelta(minutes=61)
+    assert unlinking("DEPROVISIONING", "IN_PROGRESS", id_="yes", after=long).state == "waiting"
+    assert unlinking("PROVISIONING", "DONE", id_="yes").state == "waiting"
+    move = unlinking("PROVISIONING", "DONE", id_="yes", after=long)
+    assert (move.state, move.problem) == ("stopped", moves.STILL_LINKED)
+    moves.try_again(move, by=agent)
+    settle()
+    move.refresh_from_db()
+    assert move.state == "waiting", "unlinked once more, and not linked beside the old link"
+    assert unlinking("DEPROVISIONING", "DONE").state == "settling"
