@@ -24,6 +24,7 @@ READ_AGAIN = timedelta(hours=6)
 # How long an old secret is still accepted after Sinch has taken the new one: what was signed with
 # it may still be on its way, or be repeated.
 OVERLAP = timedelta(hours=24)
+NEWER = "A newer secret has taken its place."
 
 
 def register() -> None:
@@ -140,10 +141,20 @@ class CallbackConfigureHandler(runner.Handler):
     how_found_out = "The secret at Sinch is read and compared with ours; setting it again is safe."
 
     def send(self, operation: Operation) -> dict[str, Any]:
-        """Set it. Raises SinchError."""
+        """Set it. Raises SinchError, and Refused for one that is not to sign any more."""
         secret = self._secret(operation)
         if secret.secret is None:
             raise runner.Refused("This secret cannot be read any more. Make a new one.")
+        if secret.retired_at is not None and secret.retired_at <= timezone.now():
+            raise runner.Refused("This secret has ended. Make a new one.")
+        newer = Operation.objects.filter(
+            target=operation.target,
+            kind=CONFIGURE,
+            pk__gt=operation.pk,
+            state__in=(*Operation.UNDER_WAY, Operation.State.SUCCEEDED),
+        )
+        if newer.exists():
+            raise runner.Refused(NEWER)
         hosting_client(operation.project).update_callback_configuration(secret.secret)
         return {}
 
@@ -157,7 +168,8 @@ class CallbackConfigureHandler(runner.Handler):
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Let the older ones end in a while, and read back what is there."""
         now, secret = timezone.now(), self._secret(operation)
-        CallbackSecret.objects.filter(pk=secret.pk).update(set_at=now)
+        # Sinch signs with it now, even if a newer one was taken while it was on its way.
+        CallbackSecret.objects.filter(pk=secret.pk).update(set_at=now, retired_at=None)
         older = valid_secrets(operation.project).filter(pk__lt=secret.pk, retired_at=None)
         older.update(retired_at=now + OVERLAP)
         ask(operation.project)

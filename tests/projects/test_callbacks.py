@@ -226,3 +226,22 @@ def test_secrets_are_for_who_manages_projects(verb, agent_client, project, ours)
     panel = settings(agent_client, project)
     assert ours.secret not in panel
     assert not re.search(r'action="[^"]*secrets', panel)
+
+
+def test_an_older_secret_that_waited_does_not_take_the_place_of_a_newer_one(
+    mara, project, ours, sandbox, settle, work_off
+):
+    """It would be what Sinch signs with, and this desk would accept it for a day only."""
+    sandbox.faults.add("503", "UpdateCallbackConfiguration")
+    mara.post(url("make_secret", project))
+    work_off()
+    mara.post(url("make_secret", project))
+    work_off()
+    newest = valid(project)[0]
+    assert sandbox.state.hosting.secret == newest.secret
+    settle()
+    assert sandbox.state.hosting.secret == newest.secret
+    waited = Operation.objects.filter(kind=callbacks.CONFIGURE).order_by("-pk")[1]
+    assert (waited.state, waited.staff_message) == ("refused", callbacks.NEWER)
+    assert [secret.retired_at is None for secret in valid(project)] == [True, False, False]
+    assert "In step" in settings(mara, project)
