@@ -51,7 +51,10 @@ def show_secret(project: SinchProject, pk: int, *, by: User) -> str:
 
 
 def end_secret(project: SinchProject, pk: int, *, by: User) -> None:
-    """Accept a secret no more. Raises NotPossible for the one Sinch signs with, and the last."""
+    """Accept a secret no more.
+
+    Raises NotPossible for the one Sinch signs with or is being given, and for the last.
+    """
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
         valid = {secret.pk: secret for secret in callbacks.valid_secrets(kept)}
@@ -59,6 +62,8 @@ def end_secret(project: SinchProject, pk: int, *, by: User) -> None:
             return  # ended before; a second click changes nothing
         if len(valid) == 1 or valid[pk].secret_hash == kept.callback_secret_hash:
             raise NotPossible("Sinch signs with this secret. Make a new one first.")
+        if callbacks.is_on_its_way(valid[pk]):
+            raise NotPossible("This secret is on its way to Sinch. Wait until it has arrived.")
         secret = valid[pk]
         secret.retired_at = timezone.now()
         secret.save(update_fields=["retired_at"])

@@ -89,9 +89,19 @@ def set_at_sinch(secret: CallbackSecret, *, by: Any) -> Operation:
         payload={"secret": secret.pk},
         by=by,
         subject=f"The callback secret of {secret.project.name}",
-        marker=f"callback_secret:{secret.pk}",
+        marker=_marker(secret),
     )
     return operation
+
+
+def is_on_its_way(secret: CallbackSecret) -> bool:
+    """Tell whether a secret is being given to Sinch at the moment."""
+    written = Operation.objects.filter(marker=_marker(secret), state__in=Operation.UNDER_WAY)
+    return written.exists()
+
+
+def _marker(secret: CallbackSecret) -> str:
+    return f"callback_secret:{secret.pk}"
 
 
 # --- Reading and writing -----------------------------------------------------------------------

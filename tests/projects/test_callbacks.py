@@ -245,3 +245,14 @@ def test_an_older_secret_that_waited_does_not_take_the_place_of_a_newer_one(
     assert (waited.state, waited.staff_message) == ("refused", callbacks.NEWER)
     assert [secret.retired_at is None for secret in valid(project)] == [True, False, False]
     assert "In step" in settings(mara, project)
+
+
+def test_a_secret_on_its_way_to_sinch_cannot_be_ended(mara, project, ours, sandbox, settle):
+    mara.post(url("make_secret", project))
+    new, _ = valid(project)
+    page = mara.post(url("end_secret", project, new.pk), follow=True).content.decode()
+    assert "on its way to Sinch" in page
+    settle()
+    assert sandbox.state.hosting.secret == new.secret
+    assert new in valid(project)
+    assert "In step" in settings(mara, project)
