@@ -34,6 +34,11 @@ class Row:
     read_at: datetime | None = None  # when it was read by itself
 
     @property
+    def is_unseen(self) -> bool:
+        """Whether it was sent and Sinch has never shown it yet."""
+        return self.payload.keys() == {"phoneNumber"}
+
+    @property
     def steps(self) -> wire.StepFacts:
         """Its steps."""
         return wire.read_steps(self.payload)

@@ -280,6 +280,8 @@ def _next_rows(
             found[phone] = was
         else:
             found[phone] = _read_again(was, entry, read_at)
+    # One that was sent may not be shown for a while; Sinch has not taken it out of the order.
+    found |= {p: was for p, was in rows.items() if p not in found and was.is_unseen}
     is_same = found.keys() == rows.keys() and all(found[p] is rows[p] for p in found)
     return None if is_same else found
 

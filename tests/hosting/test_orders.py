@@ -758,3 +758,19 @@ def client_of(project):
     from portal.operations import clients
 
     return clients.hosting_client(project)
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+def test_an_order_keeps_the_numbers_that_were_sent_while_sinch_does_not_show_them_yet(
+    shown, agent_client, project, sandbox, typed, work_off, read_order
+):
+    send(agent_client, typed())
+    assert runner.run_one()
+    (made,) = sandbox.hosting.orders()
+    numbers, made.numbers = made.numbers, made.numbers[:shown]
+    work_off()
+    order = HostingOrder.objects.get()
+    assert order.numbers.count() == 2
+    assert "taken out at Sinch" not in agent_client.get(order.get_absolute_url()).content.decode()
+    made.numbers = numbers
+    assert read_order(made).numbers.count() == 2
