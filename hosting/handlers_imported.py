@@ -167,14 +167,19 @@ class LinkHandler(NumberHandler):
         return self.patch(operation, {"smsConfiguration": operation.payload["configuration"]})
 
     def find_out(self, operation: Operation) -> Found | None:
-        """Compare the links; a provisioning that is only scheduled counts."""
+        """Compare the links; a provisioning that is only scheduled counts.
+
+        One that has failed may be the try before: making a link once more does no harm.
+        """
         at_sinch = self.look(operation)
         heard = recall(operation)
         pending: dict[str, Any] = {}
         if heard is not None:
             remember(operation, heard.payload, heard.at)
             sms = wire.mapping(heard.payload["number"].get("smsConfiguration"))
-            pending = dict(wire.mapping(sms.get("scheduledProvisioning")))
+            scheduled = wire.mapping(sms.get("scheduledProvisioning"))
+            if wire.state_of_scheduled(scheduled) != wire.FAILED:
+                pending = dict(scheduled)
         sent = operation.payload["configuration"]
         there = [
             sent["servicePlanId"] in (at_sinch.service_plan_id, pending.get("servicePlanId"))

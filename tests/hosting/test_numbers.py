@@ -1308,3 +1308,22 @@ def test_a_link_that_sinch_does_not_take_away_is_judged_by_a_person(
     move.refresh_from_db()
     assert move.state == "waiting", "unlinked once more, and not linked beside the old link"
     assert unlinking("DEPROVISIONING", "DONE").state == "settling"
+
+
+def test_a_link_that_failed_before_is_not_taken_for_one_whose_answer_was_lost(
+    sandbox, read_imported, agent, settle
+):
+    sandbox.control.personality(failed_link="scheduled")
+    phone = "+12065550192"  # its campaign is full
+    sandbox.hosting.add_imported(phone, "plan-a", "")
+    move = moves.start(read_imported(phone), plan="plan-a", campaign="CQ2Z7LM", by=agent)
+    settle()
+    sandbox.hosting.do_imported(phone, "step")
+    read_imported(phone)
+    move.refresh_from_db()
+    assert move.state == "stopped"
+    sandbox.hosting.link(phone)[1].updated_at = iso_instant(timezone.now() - timedelta(hours=1))
+    sandbox.faults.add("drop_before", "ImportNumberService_UpdateImportedNumber")
+    moves.try_again(move, by=agent)
+    settle()
+    assert sandbox.hosting.link(phone)[1].is_pending, "it was sent once more"
