@@ -70,7 +70,6 @@ def _loaded(pk: int) -> QuerySet[Any]:
             )
         )
     )
-    moved = HostingNumber.objects.filter(order__follows=OuterRef("pk")).order_by()
     later = HostingOrder.objects.filter(follows=OuterRef("pk")).order_by("pk")
     return with_mark(
         HostingOrder.objects.select_related("item__assignee", "project", "follows__item")
@@ -82,9 +81,7 @@ def _loaded(pk: int) -> QuerySet[Any]:
         )
         .annotate(
             decided=ArraySubquery(decided),
-            moved_rows=ArraySubquery(
-                moved.values(json=JSONObject(n="phone_number", v="verdict", s="order__state"))
-            ),
+            moved_rows=standing.moved_rows(OuterRef("pk")),
             later=ArraySubquery(
                 later.values(json=JSONObject(pk="pk", name="display_name", state="state"))
             ),

@@ -52,12 +52,18 @@ def rows_of(order: HostingOrder) -> dict[str, Row]:
     return {phone: Row(*rest) for phone, *rest in rows}
 
 
+def moved_rows(order: OuterRef) -> ArraySubquery:
+    """Return the numbers of the orders that move numbers of an order over, as JSON."""
+    moved = HostingNumber.objects.filter(order__follows=order).order_by()
+    how_far = JSONObject(n="phone_number", v="verdict", s="order__state", g="order__gone_at")
+    return ArraySubquery(moved.values(json=how_far))
+
+
 def items_of_orders() -> QuerySet[WorkItem]:
     """Return work items with everything beside the numbers that a bucket depends on."""
     order = OuterRef("target_pk")
     writes = Operation.objects.filter(hosting_drafts__follows=order)
     decided = HostingMark.objects.filter(order=order)
-    moved = HostingNumber.objects.filter(order__follows=order).order_by()
     return (
         WorkItem.objects.filter(kind=WorkItem.Kind.HOSTING)
         .select_related("project")
@@ -65,9 +71,7 @@ def items_of_orders() -> QuerySet[WorkItem]:
         .annotate(
             write_rows=standing.write_rows(writes),
             mark_rows=standing.mark_rows(decided),
-            moved_rows=ArraySubquery(
-                moved.values(json=JSONObject(n="phone_number", v="verdict", s="order__state"))
-            ),
+            moved_rows=moved_rows(order),
         )
     )
 
@@ -109,7 +113,9 @@ def facts_with(
         migrated=frozenset(
             row["n"] for row in moved if row["s"] == facts.COMPLETED and row["v"] == Verdict.DONE
         ),
-        migrating=frozenset(row["n"] for row in moved if row["s"] not in facts.FINISHED),
+        migrating=frozenset(
+            row["n"] for row in moved if row["s"] not in facts.FINISHED and row["g"] is None
+        ),
     )
 
 

@@ -378,6 +378,8 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
         standing.store_item(item, order, standing.rows_of(order), is_visible=True)
         text = "Sinch does not know this order any more"
         items.tell(item, [Event(text, ("gone", at), tone="bad", glyph="out", cause=cause)])
+        if order.follows_id:
+            standing.wake(order.follows_id)
     return True
 
 

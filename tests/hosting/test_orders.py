@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from hosting import sync
+from hosting import sync, tasks
 from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
 from portal.operations import runner
 from portal.operations.models import Operation, Reading
@@ -618,8 +618,6 @@ def test_a_refused_move_at_t_mobile_is_named_on_the_order_it_was_for(
     sandbox.faults.add("status", "HostingOrderService_ImportNumbers", status=422)
     send_again(agent_client, draft)
     work_off()
-    from hosting import tasks
-
     tasks.recompute_due()
     order.item.refresh_from_db()
     assert order.item.reasons[0]["code"] == "H1"
@@ -774,3 +772,29 @@ def test_an_order_keeps_the_numbers_that_were_sent_while_sinch_does_not_show_the
     assert "taken out at Sinch" not in agent_client.get(order.get_absolute_url()).content.decode()
     made.numbers = numbers
     assert read_order(made).numbers.count() == 2
+
+
+def test_held_numbers_are_ours_again_when_sinch_forgets_the_order_that_moves_them(
+    under_way, sandbox, read_order, agent_client, work_off
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
+    agent_client.post(path, {"seen": seen, "do": "order"})
+    send_again(agent_client, HostingDraft.objects.get())
+    work_off()
+    tasks.recompute_due()
+    order.item.refresh_from_db()
+    assert "being moved" in order.item.reasons[0]["text"]
+    assert 'name="seen"' not in agent_client.get(order.get_absolute_url()).content.decode()
+    moving = order.follow_ups.get()
+    del sandbox.state.hosting.orders[moving.sinch_id]
+    assert read_order(moving.sinch_id).gone_at is not None
+    tasks.recompute_due()
+    order.item.refresh_from_db()
+    assert (order.item.reasons[0]["code"], order.item.move) == ("H4", "us")
+    assert "held by another provider" in order.item.reasons[0]["text"]
+    assert 'name="seen"' in agent_client.get(order.get_absolute_url()).content.decode()
