@@ -1,6 +1,7 @@
 """What staff do with qualified numbers: add them, prove who owns them, delete them."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from django.db import transaction
@@ -133,6 +134,16 @@ def mark_mailed(project: SinchProject, phones: Iterable[str], *, by: User) -> in
         sync_numbers.touch(row)
         count += 1
     return count
+
+
+def under_review_since(number: QualifiedNumber) -> datetime | None:
+    """Return when the invoices were mailed that Sinch has not judged yet; None for none."""
+    mailed_at = number.invoices_sent_at
+    if mailed_at is None or number.state not in PROVABLE:
+        return None
+    # A proof that failed since is ours again, be it the invoices or a code: nobody waits for that.
+    has_failed = number.state == State.VERIFICATION_FAILED and number.state_since > mailed_at
+    return None if has_failed else mailed_at
 
 
 def take_mailed_back(number: QualifiedNumber) -> None:

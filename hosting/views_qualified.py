@@ -59,7 +59,7 @@ class Line:
     def __init__(self, number: QualifiedNumber, office: Calendar) -> None:
         self.number = number
         chip = words.chip("qualified", number.state)
-        self.mailed = number.invoices_sent_at if number.state in qualified.PROVABLE else None
+        self.mailed = qualified.under_review_since(number)
         self.move = "sinch" if self.mailed else chip.move
         self.tone = "wait" if self.mailed else chip.tone
         self.glyph = "wait" if self.mailed else chip.glyph

@@ -1327,3 +1327,15 @@ def test_a_link_that_failed_before_is_not_taken_for_one_whose_answer_was_lost(
     moves.try_again(move, by=agent)
     settle()
     assert sandbox.hosting.link(phone)[1].is_pending, "it was sent once more"
+
+
+def test_invoices_that_were_refused_are_not_told_as_being_reviewed(
+    agent_client, project, sandbox, read_qualified
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    read_qualified(PHONE)
+    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    sandbox.hosting.do_qualified(PHONE, "refuse_invoices")
+    row = read_qualified(PHONE)
+    assert row.state == "VERIFICATION_FAILED"
+    assert "The review mostly takes" not in told_plainly(agent_client, row)
