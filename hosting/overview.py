@@ -86,8 +86,7 @@ class WalkReader(readings.Reader):
         try:
             found = walk_pair(client, pair, started_at)
         except (SinchInvalidRequest, SinchNotFound) as error:
-            trouble = error.sinch_message or error.staff_message
-            Combination.objects.filter(pk=pair.pk).update(trouble=trouble[:300])
+            _note_trouble(pair, error)
             return None
         except SinchError as error:
             Combination.objects.filter(pk=pair.pk).update(trouble=error.staff_message[:300])
@@ -96,6 +95,11 @@ class WalkReader(readings.Reader):
             walked_at=started_at, orders_found=found.orders, numbers_found=found.numbers, trouble=""
         )
         return None
+
+
+def _note_trouble(pair: Combination, error: SinchError) -> None:
+    trouble = error.sinch_message or error.staff_message
+    Combination.objects.filter(pk=pair.pk).update(trouble=trouble[:300])
 
 
 @dataclass(frozen=True)
@@ -215,18 +219,25 @@ class SearchReader(readings.Reader):
     kind = SEARCH_READER
 
     def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
-        """Ask and store what was found; never again by itself. Raises SinchError."""
+        """Ask and store what was found; never again by itself. Raises SinchError.
+
+        A search that Sinch refuses is told beside its plan and campaign, as a walk is.
+        """
         key, where, digits = reading.resource_id.split("|")
         pair = Combination.objects.filter(project=reading.project, pk=int(key)).first()
         if pair is None:
             return None
-        for number in clients.hosting_client(reading.project).iter_imported_numbers(
+        found = clients.hosting_client(reading.project).iter_imported_numbers(
             service_plan_id=pair.service_plan_id,
             campaign_id=pair.campaign_id,
             pattern=digits,
             search_pattern=where,
-        ):
-            sync_numbers.store_imported(reading.project, dict(number), started_at)
+        )
+        try:
+            for number in found:
+                sync_numbers.store_imported(reading.project, dict(number), started_at)
+        except (SinchInvalidRequest, SinchNotFound) as error:
+            _note_trouble(pair, error)
         return None
 
 

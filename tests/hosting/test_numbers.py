@@ -1339,3 +1339,15 @@ def test_invoices_that_were_refused_are_not_told_as_being_reviewed(
     row = read_qualified(PHONE)
     assert row.state == "VERIFICATION_FAILED"
     assert "The review mostly takes" not in told_plainly(agent_client, row)
+
+
+def test_a_search_that_sinch_refuses_is_not_asked_for_ever(
+    project, sandbox, work_off, agent_client
+):
+    sandbox.faults.add("status", "ImportNumberService_ListImportedNumbers", status=400, times=None)
+    assert agent_client.post(reverse("hosting:imported_numbers"), SEARCH).status_code == 302
+    work_off()
+    assert not Reading.objects.filter(
+        kind=overview.SEARCH_READER, next_try_at__isnull=False
+    ).exists()
+    assert Combination.objects.get().trouble
