@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from hosting import sync, sync_numbers
+from hosting import sync, sync_numbers, wire
 from hosting.actions_number import submit_once, why_not_anew
 from hosting.models import QualifiedNumber
 from portal import words
@@ -101,12 +101,15 @@ def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
 
 def tries_of(number: QualifiedNumber) -> int:
     """Return how many codes that this desk handed back Sinch did not accept."""
-    return Operation.objects.filter(
+    refused = Operation.objects.filter(
         target=number.target,
         kind="qualified.verify",
         state=Operation.State.REFUSED,
         answer__has_key="judged",
-    ).count()
+    )
+    # Those about a number that was made anew since count no more.
+    made_at = wire.made_at(number.payload)
+    return refused.filter(created_at__gte=made_at).count() if made_at else refused.count()
 
 
 def delete(number: QualifiedNumber, *, by: User) -> Operation:

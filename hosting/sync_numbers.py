@@ -74,8 +74,21 @@ def store_qualified(
         values: dict[str, Any] = {name: getattr(said, name) for name in wire.QUALIFIED_COLUMNS}
         if row.state != said.state:
             values["state_since"] = fetched_at
+        values |= _done_to_another(row, wire.made_at(payload))
         _store(row, dict(payload), values, {"fetched_at": fetched_at})
     return row
+
+
+def _done_to_another(row: QualifiedNumber, made_at: datetime | None) -> dict[str, None]:
+    """Return, emptied, what staff did for the proof of a number before it was made anew."""
+    if made_at is None:
+        return {}
+    cleared: dict[str, None] = {}
+    if row.invoices_sent_at is not None and row.invoices_sent_at < made_at:
+        cleared |= {"invoices_sent_at": None, "invoices_sent_by": None}
+    if row.called_at is not None and row.called_at < made_at:
+        cleared["called_at"] = None
+    return cleared
 
 
 def mark_imported_gone(project: SinchProject, phone: str, at: datetime) -> bool:

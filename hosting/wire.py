@@ -7,7 +7,7 @@ here raises over what Sinch sent.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -435,6 +435,7 @@ class QualifiedFacts:
 QUALIFIED_COLUMNS: Final = tuple(
     name for name in QualifiedFacts.__dataclass_fields__ if name != "phone_number"
 )
+MADE_SLACK: Final = timedelta(minutes=1)  # Sinch's clock may be before ours
 # Source: `hostedNumber.status`: integers in the schema, names beside them.
 _HOSTED: Final = {"0": "", "1": "HOSTED", "2": "FAILED", "UNSPECIFIED": ""}
 
@@ -457,6 +458,12 @@ def read_qualified(payload: Mapping[str, Any]) -> QualifiedFacts:
         hosted=_HOSTED.get(status, status),
         hosted_error=text(hosted.get("error"), 500),
     )
+
+
+def made_at(payload: Mapping[str, Any]) -> datetime | None:
+    """Return when a qualified number was made at Sinch, by our clock at the latest; None unsaid."""
+    created = read_moment(payload.get("createdTime"))
+    return None if created is None else created - MADE_SLACK
 
 
 # --- What Sinch does not document ---------------------------------------------------------------

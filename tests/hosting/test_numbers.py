@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from hosting import actions_qualified as qualified
 from hosting import moves, overview, sync, sync_numbers, tasks, wire
 from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.accounts.models import SinchProject
@@ -1351,3 +1352,36 @@ def test_a_search_that_sinch_refuses_is_not_asked_for_ever(
         kind=overview.SEARCH_READER, next_try_at__isnull=False
     ).exists()
     assert Combination.objects.get().trouble
+
+
+def test_a_number_qualified_anew_has_nothing_of_the_proof_before(
+    agent_client, project, sandbox, read_qualified, settle
+):
+    first = sandbox.hosting.add_qualified(PHONE, "VERIFICATION_BLOCKED")
+    first.created_at = iso_instant(timezone.now() - timedelta(hours=2))
+    row = read_qualified(PHONE)
+    typed = {"phone": PHONE, "do": "mailed"}
+    agent_client.post(reverse("hosting:qualified_invoices"), typed)
+    Operation.objects.create(
+        project=project,
+        kind="qualified.verify",
+        target=row.target,
+        payload={"phone": PHONE},
+        state="refused",
+        answer={"judged": "no"},
+        created_at=timezone.now() - timedelta(hours=1),
+    )
+    assert "Mailed" in told_plainly(agent_client, row)
+    assert qualified.tries_of(row) == 1
+    QualifiedNumber.objects.update(
+        invoices_sent_at=timezone.now() - timedelta(hours=1),
+        called_at=timezone.now() - timedelta(hours=1),
+    )
+    agent_client.post(reverse("hosting:qualified_delete", args=[row.pk]))
+    settle()
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    row = read_qualified(PHONE)
+    assert (row.gone_at, row.state) == (None, "ELIGIBLE")
+    assert (row.invoices_sent_at, row.invoices_sent_by, row.called_at) == (None, None, None)
+    assert qualified.tries_of(row) == 0
+    assert "Mailed" not in told_plainly(agent_client, row)
