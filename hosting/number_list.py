@@ -43,28 +43,32 @@ class NumberPage(Generic[Record]):
 def page_of(
     rows: QuerySet[Record], given: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> NumberPage[Record]:
-    """Return the page that the address asks for by `after` or `before` a number; two statements.
+    """Return the page that the address asks for by `after` or `before` a row; two statements.
 
-    `parameters` are the filters as they stand in an address.
+    A row is told by its number and key: two projects may have the same number. `parameters` are
+    the filters as they stand in an address.
     """
-    after, before = _phone(given.get("after")), _phone(given.get("before"))
+    after, before = _place(given.get("after")), _place(given.get("before"))
     if before:
-        found = list(
-            rows.filter(phone_number__lt=before).order_by("-phone_number", "-pk")[: PAGE + 1]
-        )
+        phone, pk = before
+        less = Q(phone_number__lt=phone) | Q(phone_number=phone, pk__lt=pk)
+        found = list(rows.filter(less).order_by("-phone_number", "-pk")[: PAGE + 1])
         has_back, has_on = len(found) > PAGE, True
         found = found[:PAGE][::-1]
     else:
-        more = rows.filter(phone_number__gt=after) if after else rows
+        more = rows
+        if after:
+            phone, pk = after
+            more = rows.filter(Q(phone_number__gt=phone) | Q(phone_number=phone, pk__gt=pk))
         found = list(more.order_by("phone_number", "pk")[: PAGE + 1])
         has_back, has_on = bool(after), len(found) > PAGE
         found = found[:PAGE]
     total = rows.order_by()[: MOST_COUNTED + 1].count()
     shown = NumberPage(found, total, parameters=parameters)
     if found and has_back:
-        shown.back_url = _address(parameters, before=found[0].phone_number)
+        shown.back_url = _address(parameters, before=_name(found[0]))
     if found and has_on:
-        shown.on_url = _address(parameters, after=found[-1].phone_number)
+        shown.on_url = _address(parameters, after=_name(found[-1]))
     return shown
 
 
@@ -78,6 +82,13 @@ def link(parameters: Mapping[str, str], **changes: str) -> str:
     return _address({**parameters, **changes})
 
 
-def _phone(value: object) -> str:
-    text = str(value or "").strip().replace(" ", "+")
-    return text if text[:1] == "+" and text[1:].isdigit() and len(text) <= 16 else ""
+def _name(row: NumberRecord) -> str:
+    return f"{row.phone_number}.{row.pk}"
+
+
+def _place(value: object) -> tuple[str, int] | None:
+    """Return number and key of what `_name` wrote; None for anything else."""
+    text, _, key = str(value or "").strip().replace(" ", "+").partition(".")
+    is_phone = text[:1] == "+" and text[1:].isdigit() and len(text) <= 16
+    is_key = key.isascii() and key.isdigit() and len(key) < 19
+    return (text, int(key)) if is_phone and is_key else None

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from hosting import actions_qualified as qualified
-from hosting import moves, overview, sync, sync_numbers, tasks, wire
+from hosting import moves, number_list, overview, sync, sync_numbers, tasks, wire
 from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.accounts.models import SinchProject
 from portal.operations import clients, readings, runner
@@ -1385,3 +1385,21 @@ def test_a_number_qualified_anew_has_nothing_of_the_proof_before(
     assert (row.invoices_sent_at, row.invoices_sent_by, row.called_at) == (None, None, None)
     assert qualified.tries_of(row) == 0
     assert "Mailed" not in told_plainly(agent_client, row)
+
+
+def test_the_same_number_of_two_projects_is_on_a_page_though_they_come_where_it_ends(
+    project, agent_client
+):
+    other = SinchProject.objects.create(name="B", project_id="other", key_id="k", key_secret="s")
+    for place in range(number_list.PAGE):
+        payload = {"phoneNumber": f"+1206555{place:04}"}
+        sync_numbers.store_imported(project, payload, timezone.now())
+    last = sync_numbers.store_imported(other, payload, timezone.now())
+    listed = agent_client.get(reverse("hosting:imported_numbers"))
+    assert last.get_absolute_url() not in listed.content.decode()
+    shown = listed.context["page"]
+    onward = agent_client.get(reverse("hosting:imported_numbers") + shown.on_url)
+    assert last.get_absolute_url() in onward.content.decode()
+    back = onward.context["page"].back_url
+    first = agent_client.get(reverse("hosting:imported_numbers") + back)
+    assert [row.pk for row in first.context["page"].rows] == [row.pk for row in shown.rows]
