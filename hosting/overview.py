@@ -87,6 +87,7 @@ class WalkReader(readings.Reader):
             found = walk_pair(client, pair, started_at)
         except (SinchInvalidRequest, SinchNotFound) as error:
             _note_trouble(pair, error)
+            _want_missing_numbers(pair, started_at, is_listed=False)
             return None
         except SinchError as error:
             Combination.objects.filter(pk=pair.pk).update(trouble=error.staff_message[:300])
@@ -132,12 +133,15 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
     ):
         numbers += 1
         sync_numbers.store_imported(pair.project, dict(number), at)
-    _want_missing_numbers(pair, at)
+    _want_missing_numbers(pair, at, is_listed=bool(pair.campaign_id))
     return Found(len(listed), numbers)
 
 
-def _want_missing_numbers(pair: Combination, at: datetime) -> None:
-    """Have numbers read that the list of their pair shows no more: moved, unlinked or deleted."""
+def _want_missing_numbers(pair: Combination, at: datetime, *, is_listed: bool) -> None:
+    """Have numbers read that the list of their pair did not show: moved, unlinked or deleted.
+
+    Where no list is sure to hold them, only those that are not read by themselves anyway.
+    """
     missing = ImportedNumber.objects.filter(
         project=pair.project,
         service_plan_id=pair.service_plan_id,
@@ -145,8 +149,7 @@ def _want_missing_numbers(pair: Combination, at: datetime) -> None:
         gone_at=None,
         fetched_at__lt=at,
     )
-    if not pair.campaign_id:
-        # No list is sure to hold them: once each is read by itself, that has to do.
+    if not is_listed:
         followed = Reading.objects.filter(
             project=pair.project, kind=sync.IMPORTED_READER, next_try_at__isnull=False
         )

@@ -1403,3 +1403,20 @@ def test_the_same_number_of_two_projects_is_on_a_page_though_they_come_where_it_
     back = onward.context["page"].back_url
     first = agent_client.get(reverse("hosting:imported_numbers") + back)
     assert [row.pk for row in first.context["page"].rows] == [row.pk for row in shown.rows]
+
+
+def test_numbers_of_a_pair_that_sinch_lists_no_more_are_read_by_themselves(
+    project, sandbox, work_off
+):
+    sandbox.hosting.add_imported(PHONE, "plan-x", "CABC123")
+    sync.remember_pair(project, "plan-x", "CABC123")
+    overview.want_walks(project)
+    work_off()
+    assert ImportedNumber.objects.get().gone_at is None
+    del sandbox.state.hosting.imported[PHONE]
+    lists = "HostingOrderService_ListHostingOrders"
+    sandbox.faults.add("status", lists, status=400, times=None)
+    overview.want_walks(project)
+    work_off()
+    assert Combination.objects.get().trouble
+    assert ImportedNumber.objects.get().gone_at is not None
