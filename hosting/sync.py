@@ -328,6 +328,8 @@ def store_number(
         item = standing.item_of(order.item_id)
         standing.store_item(item, order, now, progress_at=timezone.now(), is_visible=True)
         items.tell(item, events)
+        if order.follows_id:
+            standing.wake(order.follows_id)
     return True
 
 

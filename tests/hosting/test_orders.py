@@ -798,3 +798,22 @@ def test_held_numbers_are_ours_again_when_sinch_forgets_the_order_that_moves_the
     assert (order.item.reasons[0]["code"], order.item.move) == ("H4", "us")
     assert "held by another provider" in order.item.reasons[0]["text"]
     assert 'name="seen"' in agent_client.get(order.get_absolute_url()).content.decode()
+
+
+def test_a_move_that_is_done_by_one_number_read_alone_is_seen_on_the_order_it_was_for(
+    under_way, sandbox, read_order, agent_client, work_off
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    made = sandbox.hosting.make_order([PHONES[7]], type_="IMPORT")
+    sandbox.hosting.do(made.id, "complete")
+    moving = read_order(made)
+    HostingOrder.objects.filter(pk=moving.pk).update(follows=order)
+    for step in made.numbers[0].steps:
+        sandbox.hosting.do(made.id, "set", {"step": step, "state": "DONE"})
+    agent_client.post(reverse("hosting:number_refresh", args=[moving.pk, PHONES[7][1:]]))
+    work_off()
+    assert moving.numbers.get().verdict == "done"
+    tasks.recompute_due()
+    order.item.refresh_from_db()
+    assert "H4" not in [reason["code"] for reason in order.item.reasons]
