@@ -8,7 +8,7 @@ from django.db import transaction
 
 from hosting.actions_number import why_not_anew
 from hosting.forms import TICKS, DraftForm
-from hosting.models import HostingDraft, HostingOrder, ImportedNumber
+from hosting.models import HostingDraft, HostingOrder, ImportedNumber, QualifiedNumber
 from hosting.review import Reason, Review, body_of
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -177,8 +177,9 @@ def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
             whose = "its" if len(shared) == 1 else "their"
             those = f"{words.count_text(len(shared), 'number')} on {whose} way"
             raise NotSendable([Reason(f"{those} in the draft “{other}”", "id_numbers")])
-    if reason := why_not_anew(ImportedNumber, draft.project, numbers):
-        raise NotSendable([Reason(reason, "id_numbers")])
+    for model in (ImportedNumber, QualifiedNumber) if draft.is_qualified else (ImportedNumber,):
+        if reason := why_not_anew(model, draft.project, numbers):
+            raise NotSendable([Reason(reason, "id_numbers")])
 
 
 def _part_of(draft: HostingDraft, place: int, numbers: Sequence[str], name: str) -> HostingDraft:

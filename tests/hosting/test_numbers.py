@@ -1420,3 +1420,44 @@ def test_numbers_of_a_pair_that_sinch_lists_no_more_are_read_by_themselves(
     work_off()
     assert Combination.objects.get().trouble
     assert ImportedNumber.objects.get().gone_at is not None
+
+
+@pytest.fixture
+def verified(agent_client, sandbox, read_qualified, typed):
+    """A verified number, and a click that sends the order that is typed for it."""
+    sandbox.hosting.add_qualified(PHONE, "VERIFIED")
+    row = read_qualified(PHONE)
+    draft = agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "1"}).url
+    fields = typed(numbers=PHONE, action="ask")
+    page = agent_client.get(draft).content.decode()
+    fields["version"] = re.search(r'name="version" value="(\d+)"', page)[1]
+    said = agent_client.post(draft, fields, follow=True).content.decode()
+    fields["version"] = re.search(r'name="version" value="(\d+)"', said)[1]
+    fields["attempt"] = re.search(r'name="attempt" value="(\w+)"', said)[1]
+    return row, lambda: agent_client.post(draft, fields | {"action": "send"})
+
+
+def test_verified_numbers_go_into_no_order_before_their_deletion_has_ended(
+    verified, agent_client, sandbox, settle
+):
+    row, send = verified
+    assert post(agent_client, "qualified_delete", row).status_code == 302
+    answer = send()
+    assert answer.status_code == 422
+    told = "The deletion of +1 206 555 0142 is still on its way to Sinch."
+    assert told in answer.content.decode().replace("\xa0", " ")
+    settle()
+    assert sandbox.hosting.orders() == []
+
+
+def test_a_number_that_goes_into_an_order_is_not_deleted_beside_it(
+    verified, agent_client, sandbox, settle
+):
+    row, send = verified
+    assert send().status_code == 302
+    answer = post(agent_client, "qualified_delete", row)
+    assert answer.status_code == 409
+    assert "It is in an order on its way to Sinch" in answer.content.decode()
+    settle()
+    assert sandbox.state.calls[DELETE_QUALIFIED] == 0
+    assert len(sandbox.hosting.orders()) == 1
