@@ -25,7 +25,7 @@ def same(operation: Operation, typed: Mapping[str, object]) -> Operation:
     Raises NotSendable for anything else, which would be lost.
     """
     if any(operation.payload.get(name) != value for name, value in typed.items()):
-        raise NotSendable(_on_its_way(operation))
+        raise NotSendable(on_its_way(operation))
     return operation
 
 
@@ -77,12 +77,13 @@ def why_not_anew(
     if found is None:
         return ""
     if found.is_under_way:
-        return _on_its_way(found)
+        return on_its_way(found)
     return (
         f"{found.subject} has stopped, and may have arrived at Sinch. Try it again or close it on "
         "the page of the number first."
     )
 
 
-def _on_its_way(operation: Operation) -> str:
+def on_its_way(operation: Operation) -> str:
+    """Return that a write has not arrived yet, and is to be waited for."""
     return f"{operation.subject} is still on its way to Sinch. Wait until it has arrived."

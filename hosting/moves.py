@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import failures, sync, sync_numbers, wire
+from hosting.actions_number import on_its_way, running
 from hosting.models import AppliedEvent, ImportedNumber, NumberMove
 from portal import words
 from portal.accounts.models import User
@@ -65,8 +66,7 @@ def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> Numb
     """
     with transaction.atomic():
         number = locked(number.pk)
-        if number.gone_at is not None:
-            raise NotPossible(GONE)
+        _refuse_to_move(number)
         if found := living(number):
             if (found.to_plan, found.to_campaign) == (plan, campaign):
                 return found
@@ -85,6 +85,14 @@ def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> Numb
         )
         _begin(move, number)
     return move
+
+
+def _refuse_to_move(number: ImportedNumber) -> None:
+    """Raise NotPossible for a number that is gone, or that may be deleted at any moment."""
+    if number.gone_at is not None:
+        raise NotPossible(GONE)
+    if (deletion := running(number.target, "imported.delete")) is not None:
+        raise NotPossible(on_its_way(deletion))
 
 
 def _begin(move: NumberMove, number: ImportedNumber) -> None:
@@ -335,8 +343,7 @@ def try_again(move: NumberMove, *, by: User) -> NumberMove:
         move = NumberMove.objects.select_for_update().get(pk=move.pk)
         if move.state != State.STOPPED or living(number) is not None:
             raise NotPossible("This move is not stopped any more.")
-        if number.gone_at is not None:
-            raise NotPossible(GONE)
+        _refuse_to_move(number)
         move.by, move.problem = by, ""
         move.save(update_fields=["by", "problem"])
         # An unlinking that failed at Sinch, or left the link as it was, is begun anew; one it says

@@ -1461,3 +1461,19 @@ def test_a_number_that_goes_into_an_order_is_not_deleted_beside_it(
     settle()
     assert sandbox.state.calls[DELETE_QUALIFIED] == 0
     assert len(sandbox.hosting.orders()) == 1
+
+
+def test_a_number_is_not_moved_before_its_deletion_has_ended(
+    imported, agent_client, sandbox, settle
+):
+    """The deletion whose answer was lost may be sent once more, to what has moved since."""
+    sandbox.faults.add("drop_before", DELETE)
+    post(agent_client, "imported_delete", imported)
+    assert runner.run_one()
+    answer = post(agent_client, "imported_move", imported, do="start", plan="plan-b", campaign="")
+    assert answer.status_code == 409
+    told = "The deletion of +1 206 555 0142 is still on its way to Sinch."
+    assert told in answer.content.decode().replace("\xa0", " ")
+    assert not NumberMove.objects.exists()
+    settle()
+    assert PHONE not in sandbox.state.hosting.imported
