@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -56,7 +56,11 @@ def _rows(parameters: dict[str, str]) -> Any:
     elif parameters["show"] == "failed":
         rows = rows.filter(verdict=Verdict.FAILED)
     elif parameters["show"] == "moving":
-        rows = rows.filter(moves__state__in=(*NumberMove.LIVING, NumberMove.State.STOPPED))
+        # Only the last move of a number tells where it is; those before it have been overtaken.
+        later = NumberMove.objects.filter(number=OuterRef("number"), pk__gt=OuterRef("pk"))
+        last = NumberMove.objects.filter(~Exists(later)).order_by()
+        last = last.filter(state__in=(*NumberMove.LIVING, NumberMove.State.STOPPED))
+        rows = rows.filter(pk__in=last.values("number"))
     elif parameters["show"] == "unlinked":
         rows = rows.filter(service_plan_id="")
     return rows

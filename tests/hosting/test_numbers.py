@@ -1477,3 +1477,16 @@ def test_a_number_is_not_moved_before_its_deletion_has_ended(
     assert not NumberMove.objects.exists()
     settle()
     assert PHONE not in sandbox.state.hosting.imported
+
+
+def test_numbers_being_moved_are_listed_once_and_those_that_have_arrived_no_more(
+    imported, agent_client, project
+):
+    moved = sync_numbers.store_imported(project, {"phoneNumber": "+12065550143"}, timezone.now())
+    for state in ("stopped", "stopped"):
+        NumberMove.objects.create(number=imported, to_plan="plan-b", state=state)
+    for state in ("stopped", "done"):
+        NumberMove.objects.create(number=moved, to_plan="plan-b", state=state)
+    listed = agent_client.get(reverse("hosting:imported_numbers"), {"show": "moving"})
+    shown = listed.context["page"]
+    assert ([row.pk for row in shown.rows], shown.total) == ([imported.pk], 1)
