@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from hosting import buckets, facts, standing, sync, sync_numbers, wire
@@ -20,7 +20,7 @@ from portal.work import search
 JITTER = 0.1  # of the pause between two readings, so that they spread
 SOON = timedelta(seconds=20)  # while something is being worked on at Sinch and somebody waits
 CALM = timedelta(hours=24)
-# How long an order that no list brings back is asked for after a 404: often at first, then daily.
+# How long what no list brings back is asked for after a 404: often at first, then daily.
 GONE_YOUNG, GONE_SOON = timedelta(hours=1), timedelta(minutes=5)
 GONE_PATIENCE = timedelta(days=7)
 VERDICT_PATIENCE = timedelta(minutes=10)  # with the verdict on a code, before it is read calmly
@@ -82,7 +82,8 @@ class OrderReader(readings.Reader):
             if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
                 return readings.CONTRADICTED
             readings.note_gone(reading)
-            return _spread(_pause_of_gone(reading))
+            orders = HostingOrder.objects.filter(sinch_id=reading.resource_id)
+            return _spread(_pause_of_gone(orders.filter(project=reading.project_id)))
         if reading.is_gone:
             Reading.objects.filter(pk=reading.pk).update(is_gone=False)
         stored = sync.store_reading(
@@ -103,18 +104,17 @@ class OrderReader(readings.Reader):
         return _spread(pause)
 
 
-def _pause_of_gone(reading: Reading) -> timedelta | None:
-    """Return how long to wait before asking once more for an order after a 404; None for never.
+def _pause_of_gone(things: QuerySet[Any]) -> timedelta | None:
+    """Return how long to wait before asking once more for a thing after a 404; None for never.
 
-    A 404 can be wrong, as right after the order was made. The walk through Sinch's lists brings
-    an order back; without a campaign no list is sure to hold it, and only its id finds it.
+    A 404 can be wrong, as right after it was made. The walk through Sinch's lists brings an order
+    or an imported number back; without a campaign no list is sure to hold it, and only its id
+    finds it.
     """
-    order = HostingOrder.objects.filter(
-        project=reading.project_id, sinch_id=reading.resource_id, campaign_id=""
-    ).first()
-    if order is None or order.gone_at is None:
+    gone_at = things.filter(campaign_id="").values_list("gone_at", flat=True).first()
+    if gone_at is None:
         return None
-    gone_for = timezone.now() - order.gone_at
+    gone_for = timezone.now() - gone_at
     if gone_for < GONE_YOUNG:
         return GONE_SOON
     return CALM if gone_for < GONE_PATIENCE else None
@@ -188,7 +188,10 @@ class ImportedReader(readings.Reader):
             if not mark(reading.project, reading.resource_id, started_at):
                 return readings.CONTRADICTED
             readings.note_gone(reading)
-            return None
+            numbers = ImportedNumber.objects.filter(phone_number=reading.resource_id)
+            return _spread(_pause_of_gone(numbers.filter(project=reading.project_id)))
+        if reading.is_gone:
+            Reading.objects.filter(pk=reading.pk).update(is_gone=False)
         row = sync_numbers.store_imported(reading.project, payload, started_at)
         return _spread(pause_of_imported(row))
 

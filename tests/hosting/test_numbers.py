@@ -1490,3 +1490,20 @@ def test_numbers_being_moved_are_listed_once_and_those_that_have_arrived_no_more
     listed = agent_client.get(reverse("hosting:imported_numbers"), {"show": "moving"})
     shown = listed.context["page"]
     assert ([row.pk for row in shown.rows], shown.total) == ([imported.pk], 1)
+
+
+def test_a_number_that_no_list_shows_comes_back_after_a_404_that_was_wrong(
+    sandbox, read_imported, agent_client, work_off
+):
+    sandbox.hosting.add_imported(PHONE, "", "")
+    row = read_imported(PHONE)
+    sandbox.faults.add("status", "ImportNumberService_GetImportedNumber", status=404)
+    assert read_imported(PHONE).gone_at is not None
+    due_at = Reading.objects.get(kind=sync.IMPORTED_READER).next_try_at
+    assert due_at is not None
+    assert due_at - timezone.now() < timedelta(minutes=6)
+    Reading.objects.filter(kind=sync.IMPORTED_READER).update(next_try_at=timezone.now())
+    work_off()
+    row.refresh_from_db()
+    assert row.gone_at is None
+    assert not Reading.objects.get(kind=sync.IMPORTED_READER).is_gone
