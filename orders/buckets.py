@@ -115,7 +115,9 @@ def _calm(case: Case) -> Verdict:
     today = facts.today(moments.now)
     if facts.is_living and facts.status in (PENDING, CONFIRMED):
         for day in facts.open_focs:
-            moments.is_past(facts.start_of(facts.calendar.add_bd(day, -SOON_DAYS)))
+            # A day on which nobody works counts as the last one before it on which somebody does.
+            last = facts.calendar.add_bd(day + timedelta(days=1), -1)
+            moments.is_past(facts.start_of(facts.calendar.add_bd(last, -SOON_DAYS)))
         soon = [
             day for day in facts.open_focs if facts.calendar.bd_between(today, day) <= SOON_DAYS
         ]

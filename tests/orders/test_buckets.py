@@ -96,6 +96,17 @@ def test_a_confirmed_date_within_five_business_days_is_dated_soon() -> None:
     assert work_out(facts("CONFIRMED", far), later.next_change_at).bucket == "date"
 
 
+@pytest.mark.parametrize("day", [date(2026, 6, 20), date(2026, 6, 21)], ids=["Sat", "Sun"])
+def test_a_confirmed_date_at_a_weekend_is_dated_soon_when_it_says_so(day: date) -> None:
+    case = facts("CONFIRMED", number(0, "CONFIRMED", foc_date=day))
+    verdict = work_out(case, NOW)
+    assert verdict.bucket == "wait"
+    moment = verdict.next_change_at
+    assert moment
+    assert work_out(case, moment - timedelta(seconds=1)).bucket == "wait"
+    assert work_out(case, moment).bucket == "date"
+
+
 def test_nearer_dates_come_first() -> None:
     days = [date(2026, 6, 9), date(2026, 6, 11), date(2026, 6, 16)]
     ranks = [
