@@ -329,6 +329,12 @@ class DocumentHandler(OrderHandler):
 # --- Activate -----------------------------------------------------------------------------------
 
 
+# Where a number stands that was confirmed once and will not go live as it is.
+_FELL_BACK: Final = frozenset(
+    {buckets.PENDING, buckets.REJECTED, buckets.EXCLUDED, buckets.CANCELED}
+)
+
+
 class ActivateHandler(OrderHandler):
     """Activates carrier groups of an on-demand order; never sent twice for one group."""
 
@@ -336,7 +342,8 @@ class ActivateHandler(OrderHandler):
     what = "Activation"
     how_found_out = (
         "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
-        "live, was activated. One whose FOC date has moved to a later day is left to a person."
+        "live, was activated. One whose FOC date has moved to a later day, or whose numbers have "
+        "all fallen back, is left to a person."
     )
 
     def name(self, operation: Operation) -> str:
@@ -361,11 +368,14 @@ class ActivateHandler(OrderHandler):
             raise Refused("The order was canceled before it could be activated.")
         groups = self._groups(operation)
         ours = {n for group in groups for n in group.numbers}
-        waiting = [
-            n
-            for n in facts.numbers
-            if n.status == buckets.CONFIRMED and (not ours or n.phone_number in ours)
-        ]
+        about = [n for n in facts.numbers if not ours or n.phone_number in ours]
+        if all(n.status in _FELL_BACK for n in about):
+            # Not one of them is live: that none is confirmed any more is no trace of an activation.
+            raise Refused(
+                "None of these numbers is confirmed any more, and none went live. The order says "
+                "what became of them."
+            )
+        waiting = [n for n in about if n.status == buckets.CONFIRMED]
         if not waiting:
             return Found({"groups": []})
         today = today_there(order)

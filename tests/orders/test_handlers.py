@@ -873,6 +873,41 @@ def test_an_activation_that_never_left_is_refused_when_its_date_has_moved(
     assert "nothing can be activated before that day" in operation.staff_message
 
 
+@pytest.mark.parametrize("status", ["PENDING", "REJECTED", "CANCELED"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_activation_that_never_left_is_no_success_because_its_numbers_fell_back(
+    offered: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    status: str,
+    whole: bool,
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = send("activate", {"groups": [] if whole else offered.offered_groups})
+    assert runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    for number in sandbox.control.order(offered.sinch_id).numbers:
+        number.status = status
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert "none went live" in operation.staff_message
+    assert not any("accepted" in text for text in timeline(offered) if "Activation" in text)
+    assert count(sandbox, "activatePortIn") == 1
+
+
+def test_an_activation_that_got_through_stays_a_success_though_a_number_fell_back_since(
+    offered: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "activatePortIn")
+    operation = send("activate", {"groups": offered.offered_groups})
+    assert runner.run_one()
+    first, second = sandbox.control.order(offered.sinch_id).numbers
+    first.status, second.status = "ACTIVATED", "REJECTED"
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+
+
 def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:
