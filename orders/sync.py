@@ -37,7 +37,7 @@ from portal.work.models import WorkItem
 from portal.writing import insert, update, upsert
 
 READER = "port_in_order"
-CREATE, CANCEL = "port_in.create", "port_in.cancel"
+CREATE, CANCEL, UPDATE = "port_in.create", "port_in.cancel", "port_in.update"
 NOTE, ACTIVATE = "port_in.note", "port_in.activate"
 # A note of ours is recognised by its text within this time of our sending it.
 NOTE_WINDOW = timedelta(minutes=10)
@@ -208,7 +208,8 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     events = changes.changes_between(
         old, new, rows.carriers, read_at=reading.fetched_at, cause=reading.cause
     )
-    if not reading.sent and changes.details_changed(order.payload, merged):
+    is_told = not reading.sent and changes.details_changed(order.payload, merged)
+    if is_told and not _is_our_change(rows, merged):
         events.append(
             Event(
                 "Order details changed at Sinch",
@@ -247,6 +248,21 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     if order.follows_id and old.status != new.status:
         standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events), item=item)
+
+
+def _is_our_change(rows: standing.Rows, merged: Mapping[str, Any]) -> bool:
+    """Tell whether an order is as a change of ours has it whose answer has not come yet.
+
+    A webhook may be faster than the answer, and an answer may be lost: who settles the change
+    tells it.
+    """
+    flying = (Operation.State.SENDING, Operation.State.UNCERTAIN)
+    keys = [r["pk"] for r in rows.writes if r["kind"] == UPDATE and r["state"] in flying]
+    if not keys:
+        return False
+    sent = Operation.objects.filter(pk__in=keys).values_list(heard.SENDS, flat=True)
+    bodies = [(sends or {}).get("body") for sends in sent]
+    return any(body and not comparing.differences(body, merged) for body in bodies)
 
 
 def _store_new(reading: _Reading, pk: int) -> Stored:

@@ -480,6 +480,28 @@ def test_a_lost_change_of_a_field_that_did_arrive_is_not_sent_again(
     assert count(sandbox, "updatePortInOrder") == 1
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_reading_that_is_faster_than_the_answer_does_not_make_our_change_a_strangers(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    others: bool,
+) -> None:
+    sandbox.control.faults.add("drop_after", "updatePortInOrder")
+    operation = update(NEW_STREET)
+    assert runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    if others:
+        sandbox.control.orders()[0].numbers[0].details["endUser"]["city"] = "Tukwila"
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+    assert readings.run_one()
+    assert ("Order details changed at Sinch" in timeline(order)) is others
+    settle()
+    assert ("Order details changed at Sinch" in timeline(order)) is others
+    assert state_of(operation) == (State.REFUSED if others else State.SUCCEEDED)
+
+
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
 def test_a_lost_change_is_sent_again_where_sinch_does_not_show_what_was_changed(
     order: PortInOrder,
