@@ -13,7 +13,7 @@ from orders import bodies, comparing, edit_words, standing, sync, wire
 from orders.actions_order import SECRETS, why_no_change
 from orders.conflicts import Merge, Unit, merge, units_of
 from orders.details import SECRET_FIELDS
-from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, packed
+from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, fields_of_edit, packed
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
 from orders.forms import MAX_NUMBERS, DetailsForm, listed
 from orders.models import PortabilityResult, PortInOrder
@@ -400,5 +400,5 @@ def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: Us
 
 def _form_of(judged: Judged, body: Mapping[str, Any]) -> Json:
     """Return the fields that a body came from, beside the copy it was compared with."""
-    fields = fields_of_body(body)
+    fields = fields_of_edit(judged.now, body)
     return fields | {"added": "\n".join(judged.merged.added), "dropped": judged.merged.dropped}

@@ -22,7 +22,7 @@ from orders.edit_words import (
     text_of,
     whose,
 )
-from orders.edit_work import fields_of_body
+from orders.edit_work import fields_of_edit
 from orders.forms import listed
 from orders.models import PortInNumber, PortInOrder
 from portal import words
@@ -431,4 +431,4 @@ def typed_without(check: Check, key: str) -> dict[str, Any]:
     # Somebody who thinks better of dropping a number finds it like those it goes with.
     if set(row.numbers) >= set(judged.kept):
         undone |= {row.units[0]._replace(number=number) for number in judged.dropped}
-    return fields_of_body(without(base, judged.with_dropped, undone)) | kept
+    return fields_of_edit(base, without(base, judged.with_dropped, undone)) | kept

@@ -49,6 +49,13 @@ def fields_of_body(body: Mapping[str, Any]) -> Json:
     return edits.fields_of(Payload(body), wire.order_secrets(body))
 
 
+def fields_of_edit(base: Mapping[str, Any], body: Mapping[str, Any]) -> Json:
+    """Return the fields by which an edit that begins with one whole body comes to another."""
+    actual = edits.fields_by_number(Payload(base), wire.order_secrets(base))
+    secrets = wire.order_secrets(body)
+    return edits.fields_of(Payload(body), secrets, fields_of_body(base), actual)
+
+
 def copy_of(order: PortInOrder) -> Json:
     """Return Sinch's copy of an order as it would be sent back unchanged, with our PINs."""
     return dict(bodies.write_body(order, order.secrets))

@@ -43,11 +43,18 @@ _VALIDATED: Final = {
 }
 
 
-def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]] | None) -> Json:
+def fields_of(
+    order: bodies.HasPayload,
+    secrets: Mapping[str, Mapping[str, str]] | None,
+    before: Json | None = None,
+    actual: Mapping[str, Json] | None = None,
+) -> Json:
     """Return the fields that an order has now, as a draft would hold them.
 
     What most numbers have is in the shared fields; numbers that differ have an override. None for
-    `secrets` where no key reads ours: their fields are empty.
+    `secrets` where no key reads ours: their fields are empty. With `before` and `actual`, the
+    fields and details (`fields_by_number`) that an edit begins with, they are the fields by which
+    that edit comes to this order.
     """
     facts = wire.read_order(bodies.in_shape(order.payload))
     per_number = fields_by_number(order, secrets or {})
@@ -56,6 +63,8 @@ def fields_of(order: bodies.HasPayload, secrets: Mapping[str, Mapping[str, str]]
     for unit in UNITS:
         values = {number: values_of(fields, unit) for number, fields in per_number.items()}
         usual = _commonest(values.values(), unit)
+        if before is not None and any(usual):
+            usual = _shared_beside_none(usual, values, unit, before, actual or {})
         shared |= dict(zip(unit, usual, strict=True))
         for number, said in values.items():
             if said != usual and any(said):
@@ -126,6 +135,25 @@ def _commonest(entries: Iterable[tuple[str, ...]], unit: Sequence[str]) -> tuple
     usual, count = filled.most_common(1)[0]
     is_rare = count * 2 < sum(counts.values()) and not _EXPECTED.intersection(unit)
     return ("",) * len(unit) if is_rare else usual
+
+
+def _shared_beside_none(
+    usual: tuple[str, ...],
+    values: Mapping[str, tuple[str, ...]],
+    unit: Sequence[str],
+    before: Json,
+    actual: Mapping[str, Json],
+) -> tuple[str, ...]:
+    """Return what to share of a unit so that the numbers with none of it do not get it as well.
+
+    A change of what is shared is one for all numbers: shared stays what it was before where these
+    had none then either, else nothing is.
+    """
+    without = [number for number, said in values.items() if not any(said)]
+    if not without:
+        return usual
+    had = any(n not in actual or any(values_of(actual[n], unit)) for n in without)
+    return ("",) * len(unit) if had else values_of(before, unit)
 
 
 def _fields_of_number(entry: Mapping[str, Any], secrets: Mapping[str, str]) -> Json:

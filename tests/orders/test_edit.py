@@ -434,6 +434,55 @@ def test_a_fixed_pin_is_sent_for_the_refused_numbers_only(agent_client, order):
     assert sent == {FIRST: "556617", SECOND: PIN, THIRD: "556617"}
 
 
+@pytest.fixture
+def without_pin(order, sandbox):
+    """The order; its third number has no PIN, neither here nor at Sinch."""
+    for number in sandbox.control.orders()[0].numbers:
+        if number.phone_number == THIRD:
+            del number.details["portOutInfo"]["existingPortOutPin"]
+    for entry in order.payload["phoneNumbers"]:
+        if entry["phoneNumber"] == THIRD:
+            del entry["portOutInfo"]["existingPortOutPin"]
+    order.secrets = {n: kept for n, kept in order.secrets.items() if n != THIRD}
+    order.save(update_fields=["payload", "secrets"])
+    return order
+
+
+def pins(operation: Operation) -> dict[str, Any]:
+    entries = operation.payload["body"]["phoneNumbers"]
+    return {e["phoneNumber"]: e["portOutInfo"].get("existingPortOutPin") for e in entries}
+
+
+def test_a_refused_fix_comes_back_for_the_same_numbers_and_for_no_other(agent_client, without_pin):
+    page = EditPage(agent_client, without_pin, f"?fix=pin&n={FIRST[1:]}.{SECOND[1:]}")
+    page.post("check", **{"fix-pin": "556617"})
+    page.post("send")
+    wanted = {FIRST: "556617", SECOND: "556617", THIRD: None}
+    assert pins(update()) == wanted
+    Operation.objects.filter(pk=update().pk).update(
+        state=Operation.State.REFUSED,
+        next_try_at=None,
+        finished_at=timezone.now(),
+        answer={"status": 422, "message": "Invalid parameters", "violations": []},
+    )
+    again = EditPage(agent_client, without_pin)
+    assert again.post("check").status_code == 200
+    again.post("send")
+    assert pins(Operation.objects.filter(kind="port_in.update").latest("pk")) == wanted
+
+
+def test_a_line_taken_back_gives_the_others_to_no_other_number(agent_client, without_pin):
+    page = EditPage(agent_client, without_pin, f"?fix=pin&n={FIRST[1:]}.{SECOND[1:]}")
+    page.post("check", **{"fix-pin": "556617", "reference": "PSB-2026-004"})
+    undo = re.search(r'value="(undo:\w+)" aria-label="[^"]*reference"', page.html)
+    assert undo
+    page.post(undo[1])
+    page.post("send")
+    body = update().payload["body"]
+    assert body["customerOrderReference"] == "PSB-2026-003"
+    assert pins(update()) == {FIRST: "556617", SECOND: "556617", THIRD: None}
+
+
 def test_a_fix_without_numbers_is_for_all_that_were_refused_for_it(agent_client, order):
     refuse(order, "End user name does not match CSR", SECOND)
     page = EditPage(agent_client, order, "?fix=name")
