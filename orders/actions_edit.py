@@ -196,17 +196,20 @@ def judge(order: PortInOrder, work: Work, *, complete: bool, every_own: bool = F
     judged.problems += [
         f"“{line.text}” cannot be added: {line.problem}" for line in lines if line.problem
     ]
-    if not numbers:
-        judged.problems.append(
-            "At least one number stays in an order. To end it, cancel it on its page."
-        )
-    if len(numbers) > MAX_NUMBERS:
-        judged.problems.append(
-            f"One order takes at most {MAX_NUMBERS} numbers; these would be {len(numbers)}."
-        )
+    if why := why_not_so_many(numbers):
+        judged.problems.append(why)
     if added:
         judged.problems += _why_not_added(order, added)
     return judged
+
+
+def why_not_so_many(numbers: Sequence[str]) -> str:
+    """Return why these cannot be all numbers of an order: none, or too many; "" when they can."""
+    if not numbers:
+        return "At least one number stays in an order. To end it, cancel it on its page."
+    if len(numbers) > MAX_NUMBERS:
+        return f"One order takes at most {MAX_NUMBERS} numbers; these would be {len(numbers)}."
+    return ""
 
 
 def _why_not_added(order: PortInOrder, numbers: Sequence[str]) -> list[str]:
@@ -370,6 +373,9 @@ def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: Us
             raise Unsettled
         if merged.is_nothing:
             raise NotSendable([Reason("Nothing has been changed.", "", is_open=False)])
+        # Numbers may have come and gone at Sinch since the edit was opened.
+        if why := why_not_so_many(merged.numbers):
+            raise NotSendable([Reason(why, "s1", is_open=False)])
         body = merged.body
         if unknown := secrets_to_ask(order, body):
             raise NotSendable([Reason(unknown_secret_words(unknown), "id_pin", is_open=False)])

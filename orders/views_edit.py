@@ -158,6 +158,7 @@ def _edit_check(
     if key := more.pop("reveal", ""):
         edit_page.reveal(check, key, person_of(request))
     blocked = why or check.first_choice or ("Change something first." if merged.is_nothing else "")
+    blocked = blocked or actions_edit.why_not_so_many(merged.numbers)
     context = _shared_context(request, judged, has_typed=True) | {
         "check": check,
         "seen": comparing.digest(order),

@@ -217,6 +217,23 @@ def test_one_number_at_least_stays(agent_client: Client, order: PortInOrder) -> 
     assert "At least one number stays in an order." in page.html
 
 
+def test_one_number_stays_though_the_others_left_at_sinch_while_it_was_dropped(
+    agent_client: Client, order: PortInOrder, sandbox: Sandbox
+) -> None:
+    page = EditPage(agent_client, order)
+    press(page, "drop", pick=[FIRST[1:]])
+    numbers = sandbox.control.orders()[0].numbers
+    numbers[:] = [number for number in numbers if number.phone_number == FIRST]
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    work_off()
+    page.post("check")
+    assert "At least one number stays in an order." in page.html
+    assert "Yes, send it and drop it" not in page.html
+    assert page.post("send").status_code == 422
+    assert "At least one number stays in an order." in page.html
+    assert not updates()
+
+
 def test_a_number_that_is_added_gets_the_details_of_the_others(
     agent_client: Client, order: PortInOrder, sandbox: Sandbox
 ) -> None:
