@@ -3,7 +3,6 @@
 from datetime import date
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
@@ -181,7 +180,7 @@ def _keep_days_off(project: SinchProject, days: dict[date, str], by: User, text:
     project.days_off = [{"day": d.isoformat(), "name": name} for d, name in sorted(days.items())]
     project.save(update_fields=["days_off"])
     log(project, by, text)
-    _count_anew(project)
+    configuration.count_anew(project)
 
 
 def expect_loa(project: SinchProject, expects: bool, *, by: User) -> None:
@@ -193,11 +192,4 @@ def expect_loa(project: SinchProject, expects: bool, *, by: User) -> None:
         kept.expects_loa = expects
         kept.save(update_fields=["expects_loa"])
         log(kept, by, f"Port-in orders {'need' if expects else 'do not need'} an LOA.")
-        _count_anew(kept)
-
-
-def _count_anew(project: SinchProject) -> None:
-    """Have every living order's bucket worked out again; the rooms above do it in their time."""
-    items = apps.get_model("work.WorkItem")._default_manager
-    living = ("ready", "us", "date", "wait")
-    items.filter(project=project, bucket__in=living).update(next_change_at=timezone.now())
+        configuration.count_anew(kept)

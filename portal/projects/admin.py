@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User, WebhookToken
-from portal.projects import actions, callbacks
+from portal.projects import actions, callbacks, configuration
 
 
 class SinchProjectForm(forms.ModelForm):
@@ -76,6 +76,8 @@ class SinchProjectAdmin(admin.ModelAdmin):
         super().save_model(request, obj, form, change)
         if obj.is_active:
             callbacks.prepare(obj, "staff")
+        if change and "expects_loa" in form.changed_data:
+            configuration.count_anew(obj)
 
     @admin.action(description="Test the connection to Sinch", permissions=["change"])
     def test_connection(self, request: HttpRequest, projects: QuerySet[SinchProject]) -> None:

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -126,16 +128,25 @@ def store(project: SinchProject, configuration: Any, read_at: datetime) -> None:
     Our token is not kept in it: its hash stands beside the address.
     """
     kept = masked(configuration)
-    stored = (
-        SinchProject.objects.filter(pk=project.pk)
-        .filter(
-            Q(porting_configuration_read_at=None) | Q(porting_configuration_read_at__lt=read_at)
-        )
-        .update(porting_configuration=kept, porting_configuration_read_at=read_at)
-    )
-    if stored:
-        project.porting_configuration = kept
-        project.porting_configuration_read_at = read_at
+    with transaction.atomic():
+        rows = SinchProject.objects.select_for_update(no_key=True).defer("key_secret")
+        stored = rows.get(pk=project.pk)
+        last = stored.porting_configuration_read_at
+        if last is not None and last >= read_at:
+            return
+        before = (stored.default_port_time, stored.default_port_time_zone)
+        for row in (stored, project):
+            row.porting_configuration, row.porting_configuration_read_at = kept, read_at
+        stored.save(update_fields=["porting_configuration", "porting_configuration_read_at"])
+        if (stored.default_port_time, stored.default_port_time_zone) != before:
+            count_anew(stored)
+
+
+def count_anew(project: SinchProject) -> None:
+    """Have every living order's bucket worked out again; the rooms above do it in their time."""
+    items = apps.get_model("work.WorkItem")._default_manager
+    living = ("ready", "us", "date", "wait")
+    items.filter(project=project, bucket__in=living).update(next_change_at=timezone.now())
 
 
 def masked(configuration: Any) -> dict[str, Any]:

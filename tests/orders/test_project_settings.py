@@ -89,6 +89,30 @@ def test_the_buckets_of_waiting_orders_are_worked_out_anew_when_a_day_off_is_add
     assert standing.recompute_due(timezone.now()) == 1
 
 
+def test_the_buckets_are_worked_out_anew_when_the_defaults_at_sinch_change(
+    project: SinchProject, order: PortInOrder
+) -> None:
+    WorkItem.objects.update(next_change_at=None)
+    there = {"defaultPortTime": "10:30:00", "defaultPortTimeZone": "US/Mountain"}
+    configuration.store(project, there, timezone.now())
+    assert standing.recompute_due(timezone.now()) == 1
+    WorkItem.objects.update(next_change_at=None)
+    configuration.store(project, there, timezone.now())
+    assert standing.recompute_due(timezone.now()) == 0
+
+
+def test_the_buckets_are_worked_out_anew_when_the_admin_changes_what_is_expected(
+    project: SinchProject, order: PortInOrder, admin_client: Client
+) -> None:
+    WorkItem.objects.update(next_change_at=None)
+    fields = {"name": project.name, "project_id": project.project_id, "key_id": project.key_id}
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    assert admin_client.post(address, fields | {"is_active": "on"}).status_code == 302
+    assert standing.recompute_due(timezone.now()) == 1
+    order.item.refresh_from_db()
+    assert "P9" not in [reason["code"] for reason in order.item.reasons]
+
+
 def test_an_order_follows_whether_an_loa_is_expected(
     project: SinchProject, order: PortInOrder, make_agent: Any
 ) -> None:
