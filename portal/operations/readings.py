@@ -151,6 +151,18 @@ def want_one(project: SinchProject | int, kind: str, resource_id: str, cause: st
     return want(project, kind, {resource_id: timezone.now()}, cause)[resource_id]
 
 
+def take_up(project: SinchProject) -> None:
+    """Have what is read of a project by itself read now; rings after commit.
+
+    It was out of use, and what Sinch told meanwhile was turned away.
+    """
+    now = timezone.now()
+    Reading.objects.filter(project=project, next_try_at__gt=now, lease_id=None).update(
+        next_try_at=now
+    )
+    doorbell.ring_on_commit(doorbell.READINGS)
+
+
 @cache
 def _queues() -> tuple[QuerySet[Reading], QuerySet[Reading]]:
     rows = Reading.objects.select_related("project").defer("project__key_secret")

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject, User, WebhookToken
+from portal.operations import readings
 from portal.projects import actions, callbacks, configuration
 
 
@@ -76,6 +77,8 @@ class SinchProjectAdmin(admin.ModelAdmin):
         super().save_model(request, obj, form, change)
         if obj.is_active:
             callbacks.prepare(obj, "staff")
+            if change and "is_active" in form.changed_data:
+                readings.take_up(obj)
         if change and "expects_loa" in form.changed_data:
             configuration.count_anew(obj)
 

@@ -14,6 +14,7 @@ from orders import standing
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
+from portal.operations.models import Reading
 from portal.projects import configuration
 from portal.sandbox import Sandbox
 from portal.work.models import WorkItem
@@ -111,6 +112,23 @@ def test_the_buckets_are_worked_out_anew_when_the_admin_changes_what_is_expected
     assert standing.recompute_due(timezone.now()) == 1
     order.item.refresh_from_db()
     assert "P9" not in [reason["code"] for reason in order.item.reasons]
+
+
+def test_a_project_that_is_back_in_use_has_its_orders_read_at_once(
+    project: SinchProject, order: PortInOrder, sandbox: Sandbox, admin_client: Client
+) -> None:
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    fields = {"name": project.name, "project_id": project.project_id, "key_id": project.key_id}
+    admin_client.post(address, fields)
+    Reading.objects.update(next_try_at=timezone.now())
+    while readings.run_one():  # a worker comes by while it is out of use
+        pass
+    sandbox.control.confirm(order.sinch_id)  # its webhook is turned away
+    admin_client.post(address, fields | {"is_active": "on"})
+    while readings.run_one():
+        pass
+    order.refresh_from_db()
+    assert order.status == "CONFIRMED"
 
 
 def test_an_order_follows_whether_an_loa_is_expected(
