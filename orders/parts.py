@@ -21,7 +21,7 @@ from orders.review import Reason, Review, review
 from orders.verdicts import UNKNOWN, Carrier
 from portal import words
 from portal.sinch.payloads import PortInOrderWrite
-from portal.work.drafts import OpenOrSaid
+from portal.work.drafts import NotSendable, OpenOrSaid
 
 ONE: Final = "one"  # what `split` holds when somebody keeps the carriers together
 BY_CARRIER: Final = "carrier"
@@ -243,14 +243,22 @@ def cut(
 
 
 def rows_by_part(plan: Plan, rows: ListRows) -> list[list[int]]:
-    """Return the keys of a file's rows for each order; three columns of each row are read."""
+    """Return the keys of a file's rows for each order; three columns of each row are read.
+
+    Raises NotSendable when Sinch has named other carriers since the plan was made: a row of one
+    that no order is planned for would be left behind.
+    """
     chosen = list(rows.order_by("position").values_list("pk", "number"))
     carriers = dict(
         PortabilityResult.objects.filter(
             project=plan.found.project, phone_number__in=rows.order_by().values("number")
         ).values_list("phone_number", "carrier")
     )
-    return cut([(pk, carriers.get(number, UNKNOWN)) for pk, number in chosen], plan.groups)
+    found = cut([(pk, carriers.get(number, UNKNOWN)) for pk, number in chosen], plan.groups)
+    if [len(keys) for keys in found] != [part.count for part in plan.parts]:
+        text = "Sinch has just answered anew about portability. Look at the orders once more."
+        raise NotSendable([Reason(text, "s2", is_open=False, brief="Portability")])
+    return found
 
 
 # --- What is sent -------------------------------------------------------------------------------

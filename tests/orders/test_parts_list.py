@@ -4,12 +4,15 @@ import re
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from orders import portability
 from orders.models import ListRow, PortInDraft, PortInNumber, PortInOrder
+from orders.parts import Plan, rows_by_part
 from orders.review import review
 from portal.operations import runner
 from portal.operations.models import Operation
+from portal.work.drafts import NotSendable
 from tests.orders.lists import ListDesk, book, read_all
 from tests.orders.test_drafts import Desk, details
 from tests.orders.test_parts import BELL, CAN_BE_SENT, LUMEN, TELUS, page_of, typed
@@ -37,6 +40,26 @@ def own_row(number: str) -> list[str]:
     digits = number[-7:]
     address = ["98402", "Tacoma", "WA", "410", "Dock St"] if int(digits) % 3 == 0 else [""] * 5
     return [number, f"Site {digits}", digits[-6:], *address]
+
+
+def test_no_row_is_left_behind_when_sinch_names_another_carrier_while_orders_are_sent(
+    agent_client, project, agent
+):
+    draft = typed(project, agent, [], name="", pin="", account="")
+    numbers = [*LUMEN[:3], *BELL[:2]]
+    ListDesk(agent_client, draft).added(book([TITLES, *map(own_row, numbers)]))
+
+    def answered(carriers: dict[str, str]) -> None:
+        said = [{"phoneNumber": n, "portable": True, "carrier": c} for n, c in carriers.items()]
+        portability.store_verdicts(project, said, timezone.now())
+
+    answered(dict.fromkeys(numbers[:3], "Lumen") | dict.fromkeys(numbers[3:], "Bell MTS"))
+    plan = Plan(review(draft, complete=True))
+    rows = ListRow.objects.going()
+    assert [len(keys) for keys in rows_by_part(plan, rows)] == [3, 2]
+    answered({numbers[2]: "Frontier"})
+    with pytest.raises(NotSendable, match="answered anew"):
+        rows_by_part(plan, rows)
 
 
 def test_1240_rows_with_three_carriers_become_the_right_orders(
