@@ -24,11 +24,14 @@ LEAST = 30.0  # seconds a loop may be silent at least
 _noted: dict[str, float] = {}
 _lock = threading.Lock()
 
+# No round was later than now: one noted by a clock that is ahead would hide for as long as that
+# that nothing goes round any more.
 _NOTE = """
 INSERT INTO operations_loop (name, ran_at, ahead)
-VALUES (%s, %s, extract(epoch FROM %s - clock_timestamp()))
+VALUES (%s, LEAST(%s, clock_timestamp()), extract(epoch FROM %s - clock_timestamp()))
 ON CONFLICT (name) DO UPDATE
-SET ran_at = GREATEST(operations_loop.ran_at, EXCLUDED.ran_at), ahead = EXCLUDED.ahead
+SET ran_at = GREATEST(LEAST(operations_loop.ran_at, clock_timestamp()), EXCLUDED.ran_at),
+    ahead = EXCLUDED.ahead
 """
 
 

@@ -181,6 +181,19 @@ def test_a_loop_that_stands_still_is_told_by_name(quiet):
     assert "beat and the workers" in said
 
 
+def test_a_round_noted_by_a_clock_that_is_ahead_does_not_hide_that_a_loop_stands_still(quiet):
+    name, soon = "portal.operations.tasks.beat", timezone.now() + timedelta(hours=1)
+    loops.note(name, soon)
+    noted = loops.last_rounds()[name]
+    assert noted
+    assert noted <= timezone.now()
+    Loop.objects.filter(pk=name).update(ran_at=soon)  # as a version before this one noted it
+    loops.note(name)
+    noted = loops.last_rounds()[name]
+    assert noted
+    assert noted <= timezone.now()
+
+
 def test_every_loop_of_the_schedule_has_a_name_for_people():
     assert loops.names().keys() == health.LOOPS.keys()
 
