@@ -252,6 +252,7 @@ class _Told:
             self._tell(text, ("asked", was, is_), "wait", "date")
         elif (
             old.desired_port_time
+            and new.desired_port_time
             and (old.desired_port_time[:5], old.desired_port_time_zone)
             != (new.desired_port_time[:5], new.desired_port_time_zone)
             and old.desired_port_time_zone

@@ -529,11 +529,8 @@ def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: b
         if key in sent and key not in merged:
             merged[key] = sent[key]
     if "desiredPortSchedule" in sent:
-        before = mapping(stored.get("desiredPortSchedule"))
-        schedule = sent["desiredPortSchedule"]
-        merged["desiredPortSchedule"] = (
-            {**before, **schedule} if replaces else {**schedule, **before}
-        )
+        before = {} if replaces else mapping(stored.get("desiredPortSchedule"))
+        merged["desiredPortSchedule"] = {**sent["desiredPortSchedule"], **before}
     before, entries = by_number(stored), by_number(sent)
     places = list(entries) if replaces or not before else list(before)
     if places:

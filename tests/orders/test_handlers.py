@@ -444,6 +444,19 @@ def test_a_field_that_was_cleared_stays_cleared_where_sinch_leaves_empty_ones_ou
     assert "voiceConfiguration" not in order.payload["phoneNumbers"][0]
 
 
+def test_a_port_time_that_was_cleared_is_not_kept_where_sinch_does_not_say_its_default(
+    order: PortInOrder, update: Callable[..., Operation]
+) -> None:
+    operation = update({"desiredPortSchedule": {"desiredPortTime": "", "desiredPortTimeZone": ""}})
+    sent = operation.payload["body"]
+    assert set(sent["desiredPortSchedule"]) == {"desiredPortDate"}
+    said = {"id": order.sinch_id, "status": "PENDING", "desiredPortSchedule": None}
+    sync.store_reading(order.project, said, timezone.now(), sent=sent, replaces=True)
+    order.refresh_from_db()
+    assert (order.desired_port_time, order.desired_port_time_zone) == ("", "")
+    assert not any(text.startswith("Requested time") for text in timeline(order))
+
+
 @pytest.mark.parametrize("change", [NEW_STREET, NEW_PIN], ids=["street", "PIN"])
 @pytest.mark.parametrize("pins", ["echo", "masked", "absent"])
 def test_a_change_whose_answer_was_lost_is_found_or_sent_again_and_arrives(
