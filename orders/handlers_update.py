@@ -1,5 +1,6 @@
 """How a change of a port-in order is sent: never over what somebody else changed meanwhile."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,13 +110,19 @@ class UpdateHandler(OrderHandler):
 
     @staticmethod
     def _went_on(operation: Operation, order: PortInOrder, seen: Mapping[str, Any]) -> bool:
-        """Tell whether refused numbers are pending again since this was sent."""
-        pending = [n.phone_number for n in wire.read_order(seen).numbers if n.status == "PENDING"]
-        rows = PortInNumber.objects.filter(order=order, phone_number__in=pending)
-        return rows.filter(
-            Q(status=PortInNumber.Status.REJECTED)
-            | Q(status_since__gte=operation.sent_at or operation.created_at)
-        ).exists()
+        """Tell whether refused numbers are pending again, or further, since this was sent."""
+        status = PortInNumber.Status
+        by_status: dict[str, list[str]] = defaultdict(list)
+        for number in wire.read_order(seen).numbers:
+            by_status[number.status].append(number.phone_number)
+        pending = by_status[status.PENDING]
+        further = by_status[status.CONFIRMED] + by_status[status.ACTIVATED]
+        was_refused = Q(status=status.REJECTED)
+        since = Q(status_since__gte=operation.sent_at or operation.created_at)
+        # Of those that are further the mirror need not have seen that they were pending again.
+        went_on = Q(phone_number__in=pending) & (was_refused | since)
+        went_on |= Q(phone_number__in=further) & (was_refused | since & ~Q(refused_before=[]))
+        return PortInNumber.objects.filter(went_on, order=order).exists()
 
     def failed(self, operation: Operation) -> None:
         """Store what was read at Sinch, so that the edit shows it at once; then tell."""

@@ -548,6 +548,31 @@ def test_a_lost_new_pin_is_known_to_have_arrived_when_the_carrier_looks_again(
     assert count(sandbox, "updatePortInOrder") == 1
 
 
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_lost_new_pin_is_known_to_have_arrived_though_the_order_is_confirmed_by_now(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    is_read: bool,
+) -> None:
+    sandbox.control.personality(pin_on_read="absent")
+    sandbox.control.reject(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    sandbox.control.faults.add("drop_after", "updatePortInOrder")
+    operation = update(NEW_PIN)
+    assert runner.run_one()
+    sandbox.control.confirm(order.sinch_id)
+    if is_read:
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+        assert readings.run_one()
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.secrets == {n: {"existingPortOutPin": "775310"} for n in (A, B)}
+
+
 def test_a_change_by_somebody_else_is_never_overwritten(
     order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
 ) -> None:
