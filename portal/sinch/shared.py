@@ -209,9 +209,13 @@ class LocalTokenBucket:
 
     def acquire(self, key: str) -> None:
         """Return when a request may leave; raises RateLimitExceeded when that is too far off."""
-        wait = self._reserve(key)
+        wait, waited = self._reserve(key), 0.0
         while wait > 0:
+            # A pause that begins meanwhile may be an hour long.
+            if waited + wait > self._max_wait:
+                raise RateLimitExceeded(wait)
             self._sleep(wait)
+            waited += wait
             wait = self.paused_for(key)
 
     def pause(self, key: str, seconds: float) -> None:

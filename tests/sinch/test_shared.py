@@ -302,6 +302,22 @@ def test_the_pace_of_one_process_is_a_burst_and_then_its_rate():
     assert clock.now - begun == pytest.approx(7.0)
 
 
+def test_nobody_sleeps_through_a_long_pause_that_begins_while_he_waits() -> None:
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.slept) == 1:
+            bucket.pause(KEY, 3600)
+
+    bucket = LocalTokenBucket(rate=10, burst=1, max_wait=10, clock=clock, sleep=sleep)
+    bucket.acquire(KEY)
+    with pytest.raises(RateLimitExceeded) as refusal:
+        bucket.acquire(KEY)
+    assert refusal.value.retry_after == pytest.approx(3600)
+    assert sum(clock.slept) < 1
+
+
 @pytest.mark.parametrize(("rate", "burst"), [(0, None), (-1, None), (1, 0)])
 def test_a_pace_that_never_lets_go_is_refused(rate, burst):
     with pytest.raises(ValueError, match="rate"):
