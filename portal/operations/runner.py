@@ -19,7 +19,7 @@ from django.utils import timezone
 from portal.operations import doorbell
 from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.operations.models import Operation
-from portal.sinch.errors import SinchError, SinchUnavailable
+from portal.sinch.errors import SinchError, SinchUnavailable, SinchUnexpectedReply
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def _send(operation: Operation, handler: Handler) -> None:
     except SinchError as error:
         if error.outcome_unknown:
             _be_uncertain(operation, handler, error)
-        elif isinstance(error, SinchUnavailable):
+        elif isinstance(error, SinchUnavailable) or _is_about_a_question(error):
             _send_later(operation, handler, error)
         else:
             _end(
@@ -186,6 +186,15 @@ def _send(operation: Operation, handler: Handler) -> None:
             )
     else:
         _end(operation, handler, state.SUCCEEDED, answer=answer)
+
+
+def _is_about_a_question(error: SinchError) -> bool:
+    """Tell whether the write never left, as an answer to what is asked before it is no answer.
+
+    A token, or the order that a change is compared with: a page in the place of JSON is no refusal.
+    """
+    is_good = error.status is None or 200 <= error.status < 300
+    return isinstance(error, SinchUnexpectedReply) and is_good
 
 
 def _look(operation: Operation, handler: Handler) -> None:

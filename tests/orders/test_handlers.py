@@ -1104,6 +1104,22 @@ def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
     assert "slow down" in operation.staff_message
 
 
+@pytest.mark.parametrize("asked", ["getOrderDetails", "getAccessToken"])
+def test_what_is_no_answer_to_a_question_before_a_write_is_no_refusal(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run, asked: str
+) -> None:
+    if asked == "getAccessToken":
+        sandbox.control.expire_tokens()
+    sandbox.control.faults.add("garbage", asked)
+    operation = update(NEW_STREET)
+    assert runner.run_one()
+    assert state_of(operation) == State.QUEUED
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "updatePortInOrder") == 1
+    assert not any("refused" in text for text in timeline(order))
+
+
 def test_what_nobody_could_ask_about_is_not_told_as_undone(
     order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:
