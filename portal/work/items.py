@@ -85,6 +85,14 @@ def touch(item_pk: int) -> None:
     WorkItem.objects.filter(pk=item_pk).update(version=F("version") + 1, changed_at=timezone.now())
 
 
+# Whoever wakes an item holds no lock of its order: what came after the item was loaded stays, and
+# the bucket is worked out once more with what was not known here.
+_UNLESS_WOKEN = (
+    "CASE WHEN {column} IS DISTINCT FROM %s::timestamptz THEN LEAST({column}, %s::timestamptz)"
+    " ELSE %s::timestamptz END"
+)
+
+
 def save_item(item: WorkItem, values: dict[str, Any], words: str | None = None) -> bool:
     """Store what differs from the item and let its version grow; False when nothing differs.
 
@@ -92,12 +100,16 @@ def save_item(item: WorkItem, values: dict[str, Any], words: str | None = None) 
     The version grows even when only the order behind it changed: then call `touch`.
     """
     changed = {name: value for name, value in values.items() if getattr(item, name) != value}
+    before = item.next_change_at
     if not item._state.adding and not changed and words is None:
         return False
     for name, value in changed.items():
         setattr(item, name, value)
     item.changed_at = timezone.now()
     made = {}
+    if "next_change_at" in changed and not item._state.adding:
+        after = item.next_change_at
+        made["next_change_at"] = Made(_UNLESS_WOKEN, (before, after, after))
     if words is not None:
         made["search"] = Made("to_tsvector('simple', %s)", (search.plain_words(words),))
     if item._state.adding:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import standing
+from orders import standing, wire
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
@@ -88,6 +88,20 @@ def test_the_buckets_of_waiting_orders_are_worked_out_anew_when_a_day_off_is_add
     typed = {"day": day.isoformat(), "day_name": "Stocktaking"}
     client.post(reverse("projects:add_day_off", args=[project.pk]), typed)
     assert standing.recompute_due(timezone.now()) == 1
+
+
+def test_an_order_that_is_being_stored_while_it_is_woken_is_worked_out_anew_all_the_same(
+    project: SinchProject, order: PortInOrder
+) -> None:
+    """A reading that was begun before a setting changed knows nothing of it."""
+    WorkItem.objects.update(next_change_at=timezone.now() + timedelta(days=300))
+    item = standing.item_of(order.item_id)
+    standing.wake(order.pk)
+    said, rows = wire.read_order(order.payload), standing.Rows.of(item)
+    assert standing.store_item(item, order, said, rows)
+    assert timezone.now() < item.next_change_at < timezone.now() + timedelta(days=300)
+    assert standing.recompute_due(timezone.now()) == 1
+    assert standing.recompute_due(timezone.now()) == 0
 
 
 def test_the_buckets_are_worked_out_anew_when_the_defaults_at_sinch_change(
