@@ -150,6 +150,10 @@ _database.setdefault("OPTIONS", {}).update(
             "timeout": 10,
         },
         "connect_timeout": 5,
+        # A session whose other end went without a word shows it within a minute.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
         "options": "-c statement_timeout=20000 -c lock_timeout=5000",
     }
 )
