@@ -72,7 +72,8 @@ def label_of(unit: Unit) -> str:
 
 
 def in_sentence(label: str) -> str:
-    """Return a label as it goes on after "the": `city`, but `ZIP` and `E911 city`."""
+    """Return a label as it goes on after "the": `city`, `reference`, but `ZIP` and `E911 city`."""
+    label = label.removeprefix("Our ")
     if _LETTERS_ONLY.match(label) or label[1:2].isdigit():
         return label
     return label[:1].lower() + label[1:]

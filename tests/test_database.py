@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def elsewhere():
     """Call something in another thread, whose connection is a session of the pool."""
+    connection.ensure_connection()  # one of our own, which is not in the pool meanwhile
     with ThreadPoolExecutor(1) as thread:
         yield lambda call: thread.submit(call).result(30)
 

@@ -474,7 +474,7 @@ def test_a_refused_fix_comes_back_for_the_same_numbers_and_for_no_other(agent_cl
 def test_a_line_taken_back_gives_the_others_to_no_other_number(agent_client, without_pin):
     page = EditPage(agent_client, without_pin, f"?fix=pin&n={FIRST[1:]}.{SECOND[1:]}")
     page.post("check", **{"fix-pin": "556617", "reference": "PSB-2026-004"})
-    undo = re.search(r'value="(undo:\w+)" aria-label="[^"]*reference"', page.html)
+    undo = re.search(r'value="(undo:\w+)" aria-label="Undo the change of the reference"', page.html)
     assert undo
     page.post(undo[1])
     page.post("send")
