@@ -604,17 +604,22 @@ def test_settling_one_cause_settles_no_other(under_way, sandbox, read_order, age
     assert [reason["code"] for reason in order.item.reasons] == ["H3"]
 
 
+def begin_to_move(client, order):
+    """Say that the customer left the other provider, and have the order begun that moves."""
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
+    client.post(path, {"seen": seen, "do": "order"})
+    return HostingDraft.objects.get()
+
+
 def test_a_refused_move_at_t_mobile_is_named_on_the_order_it_was_for(
     under_way, sandbox, read_order, agent_client, work_off
 ):
     held(sandbox, under_way, PHONES[7])
     order = read_order(under_way)
-    path = reverse("hosting:migrate", args=[order.pk])
-    page = agent_client.get(order.get_absolute_url()).content.decode()
-    seen = page.split('name="seen" value="')[1].split('"')[0]
-    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
-    agent_client.post(path, {"seen": seen, "do": "order"})
-    draft = HostingDraft.objects.get()
+    draft = begin_to_move(agent_client, order)
     sandbox.faults.add("status", "HostingOrderService_ImportNumbers", status=422)
     send_again(agent_client, draft)
     work_off()
@@ -709,12 +714,7 @@ def test_a_number_that_is_on_a_plan_is_unlinked_first_when_sinch_says_so(
     sandbox.hosting.do(made.id, "finish")
     number = read_imported("+13125550193")
     order = read_order(made)
-    path = reverse("hosting:migrate", args=[order.pk])
-    page = agent_client.get(order.get_absolute_url()).content.decode()
-    seen = page.split('name="seen" value="')[1].split('"')[0]
-    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
-    agent_client.post(path, {"seen": seen, "do": "order"})
-    draft = HostingDraft.objects.get()
+    draft = begin_to_move(agent_client, order)
     send_again(agent_client, draft)
     settle()
     page = agent_client.get(draft.get_absolute_url()).content.decode()
@@ -779,12 +779,7 @@ def test_held_numbers_are_ours_again_when_sinch_forgets_the_order_that_moves_the
 ):
     held(sandbox, under_way, PHONES[7])
     order = read_order(under_way)
-    path = reverse("hosting:migrate", args=[order.pk])
-    page = agent_client.get(order.get_absolute_url()).content.decode()
-    seen = page.split('name="seen" value="')[1].split('"')[0]
-    agent_client.post(path, {"seen": seen, "left": "on", "on": "2026-11-20", "by": "Owen Marsh"})
-    agent_client.post(path, {"seen": seen, "do": "order"})
-    send_again(agent_client, HostingDraft.objects.get())
+    send_again(agent_client, begin_to_move(agent_client, order))
     work_off()
     tasks.recompute_due()
     order.item.refresh_from_db()

@@ -534,41 +534,38 @@ def test_a_lost_change_is_sent_again_where_sinch_does_not_show_what_was_changed(
         assert number.details["endUser"]["streetNum"] == "1422"
 
 
-def test_a_lost_new_pin_is_known_to_have_arrived_when_the_carrier_looks_again(
+@pytest.fixture
+def lost_new_pin(
     order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
-) -> None:
+) -> Operation:
+    """A new PIN for a refused order, whose answer is lost, at a Sinch that shows no PINs."""
     sandbox.control.personality(pin_on_read="absent")
     sandbox.control.reject(order.sinch_id)
     readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
     settle()
     sandbox.control.faults.add("drop_after", "updatePortInOrder")
-    operation = update(NEW_PIN)
+    return update(NEW_PIN)
+
+
+def test_a_lost_new_pin_is_known_to_have_arrived_when_the_carrier_looks_again(
+    lost_new_pin: Operation, sandbox: Sandbox, settle: Run
+) -> None:
     settle()
-    assert state_of(operation) == State.SUCCEEDED
+    assert state_of(lost_new_pin) == State.SUCCEEDED
     assert count(sandbox, "updatePortInOrder") == 1
 
 
 @pytest.mark.parametrize("is_read", [False, True])
 def test_a_lost_new_pin_is_known_to_have_arrived_though_the_order_is_confirmed_by_now(
-    order: PortInOrder,
-    update: Callable[..., Operation],
-    sandbox: Sandbox,
-    settle: Run,
-    is_read: bool,
+    order: PortInOrder, lost_new_pin: Operation, sandbox: Sandbox, settle: Run, is_read: bool
 ) -> None:
-    sandbox.control.personality(pin_on_read="absent")
-    sandbox.control.reject(order.sinch_id)
-    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
-    settle()
-    sandbox.control.faults.add("drop_after", "updatePortInOrder")
-    operation = update(NEW_PIN)
     assert runner.run_one()
     sandbox.control.confirm(order.sinch_id)
     if is_read:
         readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
         assert readings.run_one()
     settle()
-    assert state_of(operation) == State.SUCCEEDED
+    assert state_of(lost_new_pin) == State.SUCCEEDED
     order.refresh_from_db()
     assert order.secrets == {n: {"existingPortOutPin": "775310"} for n in (A, B)}
 
