@@ -27,6 +27,7 @@ from portal.operations.models import Operation, Reading
 MANAGE = "accounts.manage_project"
 LATE, TOO_LATE = timedelta(minutes=1), timedelta(minutes=5)
 HOUR = timedelta(hours=1)
+CALLS_IN_VAIN = 3  # failed calls in a row that are no chance
 CLOCKS_AWAY = 2.0  # seconds that clocks of two machines may differ unnoticed
 GOOD, WARNING, BAD = "done", "us", "bad"
 GLYPHS = {GOOD: "done", WARNING: "us", BAD: "bad"}
@@ -168,6 +169,7 @@ def _calls(now: datetime) -> list[Check]:
     share = found["failed"] / found["calls"] if found["calls"] else 0.0
     tone = BAD if share > 0.5 else WARNING if share > 0.05 else GOOD
     return [
+        _answers(found["answered_at"], now),
         Check("Calls in the last hour", str(found["calls"])),
         Check(
             "Calls that failed at Sinch",
@@ -184,6 +186,22 @@ def _calls(now: datetime) -> list[Check]:
             "Lower SINCH_REQUESTS_PER_SECOND." if found["slowed"] else "",
         ),
     ]
+
+
+def _answers(answered_at: datetime | None, now: datetime) -> Check:
+    """Tell whether Sinch answers at present: a trouble that has just begun shows here first."""
+    in_vain = calls.in_vain(answered_at or now - HOUR)
+    if in_vain["count"] < CALLS_IN_VAIN:
+        silent = "not yet" if in_vain["count"] else "nothing was asked in the last hour"
+        said = f"yes, {words.age_text(answered_at)}" if answered_at else silent
+        return Check("Sinch answers", said)
+    begun = words.age_text(in_vain["first"])
+    return Check(
+        "Sinch answers",
+        f"no: the last {in_vain['count']} calls failed, the first {begun}",
+        BAD if now - in_vain["first"] > LATE else WARNING,
+        "What is to be sent and read waits here and is tried again by itself.",
+    )
 
 
 def _tokens() -> list[Check]:

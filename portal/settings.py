@@ -207,31 +207,34 @@ CELERY_TASK_ROUTES = {
     "orders.tasks.check_portability": {"queue": "sync"},
 }
 SWEEP_SECONDS = 3
+# A message's end is told by beat's clock and judged by a worker's: it must not be so near that a
+# worker whose clock is a little ahead throws every sweep away.
+SWEEP_EXPIRES = 60
 CELERY_BEAT_SCHEDULE = {
     "sweep operations": {
         "task": "portal.operations.tasks.run_operations",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS * 2},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "sweep readings": {
         "task": "portal.operations.tasks.run_readings",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS * 2},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "sweep deliveries": {
         "task": "webhooks.tasks.process_deliveries",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS * 2},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "sweep lists": {
         "task": "orders.tasks.read_lists",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS * 2},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "sweep portability": {
         "task": "orders.tasks.check_portability",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS * 2},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "discover orders": {
         "task": "orders.tasks.discover",
@@ -251,7 +254,7 @@ CELERY_BEAT_SCHEDULE = {
     "beat": {
         "task": "portal.operations.tasks.beat",
         "schedule": 10,
-        "options": {"expires": 20},
+        "options": {"expires": SWEEP_EXPIRES},
     },
     "purge": {
         "task": "portal.operations.tasks.purge",

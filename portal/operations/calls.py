@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from portal.operations.models import SinchCall
@@ -94,13 +94,26 @@ def _write_for_ever() -> None:
             connection.close()
 
 
-def figures(since: datetime) -> dict[str, int]:
-    """Return how many calls there were since then, how many failed, and how many were 429."""
+_FAILED = Q(status=None) | Q(status__gte=500)
+
+
+def figures(since: datetime) -> dict[str, Any]:
+    """Return how many calls there were since then, how many failed, and how many were 429.
+
+    With the moment of the last one that Sinch answered, None for none.
+    """
     return SinchCall.objects.filter(at__gte=since).aggregate(
         calls=Count("pk"),
-        failed=Count("pk", filter=Q(status=None) | Q(status__gte=500)),
+        failed=Count("pk", filter=_FAILED),
         slowed=Count("pk", filter=Q(status=429)),
+        answered_at=Max("at", filter=~_FAILED),
     )
+
+
+def in_vain(since: datetime) -> dict[str, Any]:
+    """Return how many calls have failed after this moment, and when the first of them did."""
+    failed = SinchCall.objects.filter(_FAILED, at__gt=since)
+    return failed.aggregate(count=Count("pk"), first=Min("at"))
 
 
 def troubles(limit: int = 20) -> list[Any]:

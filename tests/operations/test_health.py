@@ -12,6 +12,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, connections
+from django.db.models import F
 from django.db.transaction import atomic
 from django.test import Client
 from django.urls import reverse
@@ -270,6 +271,25 @@ def test_calls_are_logged_without_ids_and_told(kept, quiet, mara):
     page = mara.get(reverse("health")).content.decode()
     assert "Unavailable, no connection" in page
     assert "12065550142" not in page
+
+
+def test_that_sinch_does_not_answer_is_told_once_three_calls_in_a_row_failed(kept, quiet):
+    assert check("Sinch answers").found == "nothing was asked in the last hour"
+    calls.note(quiet.pk, call(404))
+    for _ in range(2):
+        calls.note(quiet.pk, call(503))
+    calls.flush()
+    assert check("Sinch answers").found.startswith("yes, ")
+    calls.note(quiet.pk, call(None, error="SinchUnavailable no connection"))
+    calls.flush()
+    told = check("Sinch answers")
+    assert told.found.startswith("no: the last 3 calls failed, the first ")
+    assert told.tone == health.WARNING
+    SinchCall.objects.update(at=F("at") - timedelta(minutes=2))
+    assert check("Sinch answers").tone == health.BAD
+    calls.note(quiet.pk, call())
+    calls.flush()
+    assert check("Sinch answers").tone == health.GOOD
 
 
 def test_a_call_of_a_client_is_logged_with_its_token_call(kept, porting_client, project):

@@ -745,6 +745,16 @@ def test_ensure_project_connects_the_project_once_and_follows_its_key(db, settin
     assert "secret" not in capsys.readouterr().out
 
 
+def test_ensure_project_has_a_project_that_was_out_of_use_read_at_once(project):
+    readings.want_one(project, "configuration", "defaults", "staff")
+    SinchProject.objects.update(is_active=False)
+    readings.run_one()
+    assert Reading.objects.get().next_try_at > timezone.now() + timedelta(minutes=30)
+    call_command("ensure_project")
+    waiting = Reading.objects.get(resource_id="defaults")
+    assert waiting.next_try_at <= timezone.now()
+
+
 def test_ensure_project_without_credentials_says_so_and_does_nothing(db, settings, capsys):
     settings.SINCH_PROJECT_ID = ""
     call_command("ensure_project")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from portal import env
 from portal.accounts.models import SinchProject
 from portal.celery import app
+from portal.operations import readings
 from portal.projects import callbacks
 
 # The rooms that find orders lie above; Celery knows them by these names.
@@ -63,7 +64,9 @@ def _store() -> tuple[SinchProject, bool]:
     if (project.key_id, project.key_secret) != key:
         project.key_id, project.key_secret = key
         project.key_changed_at = timezone.now()
+    was_in_use, project.is_active = project.is_active, True
     # A name given by an administrator stays.
-    project.is_active = True
     project.save()
+    if not was_in_use:
+        readings.take_up(project)
     return project, False
