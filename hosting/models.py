@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models.functions import Upper
 from django.urls import reverse
 from django.utils import timezone
 
@@ -273,6 +274,18 @@ class ImportedNumber(NumberRecord, Steps):
             models.Index(fields=["service_plan_id", "phone_number"], name="imported_plan"),
             models.Index(fields=["campaign_id", "phone_number"], name="imported_campaign"),
             models.Index(fields=["verdict", "phone_number"], name="imported_verdict"),
+            # The list as it opens, and names as they are typed.
+            models.Index(
+                fields=["phone_number", "id"],
+                name="imported_listed",
+                condition=models.Q(gone_at=None),
+            ),
+            models.Index(
+                fields=["phone_number"],
+                name="imported_settling",
+                condition=models.Q(is_settling=True),
+            ),
+            models.Index(OpClass(Upper("display_name"), "text_pattern_ops"), name="imported_name"),
             models.Index(OpClass("phone_number", "varchar_pattern_ops"), name="imported_prefix"),
             models.Index(OpClass("reversed_digits", "varchar_pattern_ops"), name="imported_suffix"),
         ]
@@ -376,7 +389,16 @@ class QualifiedNumber(NumberRecord):
             ),
         ]
         indexes = [
-            models.Index(fields=["state", "phone_number"], name="qualified_state"),
+            models.Index(
+                fields=["state", "phone_number"],
+                name="qualified_state",
+                condition=models.Q(gone_at=None),
+            ),
+            models.Index(
+                fields=["phone_number", "id"],
+                name="qualified_listed",
+                condition=models.Q(gone_at=None),
+            ),
             models.Index(OpClass("phone_number", "varchar_pattern_ops"), name="qualified_prefix"),
             models.Index(
                 OpClass("reversed_digits", "varchar_pattern_ops"), name="qualified_suffix"

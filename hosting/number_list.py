@@ -51,7 +51,8 @@ def page_of(
     after, before = _place(given.get("after")), _place(given.get("before"))
     if before:
         phone, pk = before
-        less = Q(phone_number__lt=phone) | Q(phone_number=phone, pk__lt=pk)
+        # An OR would make the database read all rows up to here.
+        less = Q(phone_number__lte=phone) & ~Q(phone_number=phone, pk__gte=pk)
         found = list(rows.filter(less).order_by("-phone_number", "-pk")[: PAGE + 1])
         has_back, has_on = len(found) > PAGE, True
         found = found[:PAGE][::-1]
@@ -59,7 +60,7 @@ def page_of(
         more = rows
         if after:
             phone, pk = after
-            more = rows.filter(Q(phone_number__gt=phone) | Q(phone_number=phone, pk__gt=pk))
+            more = rows.filter(Q(phone_number__gte=phone) & ~Q(phone_number=phone, pk__lte=pk))
         found = list(more.order_by("phone_number", "pk")[: PAGE + 1])
         has_back, has_on = bool(after), len(found) > PAGE
         found = found[:PAGE]

@@ -395,6 +395,7 @@ class PortabilityRun(LeasedRow):
                 name="portability_run_due",
                 condition=models.Q(next_try_at__isnull=False),
             ),
+            models.Index(fields=["-created_at"], name="portability_run_newest"),
         ]
 
     def __str__(self) -> str:

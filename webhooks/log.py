@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cryptography.fernet import InvalidToken
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from orders import wire
 from orders.models import PortInOrder
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.operations.models import Reading
+from portal.operations import readings
 from portal.work import search
 from portal.work.models import WorkItem
 from webhooks import dispatch, fates, refused
@@ -250,12 +250,11 @@ def figures(now: datetime | None = None) -> Figures:
     """Return the figures on top of the log, in five statements."""
     now = now or timezone.now()
     counted = dispatch.counts(now - timedelta(hours=24))
-    missed = Reading.objects.filter(missed_webhooks__gt=0).aggregate(sum=Sum("missed_webhooks"))
     return Figures(
         last=Delivery.objects.defer("body", "headers").order_by("-pk").first(),
         day=counted["deliveries"],
         readings=counted["readings"],
-        never_came=missed["sum"] or 0,
+        never_came=readings.missed_webhooks(),
         to_look_at=Delivery.objects.filter(dispatch.needs_a_look()).count(),
         turned_away=refused.last_day(list(SinchProject.objects.values_list("pk", flat=True))),
     )

@@ -11,6 +11,9 @@ from portal.accounts.models import SinchProject
 from portal.crypto import EncryptedJSONField
 from portal.operations.leases import LeasedRow
 
+# Readings that failed so often in a row mean that Sinch does not answer.
+TRIES_UNTIL_SILENT = 3
+
 
 class Operation(LeasedRow):
     """One intended write to Sinch: who, what, about what, and what became of it.
@@ -62,6 +65,18 @@ class Operation(LeasedRow):
                 fields=["next_try_at"],
                 name="operation_due",
                 condition=models.Q(next_try_at__isnull=False),
+            ),
+            # Whatever a new order might have been made by, and those that stopped and that nobody
+            # has looked at: a handful among millions.
+            models.Index(
+                fields=["project"],
+                name="operation_under_way",
+                condition=models.Q(state__in=("queued", "sending", "uncertain")),
+            ),
+            models.Index(
+                fields=["-id"],
+                name="operation_stopped",
+                condition=models.Q(state="dead", seen_at=None),
             ),
             # "Your last actions" on the home page.
             models.Index(fields=["by", "-created_at"], name="operation_by"),
@@ -124,6 +139,18 @@ class Reading(LeasedRow):
                 name="reading_waited_for",
                 condition=models.Q(next_try_at__isnull=False) & ~models.Q(cause="sweep"),
             ),
+            # Those that Sinch leaves without an answer, and those it announced nothing of: looked
+            # for with every page, and few.
+            models.Index(
+                fields=["-attempts"],
+                name="reading_unanswered",
+                condition=models.Q(next_try_at__isnull=False, attempts__gte=TRIES_UNTIL_SILENT),
+            ),
+            models.Index(
+                fields=["missed_webhooks"],
+                name="reading_missed",
+                condition=models.Q(missed_webhooks__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -149,7 +176,15 @@ class SinchCall(models.Model):
     error = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["-at"], name="sinch_call_newest")]
+        indexes = [
+            models.Index(fields=["-at"], name="sinch_call_newest"),
+            # The few of a day that did not go well.
+            models.Index(
+                fields=["-at"],
+                name="sinch_call_trouble",
+                condition=models.Q(status=None) | models.Q(status__gte=400),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status or 'no answer'}"

@@ -8,13 +8,13 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from portal.accounts.models import SinchProject
 from portal.operations import doorbell
 from portal.operations.leases import LEASE_SECONDS, held
-from portal.operations.models import Reading
+from portal.operations.models import TRIES_UNTIL_SILENT, Reading
 from portal.sinch.errors import SinchError
 from portal.writing import ONE_MORE, Made, update
 
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 # the many that come right behind it share the second.
 CALM = 0.8
 WEBHOOK, SWEEP = "webhook", "sweep"
-# Readings that failed so often in a row mean that Sinch does not answer.
-TRIES_UNTIL_SILENT = 3
 # How long the readings of a project that is out of use are put off each time.
 OUT_OF_USE = timedelta(hours=1)
 
@@ -230,6 +228,12 @@ def note_gone(reading: Reading) -> None:
 def count_missed(reading: Reading) -> None:
     """Count a change that a sweep found and no delivery had announced."""
     update(reading, {"missed_webhooks": Made(ONE_MORE)})
+
+
+def missed_webhooks() -> int:
+    """Return how many changes readings have found since the desk began that nothing announced."""
+    missed = Reading.objects.filter(missed_webhooks__gt=0).aggregate(sum=Sum("missed_webhooks"))
+    return missed["sum"] or 0
 
 
 def unanswered() -> QuerySet[Reading]:

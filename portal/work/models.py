@@ -96,6 +96,15 @@ class WorkItem(models.Model):
             models.Index(fields=["-changed_at", "-id"], name="item_changed"),
             models.Index(fields=["foc_date", "-id"], name="item_foc"),
             models.Index(fields=["assignee", "urgency", "id"], name="item_owner"),
+            # What home sounds the alarm about: late numbers, and activations that wait.
+            models.Index(
+                fields=["foc_date"],
+                name="item_late",
+                condition=models.Q(bucket__in=("ready", "us"), reasons__contains=[{"code": "P2"}]),
+            ),
+            models.Index(
+                fields=["foc_date"], name="item_ready", condition=models.Q(bucket="ready")
+            ),
             models.Index(
                 fields=["next_change_at"],
                 name="item_next_change",

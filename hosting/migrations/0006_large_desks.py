@@ -1,0 +1,69 @@
+import django.contrib.postgres.indexes
+import django.db.models.functions.text
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0005_names_in_the_admin"),
+        ("hosting", "0005_numbers_made_anew"),
+        ("operations", "0005_clocks_of_machines"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.RemoveIndex(
+            model_name="qualifiednumber",
+            name="qualified_state",
+        ),
+        migrations.AddIndex(
+            model_name="hostingdraft",
+            index=models.Index(
+                condition=models.Q(("state__in", ["open", "sending"])),
+                fields=["by", "-updated_at"],
+                name="hosting_draft_open",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="importednumber",
+            index=models.Index(
+                condition=models.Q(("gone_at", None)),
+                fields=["phone_number", "id"],
+                name="imported_listed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="importednumber",
+            index=models.Index(
+                condition=models.Q(("is_settling", True)),
+                fields=["phone_number"],
+                name="imported_settling",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="importednumber",
+            index=models.Index(
+                django.contrib.postgres.indexes.OpClass(
+                    django.db.models.functions.text.Upper("display_name"), "text_pattern_ops"
+                ),
+                name="imported_name",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="qualifiednumber",
+            index=models.Index(
+                condition=models.Q(("gone_at", None)),
+                fields=["state", "phone_number"],
+                name="qualified_state",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="qualifiednumber",
+            index=models.Index(
+                condition=models.Q(("gone_at", None)),
+                fields=["phone_number", "id"],
+                name="qualified_listed",
+            ),
+        ),
+    ]

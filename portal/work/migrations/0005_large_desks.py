@@ -1,0 +1,29 @@
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0005_names_in_the_admin"),
+        ("work", "0004_told_once_without_an_item"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="workitem",
+            index=models.Index(
+                condition=models.Q(
+                    ("bucket__in", ("ready", "us")), ("reasons__contains", [{"code": "P2"}])
+                ),
+                fields=["foc_date"],
+                name="item_late",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="workitem",
+            index=models.Index(
+                condition=models.Q(("bucket", "ready")), fields=["foc_date"], name="item_ready"
+            ),
+        ),
+    ]

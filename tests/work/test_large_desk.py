@@ -1,0 +1,126 @@
+"""What is finished piles up for years: no page and no round of the workers looks through it."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from benchmarks import data
+from benchmarks.grown import FIRST_KEY, History
+from benchmarks.scale import GROWN, grow_orders
+from orders import portability, sync
+from portal import health
+from portal.accounts.models import SinchProject, User
+from portal.operations import readings, retention, runner
+from portal.work import context
+from webhooks import dispatch
+
+ORDERS = 3000
+# Counts go up to 1,000, and a day of webhooks, one a minute, is counted whole.
+MOST_LOOKED_AT = 1500
+
+
+@pytest.fixture
+def old_desk(project) -> tuple[SinchProject, User]:
+    """A desk with thousands of orders and what each of them has left behind."""
+    template = sync.store_port_in_order(project, data.order(1, 2), fetched_at=timezone.now())
+    person = User.objects.create_superuser("mara", "mara@desk.example", "not a real password")
+    history = History(template, person)
+    grow_orders(template, 0, ORDERS)
+    history.grow(0, ORDERS)
+    with connection.cursor() as cursor:
+        for model in GROWN:
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
+        # With so few rows PostgreSQL would rather read them all than take an index.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    return project, person
+
+
+class Explained:
+    """Has each question explained as it is asked, and keeps how many rows were looked at."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, str, str]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, *more: Any) -> Any:
+        """Explain a question, then ask it."""
+        if sql.lstrip().startswith("SELECT") and " FOR " not in sql:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+                (plan,) = cursor.cursor.fetchone()
+            root = (plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]
+            self.found += [(_looked_at(n), n.get("Relation Name", ""), sql) for n in _nodes(root)]
+        return execute(sql, params, *more)
+
+    def worst(self) -> tuple[int, str, str]:
+        """Return how many rows the greediest part of any question looked at, where, and it."""
+        return max(self.found)
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def _looked_at(node: dict[str, Any]) -> int:
+    if "Relation Name" not in node:
+        return 0
+    thrown = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    return int((node["Actual Rows"] + thrown) * node["Actual Loops"])
+
+
+PAGES = {
+    "home": ("work:home", "", ()),
+    "the list": ("work:list", "", ()),
+    "what needs us": ("work:list", "?bucket=us", ()),
+    "an order": ("orders:detail", "", (FIRST_KEY + 77,)),
+    "a new order": ("orders:create", "", ()),
+    "activations": ("orders:activations", "", ()),
+    "portability": ("orders:portability", "", ()),
+    "a new hosting order": ("hosting:choose", "", ()),
+    "imported numbers": ("hosting:imported_numbers", "", ()),
+    "imported numbers by name": ("hosting:imported_numbers", "?q=back+office", ()),
+    "imported numbers being worked on": ("hosting:imported_numbers", "?show=settling", ()),
+    "imported numbers far down": (
+        "hosting:imported_numbers",
+        f"?after=%2B12000100000.{FIRST_KEY + 2702}",
+        (),
+    ),
+    "qualified numbers": ("hosting:qualified_numbers", "", ()),
+    "webhooks": ("webhooks:log", "", ()),
+    "health": ("health", "", ()),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_looks_through_what_is_finished(old_desk, page):
+    _, person = old_desk
+    name, query, args = PAGES[page]
+    client, explained = Client(), Explained()
+    client.force_login(person)
+    context.forget(person)
+    with connection.execute_wrapper(explained):
+        assert client.get(reverse(name, args=args) + query).status_code == 200
+    rows, table, sql = explained.worst()
+    assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
+
+
+def test_no_round_of_the_workers_looks_through_what_is_finished(old_desk):
+    project, _ = old_desk
+    explained = Explained()
+    with connection.execute_wrapper(explained):
+        assert not readings.run_one()
+        assert not runner.run_one()
+        assert not portability.run_one()
+        assert not dispatch.process_some()
+        retention.purge_some()
+        health.checked()
+        sync.store_port_in_order(project, data.order(2, 2), fetched_at=timezone.now())
+    rows, table, sql = explained.worst()
+    assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
