@@ -93,11 +93,18 @@ class CreateHandler(drafts.CreateHandler):
         return {"id": str(order["hostingOrderId"])}
 
     def _found_now(self, operation: Operation) -> Found | None:
-        """Look for the order right after sending; what no list can tell is for a look-up to say."""
+        """Look for the order right after sending; what no list can tell is for a look-up to say.
+
+        Raises SinchError with an unknown outcome when Sinch cannot be asked.
+        """
         try:
             return self.find_out(operation)
         except Refused:
             return None
+        except SinchError as error:
+            # Asking changed nothing, but what was sent before it may have been done.
+            error.outcome_unknown = True
+            raise
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for a new order with our name and exactly our numbers.

@@ -458,6 +458,20 @@ def test_an_order_that_was_taken_without_an_id_is_not_told_as_not_sent(
     assert "Nothing changed at Sinch" not in page
 
 
+def test_an_order_taken_without_an_id_is_made_once_though_it_cannot_be_looked_up_at_first(
+    agent_client, project, sandbox, typed, settle
+):
+    sandbox.faults.add("status", "TextEnableNumbers", status=200, after=True)
+    sandbox.faults.add("503", "HostingOrderService_ListHostingOrders", times=None)
+    send(agent_client, typed())
+    assert runner.run_one()
+    assert Operation.objects.get(kind="hosting.text_enable").state == "uncertain"
+    sandbox.faults.clear()
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+    assert HostingOrder.objects.count() == 1
+
+
 def test_an_order_without_a_campaign_is_found_where_lists_show_it(
     agent_client, project, sandbox, typed, settle
 ):
