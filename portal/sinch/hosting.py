@@ -122,7 +122,8 @@ class HostingClient:
     ) -> Iterator[HostingOrderNumber]:
         """Yield every number of an order once, with the state of each step.
 
-        Source: "List hosting order numbers".
+        Raises SinchUnexpectedReply after the last when the pages have shifted meanwhile, so that
+        one may be missing. Source: "List hosting order numbers".
         """
         query = {
             "osrUpdateState": osr_state,
@@ -130,7 +131,7 @@ class HostingClient:
             "platformProvisioningState": platform_state,
         }
         path = f"{_order_path(order_id)}/numbers"
-        for entry in self._walk(path, query, "numbers", "phoneNumber"):
+        for entry in self._walk(path, query, "numbers", "phoneNumber", whole=True):
             yield cast(HostingOrderNumber, entry)
 
     def get_hosting_order_number(self, order_id: str, phone: str) -> HostingOrderNumber:
@@ -296,15 +297,26 @@ class HostingClient:
     # Within
 
     def _walk(
-        self, path: str, query: Mapping[str, object], wrapper: str, key: str
+        self,
+        path: str,
+        query: Mapping[str, object],
+        wrapper: str,
+        key: str,
+        *,
+        whole: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Yield the entries of all pages, each once, following `nextPageToken`.
 
-        A token that comes again would go round for ever and is an unexpected reply.
-        Source: hosting orders, "nextPageToken": absent, null or empty on the last page.
+        A token that comes again would go round for ever and is an unexpected reply. So is, for a
+        list that must be `whole`, a total that changes or that the entries do not come to: what
+        moved from a page still to come to one that was read is missing. One page cannot shift,
+        and where the last tells no total there is nothing to compare.
+        Source: hosting orders, "nextPageToken": absent, null or empty on the last page;
+        "totalSize": count over all pages.
         """
         seen: set[str] = set()
         tokens: set[str] = set()
+        totals: set[int] = set()
         token: str | None = None
         for _ in range(MOST_PAGES):
             asked = {**query, "pageSize": PAGE_SIZE, "pageToken": token}
@@ -321,8 +333,12 @@ class HostingClient:
                 if name not in seen:
                     seen.add(name)
                     yield entry
+            total = _count((answer or {}).get("totalSize"))
+            totals.add(total)
             token = _text((answer or {}).get("nextPageToken")) or None
             if token is None:
+                if whole and tokens and total and totals != {len(seen)}:
+                    raise _unexpected("GET", path, f"the pages of {wrapper} have shifted")
                 return
             if token in tokens:
                 raise _unexpected("GET", path, "the same page token twice")

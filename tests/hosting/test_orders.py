@@ -369,6 +369,41 @@ def test_an_order_that_sinch_forgot_is_asked_for_some_days_where_no_list_brings_
         assert 0.8 * pause < due_at - timezone.now() < 1.2 * pause
 
 
+class Shifting(list):
+    """Numbers of an order of which the first comes last, or is taken out, once they were listed."""
+
+    def __init__(self, numbers, *, are_taken_out):
+        super().__init__(numbers)
+        self.are_taken_out = are_taken_out
+
+    def __iter__(self):
+        yield from list(self[:])
+        first = self.pop(0)
+        if not self.are_taken_out:
+            self.append(first)
+
+
+@pytest.mark.parametrize("are_taken_out", [False, True])
+def test_numbers_whose_pages_shift_while_they_are_read_are_read_again_and_none_is_lost(
+    are_taken_out, under_way, sandbox, read_order, work_off
+):
+    sandbox.config.hosting_page_size = 20
+    order = read_order(under_way)
+    assert order.numbers.count() == 40
+    steady, under_way.numbers = (
+        under_way.numbers,
+        Shifting(under_way.numbers, are_taken_out=are_taken_out),
+    )
+    read_order(under_way)
+    assert order.numbers.count() == 40
+    reading = Reading.objects.get(kind=sync.ORDER_READER)
+    assert reading.next_try_at - timezone.now() < timedelta(minutes=1)
+    under_way.numbers = steady[1:]
+    Reading.objects.update(next_try_at=timezone.now())
+    work_off()
+    assert {number.phone_number for number in order.numbers.all()} == set(PHONES[1:])
+
+
 @pytest.mark.parametrize(
     ("part", "is_read"),
     [
