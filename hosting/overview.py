@@ -206,9 +206,11 @@ def walk_qualified(client: HostingClient, project: SinchProject, at: datetime) -
     """List the qualified numbers of every state and store them; return how many. SinchError."""
     count = 0
     for state in QualifiedNumber.State.values:
+        # Of a number that moves meanwhile two lists tell: the later one is the newer.
+        left_at = timezone.now()
         for entry in client.iter_qualified_numbers(state=state):
             count += 1
-            sync_numbers.store_qualified(project, dict(entry), at)
+            sync_numbers.store_qualified(project, dict(entry), left_at)
     # One that no list shows any more has moved meanwhile, or is gone: its own reading tells.
     missing = QualifiedNumber.objects.filter(project=project, gone_at=None, fetched_at__lt=at)
     wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())

@@ -893,6 +893,28 @@ def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agen
     assert HostingOrder.objects.get().state == "COMPLETED"
 
 
+class Moving(dict):
+    """Qualified numbers, one of which is verified once the first list was asked for."""
+
+    lists = 0
+
+    def values(self):
+        if self.lists:
+            self[PHONE].state = "VERIFIED"
+        self.lists += 1
+        return super().values()
+
+
+def test_a_number_that_moves_between_the_lists_of_a_walk_has_the_state_of_the_later_one(
+    project, sandbox, work_off
+):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE_CHECK_PENDING")
+    sandbox.state.hosting.qualified = Moving(sandbox.state.hosting.qualified)
+    readings.want_one(project, overview.WALK_READER, overview.QUALIFIED, "staff")
+    work_off()
+    assert QualifiedNumber.objects.get().state == "VERIFIED"
+
+
 def test_a_project_whose_secret_no_key_reads_keeps_no_other_from_being_walked(project, work_off):
     other = SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
     lose(other, "key_secret")
