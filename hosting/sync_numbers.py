@@ -72,11 +72,27 @@ def store_qualified(
             return row
         said = wire.read_qualified(payload)
         values: dict[str, Any] = {name: getattr(said, name) for name in wire.QUALIFIED_COLUMNS}
-        if row.state != said.state:
+        if row.state != said.state or _has_failed_anew(row, said, payload):
             values["state_since"] = fetched_at
         values |= _done_to_another(row, wire.made_at(payload))
         _store(row, dict(payload), values, {"fetched_at": fetched_at})
     return row
+
+
+def _has_failed_anew(
+    row: QualifiedNumber, said: wire.QualifiedFacts, payload: Mapping[str, Any]
+) -> bool:
+    """Tell whether a proof that had failed has failed once more since invoices were mailed.
+
+    The state stays what it was: Sinch's time of the number or its reason is another.
+    """
+    mailed_at, updated_at = row.invoices_sent_at, wire.updated_at(payload)
+    if mailed_at is None or said.state != QualifiedNumber.State.VERIFICATION_FAILED:
+        return False
+    if updated_at is not None and updated_at < mailed_at - wire.CLOCK_SLACK:
+        return False  # a code that was wrong before they were
+    news = (updated_at, said.ownership_error)
+    return news != (wire.updated_at(row.payload), row.ownership_error)
 
 
 def _done_to_another(row: QualifiedNumber, made_at: datetime | None) -> dict[str, None]:

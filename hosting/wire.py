@@ -435,7 +435,7 @@ class QualifiedFacts:
 QUALIFIED_COLUMNS: Final = tuple(
     name for name in QualifiedFacts.__dataclass_fields__ if name != "phone_number"
 )
-MADE_SLACK: Final = timedelta(minutes=1)  # Sinch's clock may be before ours
+CLOCK_SLACK: Final = timedelta(minutes=1)  # Sinch's clock may be before ours, or behind
 # Source: `hostedNumber.status`: integers in the schema, names beside them.
 _HOSTED: Final = {"0": "", "1": "HOSTED", "2": "FAILED", "UNSPECIFIED": ""}
 
@@ -463,7 +463,12 @@ def read_qualified(payload: Mapping[str, Any]) -> QualifiedFacts:
 def made_at(payload: Mapping[str, Any]) -> datetime | None:
     """Return when a qualified number was made at Sinch, by our clock at the latest; None unsaid."""
     created = read_moment(payload.get("createdTime"))
-    return None if created is None else created - MADE_SLACK
+    return None if created is None else created - CLOCK_SLACK
+
+
+def updated_at(payload: Mapping[str, Any]) -> datetime | None:
+    """Return when a qualified number was last changed at Sinch, by Sinch's clock; None unsaid."""
+    return read_moment(payload.get("updatedTime"))
 
 
 # --- What Sinch does not document ---------------------------------------------------------------

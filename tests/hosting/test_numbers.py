@@ -1364,6 +1364,41 @@ def test_invoices_that_were_refused_are_not_told_as_being_reviewed(
     assert "The review mostly takes" not in told_plainly(agent_client, row)
 
 
+@pytest.fixture
+def proof_failed(project):
+    """Read the number with a proof that failed for a reason, so many minutes ago if Sinch says."""
+
+    def read(error, minutes=None):
+        payload = {"phoneNumber": PHONE, "globalProcessState": "VERIFICATION_FAILED"}
+        payload["ownershipVerification"] = {"status": "FAILED", "error": error}
+        if minutes is not None:
+            payload["updatedTime"] = iso_instant(timezone.now() - timedelta(minutes=minutes))
+        return sync_numbers.store_qualified(project, payload, timezone.now())
+
+    return read
+
+
+@pytest.mark.parametrize(("before", "now"), [(60, 0), (None, None)])
+def test_invoices_that_were_refused_after_a_wrong_code_are_not_told_as_being_reviewed(
+    before, now, proof_failed, agent_client
+):
+    proof_failed("Wrong code", before)
+    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    row = proof_failed("Wrong code", before)
+    assert "The review mostly takes" in told_plainly(agent_client, row)
+    row = proof_failed("The invoices do not list the number", now)
+    assert "The review mostly takes" not in told_plainly(agent_client, row)
+
+
+def test_a_wrong_code_that_is_read_only_after_the_invoices_were_mailed_refuses_none(
+    proof_failed, agent_client
+):
+    proof_failed("Wrong code", 60)
+    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    row = proof_failed("Wrong code, one try left", 30)
+    assert "The review mostly takes" in told_plainly(agent_client, row)
+
+
 def test_a_search_that_sinch_refuses_is_not_asked_for_ever(
     project, sandbox, work_off, agent_client
 ):
