@@ -195,7 +195,14 @@ def _store_again(reading: _Reading, order: HostingOrder, follows: HostingOrder |
     updates |= {name: getattr(new, name) for name in wire.ORDER_COLUMNS}
     updates["payload"] = merged
     if now is not None:
-        now = _with_codes(order.project_id, order.sinch_id, rows, now, new.sinch_created_at)
+        now = _with_codes(
+            order.project_id,
+            order.sinch_id,
+            rows,
+            now,
+            made_at=new.sinch_created_at,
+            read_at=order.numbers_read_at,
+        )
         updates["is_toll_free"] = wire.is_toll_free(now)
     update(order, updates)
     before = {phone: row.steps for phone, row in rows.items()}
@@ -230,7 +237,7 @@ def _store_new(reading: _Reading, pk: int, follows: HostingOrder | None, cause: 
     made_at = new.sinch_created_at
     if made_at is None and reading.sent is not None:
         made_at = reading.fetched_at - _EVENT_SLACK
-    rows = _with_codes(reading.project.pk, reading.sinch_id, {}, rows, made_at)
+    rows = _with_codes(reading.project.pk, reading.sinch_id, {}, rows, made_at=made_at)
     since = min(new.sinch_updated_at or created, reading.fetched_at)
     order = HostingOrder(
         pk=pk,
@@ -289,6 +296,7 @@ def _next_rows(
 def _read_again(was: standing.Row, entry: Mapping[str, Any], at: datetime) -> standing.Row:
     """Return a number as it is now; as long as the same steps have failed, `since` stands."""
     new = replace(was, payload=dict(entry), since=at)
+    new = replace(new, codes=codes_without_done(was.codes, new.steps.steps))
     return replace(new, since=was.since) if was.steps.standing == new.steps.standing else new
 
 
@@ -315,7 +323,14 @@ def store_number(
             return False
         now = {**rows, phone: replace(_read_again(was, payload, fetched_at), read_at=fetched_at)}
         known = wire.read_order(order.payload)
-        now = _with_codes(order.project_id, order.sinch_id, rows, now, known.sinch_created_at)
+        now = _with_codes(
+            order.project_id,
+            order.sinch_id,
+            rows,
+            now,
+            made_at=known.sinch_created_at,
+            read_at=order.numbers_read_at,
+        )
         _store_numbers(order, rows, now)
         events = changes.changes_between(
             known,
@@ -558,12 +573,15 @@ def _with_codes(
     sinch_id: str,
     rows: Mapping[str, standing.Row],
     now: dict[str, standing.Row],
+    *,
     made_at: datetime | None,
+    read_at: datetime | None = None,
 ) -> dict[str, standing.Row]:
     """Return numbers as they are to be stored with the codes that were told before they were read.
 
     Looked at are those that are new and those that have failed for no known cause. `made_at` is
-    when the order was made: what was told before is about another order of the number. One
+    when the order was made: what was told before is about another order of the number. `read_at`
+    is when its numbers were last read: what was told before is with those that are not new. One
     statement, none when there is nothing to look for.
     """
     bare = {
@@ -573,7 +591,8 @@ def _with_codes(
     }
     if not bare:
         return now
-    told = codes_told(project, [sinch_id, *bare], of_order=True, since=made_at)
+    since = {phone: _told_since(rows.get(phone), made_at, read_at) for phone in bare}
+    told = codes_told(project, [sinch_id, *bare], of_order=True, since=since)
     if not told:
         return now
     found = dict(now)
@@ -585,18 +604,40 @@ def _with_codes(
             for step in _TOLD_STEPS
             if own.get(step) or (step in wanted and step in of_order)
         }
+        codes = codes_without_done(codes, row.steps.steps)
         if codes:
             found[phone] = replace(row, codes={**codes, **row.codes})
     return found
 
 
+def codes_without_done(codes: Mapping[str, str], steps: Mapping[str, str]) -> dict[str, str]:
+    """Return codes without those of steps that went well since: they are no cause any more."""
+    return {step: code for step, code in codes.items() if steps.get(step) != wire.DONE}
+
+
+def _told_since(
+    was: standing.Row | None, made_at: datetime | None, read_at: datetime | None
+) -> datetime | None:
+    """Return since when what is told of a number counts for it as it is read now."""
+    moments = [made_at]
+    if was is not None:
+        last = (at - wire.CLOCK_SLACK for at in (was.read_at, read_at) if at is not None)
+        moments.append(max(last, default=None))
+    return max(filter(None, moments), default=None)
+
+
 def codes_told(
-    project: int, things: Sequence[str], *, of_order: bool, since: datetime | None = None
+    project: int,
+    things: Sequence[str],
+    *,
+    of_order: bool,
+    since: Mapping[str, datetime | None] | None = None,
 ) -> dict[str, dict[str, str]]:
     """Return the failure code that the newest event told of each step, by thing; one statement.
 
     Things are numbers with their plus, and orders. Events about an imported number say nothing
-    `of_order`; those that happened before `since` count for orders by their id alone.
+    `of_order`; those that happened before the moment `since` which a thing is asked about do not
+    count.
     """
     events = AppliedEvent.objects.filter(
         project=project, resource_id__in=things, event_type__in=STEP_OF_EVENT
@@ -607,7 +648,8 @@ def codes_told(
     for thing, event_type, status, code, at in events.order_by("at").values_list(
         "resource_id", "event_type", "status", "failure_code", "at"
     ):
-        if since is not None and at < since and thing.startswith("+"):
+        first = since.get(thing) if since else None
+        if first is not None and at < first:
             continue
         if (event_type, status, code) == (_WHOLE, wire.FAILED, ""):
             continue

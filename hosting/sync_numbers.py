@@ -45,10 +45,7 @@ def store_imported(
                 values["status_since"] = fetched_at
             pair = (row.service_plan_id, row.campaign_id)
             is_new = row.pk is None
-            if is_new:
-                # A callback may have been faster, and no reading repeats its code.
-                told = sync.codes_told(project.pk, [phone], of_order=False)
-                row.failure_codes = told.get(phone, {})
+            values["failure_codes"] = _codes_of(row, said.steps.steps)
             # A short answer is no reading: the whole one is still to come.
             moment = "answered_at" if partial and not is_new else "fetched_at"
             _store(row, merged, values, {moment: fetched_at})
@@ -56,6 +53,23 @@ def store_imported(
                 sync.remember_pair(project, row.service_plan_id, row.campaign_id)
         moves.go_on(row)
     return row
+
+
+def _codes_of(row: ImportedNumber, steps: Mapping[str, str]) -> dict[str, str]:
+    """Return the codes of the steps of a number as it was read; a callback may have been faster.
+
+    No reading repeats a code: one that was told since the reading before this is looked for when a
+    step has failed meanwhile for no known cause.
+    """
+    codes = sync.codes_without_done(row.failure_codes, steps)
+    links = ("platform", "campaign")
+    failed = [s for s in links if steps[s] == wire.FAILED != getattr(row, s) and s not in codes]
+    if row.pk is None or failed:
+        phone = row.phone_number
+        since = None if row.pk is None else {phone: row.known_at - wire.CLOCK_SLACK}
+        told = sync.codes_told(row.project_id, [phone], of_order=False, since=since)
+        codes = {**sync.codes_without_done(told.get(phone, {}), steps), **codes}
+    return codes
 
 
 def store_qualified(

@@ -1280,6 +1280,51 @@ def test_the_end_of_the_whole_process_leaves_the_cause_of_its_step_alone(
     assert sync.codes_told(project.pk, [PHONE], of_order=True) == {PHONE: {"osr": "INVALID_NNID"}}
 
 
+@pytest.fixture(params=["HOSTING_ORDER_NUMBER", "IMPORTED_NUMBER"])
+def campaign_step(request, project, sandbox, read_order, read_imported):
+    """Read the link to a campaign in a state; return the codes kept for the number."""
+    if request.param == "HOSTING_ORDER_NUMBER":
+        made = sandbox.hosting.make_order([PHONE])
+
+        def read(state):
+            sandbox.hosting.do(made.id, "set", {"step": "campaignProvisioning", "state": state})
+            return read_order(made).numbers.get().failure_codes
+
+    else:
+        sandbox.hosting.add_imported(PHONE, "plan-a", "C3O8OGA")
+
+        def read(state):
+            sandbox.hosting.link(PHONE)[1].state = state
+            return read_imported(PHONE).failure_codes
+
+    def tell(code, ago):
+        at = timezone.now() - timedelta(minutes=ago)
+        told(project, "LINK_TO_10DLC_CAMPAIGN", "FAILED", code, at=at, about=request.param)
+
+    return read, tell
+
+
+def test_a_step_that_failed_went_well_and_failed_anew_is_not_told_with_its_first_cause(
+    campaign_step,
+):
+    read, tell = campaign_step
+    read("IN_PROGRESS")
+    tell("EXCEEDED_10DLC_LIMIT", 20)
+    assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+    assert read("DONE") == {}
+    assert read("FAILED") == {}
+    tell("CAMPAIGN_EXPIRED", 10)
+    assert read("FAILED") == {"campaign": "CAMPAIGN_EXPIRED"}
+
+
+def test_a_cause_that_was_told_before_a_reading_without_it_came_in_is_kept(campaign_step):
+    read, tell = campaign_step
+    read("IN_PROGRESS")
+    tell("EXCEEDED_10DLC_LIMIT", 0)
+    read("DONE")
+    assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+
+
 @pytest.fixture
 def linking(sandbox, read_imported, agent, settle):
     """A move that waits for Sinch to link; read what becomes of the link."""
