@@ -366,12 +366,16 @@ def try_again(move: NumberMove, *, by: User) -> NumberMove:
 def link_again(number: ImportedNumber, *, by: User) -> NumberMove:
     """Give a number that stands unlinked after a stopped move its old links back.
 
-    Raises NotPossible.
+    Raises NotPossible, as for a number that has moved on or was linked since.
     """
-    last = number.moves.filter(state=State.STOPPED).order_by("-pk").first()
-    if last is None or not last.from_plan:
-        raise NotPossible("There is no stopped move to take back.")
-    return start(number, plan=last.from_plan, campaign=last.from_campaign, by=by)
+    with transaction.atomic():
+        number = locked(number.pk)
+        last = number.moves.exclude(state__in=NumberMove.LIVING).order_by("-pk").first()
+        if last is None or last.state != State.STOPPED or not last.from_plan:
+            raise NotPossible("There is no stopped move to take back.")
+        if number.service_plan_id:
+            raise NotPossible("It is linked by now. Move it, if it is to be elsewhere.")
+        return start(number, plan=last.from_plan, campaign=last.from_campaign, by=by)
 
 
 def read_soon(number: ImportedNumber) -> None:

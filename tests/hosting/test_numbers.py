@@ -1011,6 +1011,40 @@ def test_a_stopped_link_does_not_go_on_beside_a_later_move(
     assert stopped.state == "dead"
 
 
+@pytest.mark.parametrize("later", ["done", "stopped", ""])
+def test_a_number_is_given_its_old_links_back_only_after_the_move_that_lost_them(
+    later, agent_client, sandbox, read_imported, settle
+):
+    """A page that shows a stopped move may be older than the move after it."""
+    sandbox.hosting.add_imported(PHONE, "" if later != "done" else "plan-c", "")
+    row = read_imported(PHONE)
+    for state, from_plan in (("stopped", "plan-a"), (later, "plan-b")):
+        if state:
+            NumberMove.objects.create(
+                number=row, from_plan=from_plan, to_plan="plan-c", state=state
+            )
+    answer = post(agent_client, "imported_move", row, do="back")
+    settle()
+    if later == "done":
+        assert answer.status_code == 409
+        assert writes(sandbox) == 0
+    else:
+        assert answer.status_code == 302
+        assert sandbox.hosting.link(PHONE)[0].target == ("plan-b" if later else "plan-a")
+
+
+def test_a_number_that_is_linked_by_now_is_not_given_its_old_links_back(
+    imported, agent_client, sandbox, settle
+):
+    NumberMove.objects.create(
+        number=imported, from_plan="plan-b", to_plan="plan-c", state="stopped"
+    )
+    answer = post(agent_client, "imported_move", imported, do="back")
+    assert answer.status_code == 409
+    settle()
+    assert writes(sandbox) == 0
+
+
 # --- Side by side -------------------------------------------------------------------------------
 
 
