@@ -5,13 +5,14 @@ from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Min
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hosting import actions, clocks, number_list, page_number, wire
+from hosting import actions, clocks, number_list, overview, page_number, wire
 from hosting import actions_qualified as qualified
 from hosting.forms_numbers import CodeForm, QualifyForm
 from hosting.models import QualifiedNumber
@@ -103,7 +104,10 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
     counts = _counts(person)
     link = number_list.link
     us = sum(counts[state] for state in qualified.NEEDS_US)
-    walk = Reading.objects.filter(kind="hosting_walk", resource_id="qualified").first()
+    # The numbers of all projects are listed: they are as old as the lists read the longest ago.
+    walks = Reading.objects.filter(
+        kind=overview.WALK_READER, resource_id=overview.QUALIFIED, project__is_active=True
+    )
     return {
         "page": shown,
         "lines": [Line(row, office) for row in shown.rows],
@@ -127,7 +131,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
         else "",
         "all_link": link(parameters, state=""),
         "total": count_text(shown.total),
-        "walked_at": walk.read_at if walk else None,
+        "walked_at": walks.aggregate(at=Min("read_at"))["at"],
         "may_send": person.has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
         "verified": counts[State.VERIFIED],

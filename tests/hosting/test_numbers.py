@@ -1523,6 +1523,22 @@ def test_a_number_qualified_anew_has_nothing_of_the_proof_before(
     assert "Mailed" not in told_plainly(agent_client, row)
 
 
+def test_qualified_numbers_of_two_projects_are_as_old_as_the_lists_of_the_one_read_first(
+    project, agent_client
+):
+    minutes = {"second": 40, "out of use": 55}
+    for name, is_active in (("second", True), ("out of use", False)):
+        SinchProject.objects.create(
+            name=name, project_id=name, key_id="k", key_secret="s", is_active=is_active
+        )
+    for one in SinchProject.objects.all():
+        readings.want_one(one, overview.WALK_READER, overview.QUALIFIED, "sweep")
+        read_at = timezone.now() - timedelta(minutes=minutes.get(one.name, 10))
+        Reading.objects.filter(project=one).update(read_at=read_at)
+    page = strip_tags(agent_client.get(reverse("hosting:qualified_numbers")).content.decode())
+    assert "Sinch’s lists were read 40 min ago." in page.replace("\xa0", " ")
+
+
 def test_the_same_number_of_two_projects_is_on_a_page_though_they_come_where_it_ends(
     project, agent_client
 ):
