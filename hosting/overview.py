@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from hosting import facts, sync, sync_numbers, wire
@@ -246,6 +246,31 @@ class SearchReader(readings.Reader):
         return None
 
 
+# --- Plans that were typed wrong ----------------------------------------------------------------
+
+
+def pairs_of(project: SinchProject) -> QuerySet[Any, Any]:
+    """Return the known pairs of a project; `is_used` is whether an order or number is in one."""
+    there = {
+        "project": OuterRef("project"),
+        "service_plan_id": OuterRef("service_plan_id"),
+        "campaign_id": OuterRef("campaign_id"),
+        "gone_at": None,
+    }
+    orders, numbers = (Exists(m.objects.filter(**there)) for m in (HostingOrder, ImportedNumber))
+    listed = Q(orders_found__gt=0) | Q(numbers_found__gt=0)
+    return Combination.objects.filter(project=project).annotate(
+        is_used=ExpressionWrapper(listed | orders | numbers, BooleanField())
+    )
+
+
+def forget(project: SinchProject, key: str) -> bool:
+    """Walk a pair no more in which there is nothing; False when there is something, or no pair."""
+    is_key = key.isascii() and key.isdigit() and len(key) < 19
+    unused = pairs_of(project).filter(is_used=False, pk=int(key) if is_key else None)
+    return bool(unused.delete()[0])
+
+
 # --- What the page says -------------------------------------------------------------------------
 
 
@@ -294,7 +319,7 @@ def picture_of(project: SinchProject) -> Picture:
         for reading in Reading.objects.filter(project=project, kind=WALK_READER)
     }
     rows = []
-    for pair in Combination.objects.filter(project=project).select_related("added_by"):
+    for pair in pairs_of(project).select_related("added_by"):
         walk = walks.get(str(pair.pk))
         waits = walk is not None and (walk.read_at is None or walk.requested_at > walk.read_at)
         rows.append(PairRow(pair, waits, pair.trouble or (walk.last_error if walk else "")))

@@ -20,7 +20,8 @@ from portal.work.drafts import project_for_new_orders
 def overview_page(request: HtmxHttpRequest) -> HttpResponse:
     """Show which plans and campaigns are known, how old each picture is, and what is not listed.
 
-    On POST, keep a plan and campaign to be walked as well; that needs the right to send.
+    On POST, keep a plan and campaign to be walked as well, or take one out in which there is
+    nothing; that needs the right to send.
     """
     sends = person_of(request).has_perm(MAY_SEND)
     if request.method == "POST" and not sends:
@@ -28,6 +29,12 @@ def overview_page(request: HtmxHttpRequest) -> HttpResponse:
     project = project_for_new_orders()
     if project is None:
         return render(request, "hosting/overview.html", {"no_project": True})
+    if "forget" in request.POST:
+        if overview.forget(project, request.POST["forget"]):
+            messages.success(request, "Taken out. Sinch is not asked for it any more.")
+        else:
+            messages.error(request, "It stays: there are orders or numbers in it.")
+        return redirect("hosting:overview")
     form = PairForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         form.keep(project, person_of(request))

@@ -965,6 +965,30 @@ def test_whoever_may_not_send_searches_only_in_plans_that_the_desk_knows(
     assert ImportedNumber.objects.get().phone_number == PHONE
 
 
+def test_a_plan_that_was_typed_wrong_is_taken_out_and_not_asked_for_any_more(
+    project, sandbox, agent_client, reader_client, imported, work_off
+):
+    address = reverse("hosting:overview")
+    agent_client.post(address, {"plan": "plan-aa", "campaign": "C3O8OGA"})
+    work_off()
+    wrong, used = Combination.objects.order_by("-service_plan_id")
+    assert (wrong.service_plan_id, used.service_plan_id) == ("plan-aa", "plan-a")
+    page = agent_client.get(address).content.decode()
+    assert f'name="forget" value="{wrong.pk}"' in page
+    assert f'name="forget" value="{used.pk}"' not in page
+    assert reader_client.post(address, {"forget": wrong.pk}).status_code == 403
+    for key in (used.pk, "x", "9" * 30, ""):
+        agent_client.post(address, {"forget": key})
+    assert Combination.objects.count() == 2
+    told = agent_client.post(address, {"forget": wrong.pk}, follow=True).content.decode()
+    assert "Sinch is not asked for it any more" in told
+    assert Combination.objects.get() == used
+    sandbox.state.calls.clear()
+    overview.want_walks(project)
+    work_off()
+    assert sandbox.state.calls["HostingOrderService_ListHostingOrders"] == 12
+
+
 def test_whoever_may_not_send_adds_no_plan(project, reader_client):
     address = reverse("hosting:overview")
     answer = reader_client.post(address, {"plan": "plan-x", "campaign": "CABC123"})
