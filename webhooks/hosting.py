@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from hosting.sync import IMPORTED_NUMBER
 from hosting.wire import read_moment
 from portal.values import text
 
@@ -31,6 +32,7 @@ ALIASES = {
 ID_LENGTH = 64
 CLOCK_SLACK = timedelta(minutes=1)  # Sinch's clock may be before ours
 _WORD = re.compile(r"[^\w.:\-]+")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,12 @@ def read_notice(body: bytes) -> HostingNotice:
         return HostingNotice(is_json=False)
     if not isinstance(said, dict):
         return HostingNotice(is_json=True)
-    event = _word(said.get("eventType"))
+    event, about = _word(said.get("eventType")), _word(said.get("resourceType"))[:40]
     return HostingNotice(
         is_json=True,
         event=ALIASES.get(event, event),
-        resource_type=_word(said.get("resourceType"))[:40],
-        resource_id=_resource(said.get("resourceId")),
+        resource_type=about,
+        resource_id=_resource(said.get("resourceId"), about),
         status=_word(said.get("status"))[:20],
         failure_code=_word(said.get("failureCode")),
         event_id=event_id_of(said),
@@ -105,5 +107,16 @@ def _word(value: object) -> str:
     return _WORD.sub("", value.upper())[:60] if isinstance(value, str) else ""
 
 
-def _resource(value: object) -> str:
-    return re.sub(r"\s", "", text(value))[:64] if isinstance(value, str) else ""
+def _resource(value: object, about: str) -> str:
+    """Return a number in E.164 or an order's id; "" for what can be asked for as neither.
+
+    A leading plus tells a number, which what is about an imported number may lack.
+    Source: Imported Numbers and Hosting Orders API, "Callbacks", `resourceId`.
+    """
+    said = re.sub(r"\s", "", text(value)) if isinstance(value, str) else ""
+    phone = re.sub(r"[().-]", "", said)
+    if about == IMPORTED_NUMBER and phone[:1].isdigit():
+        phone = f"+{phone}"
+    if _PHONE.fullmatch(phone):
+        return phone
+    return "" if said.startswith("+") or said in (".", "..") else said[:ID_LENGTH]

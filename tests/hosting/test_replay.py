@@ -17,6 +17,7 @@ from hosting import sync
 from hosting.models import AppliedEvent, HostingNumber, HostingOrder, ImportedNumber
 from portal.accounts.models import CallbackSecret, WebhookToken
 from portal.operations import readings
+from portal.operations.models import Reading
 from portal.sandbox.clock import iso_instant
 from portal.work.models import TimelineEntry, WorkItem
 from webhooks import dispatch, tokens
@@ -181,6 +182,28 @@ def test_what_callbacks_are_about_is_looked_for_at_once_however_many_they_are(
         return sum("operations_reading" in query["sql"] for query in seen)
 
     assert statements(PHONES[:1]) == statements(PHONES[1:])
+
+
+@pytest.mark.parametrize("spelled", ["+1 (312) 555-0150", "1-312-555-0150", "13125550150"])
+def test_an_imported_number_that_is_called_back_about_is_known_however_it_is_spelled(
+    spelled, call, sandbox, read_imported, work_off
+):
+    sandbox.hosting.add_imported(BLOCKED, "plan-a", "C3O8OGA")
+    read_imported(BLOCKED)
+    sandbox.hosting.imported(BLOCKED).display_name = "Lobby"
+    event = {"resourceType": "IMPORTED_NUMBER", "resourceId": spelled, "status": "SUCCEEDED"}
+    call(json.dumps(event | {"eventType": "PROVISIONING_TO_SMS_PLATFORM"}).encode())
+    work_off()
+    assert ImportedNumber.objects.get().display_name == "Lobby"
+
+
+@pytest.mark.parametrize("named", ["+", "+abc", "+0", ".", ".."])
+def test_what_can_be_no_number_and_no_order_is_kept_and_asked_for_nowhere(named, call, work_off):
+    event = {"resourceType": "HOSTING_ORDER_NUMBER", "resourceId": named, "status": "SUCCEEDED"}
+    call(json.dumps(event | {"eventType": "OSR_UPDATE"}).encode())
+    work_off()
+    assert Delivery.objects.get().state == Delivery.State.SET_ASIDE
+    assert not Reading.objects.exists()
 
 
 # --- When an event happened ---------------------------------------------------------------------
