@@ -124,6 +124,13 @@ def test_events_whose_ids_only_begin_alike_are_each_kept(call, ending):
     assert list(Delivery.objects.values_list("repeats", flat=True)) == [1, 1]
 
 
+def test_two_events_that_share_an_id_are_both_kept(call):
+    other = EVENT | {"resourceId": "+12065550143"}
+    assert [call(event).status_code for event in (EVENT, other, EVENT)] == [200, 200, 200]
+    first, second = Delivery.objects.order_by("pk")
+    assert (first.repeats, json.loads(second.raw)) == (1, other)
+
+
 def test_two_projects_may_have_the_same_event_id(call, project):
     from portal.accounts.models import SinchProject
 
