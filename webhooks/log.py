@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cryptography.fernet import InvalidToken
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -28,7 +28,7 @@ from webhooks.models import Delivery
 PAGE = 50
 MOST_COUNTED = 1000
 KINDS = {"porting": "Porting", "hosting": "Hosting"}
-# How the ids of hosting orders look; no event's name has a digit in so long a word.
+# How the ids of hosting orders mostly look; no event's name has a digit in so long a word.
 _ORDER_ID = re.compile(r"(?=.*\d)[0-9a-zA-Z]{20,40}")
 
 State, Verdict = Delivery.State, Delivery.Verdict
@@ -83,9 +83,10 @@ class Filters:
         elif self.text.isdigit():
             found = found.filter(resource_id=self.text.lstrip("0") or "0")
         elif _ORDER_ID.fullmatch(self.text):
-            found = found.filter(resource_id=self.text.lower())
+            found = found.filter(resource_id__in=(self.text, self.text.lower()))
         elif self.text:
-            found = found.filter(event_type__startswith=self.text.upper().replace(" ", "_"))
+            word = self.text.upper().replace(" ", "_")
+            found = found.filter(Q(event_type__startswith=word) | Q(resource_id=self.text))
         return found
 
 

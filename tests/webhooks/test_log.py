@@ -124,6 +124,18 @@ def test_filters_narrow_the_log(reading_client, deliver, query, found):
         assert "No webhook matches." in answer.content.decode()
 
 
+@pytest.mark.parametrize("order", ["01HP9V5K6M1Q2W3E4R5T6Y7U8Z", "ho.2026:01hz4Q", "4711"])
+def test_the_log_is_searched_for_a_hosting_order_by_its_id_as_it_is_written(
+    order, reading_client, project
+):
+    for named in (order, "another"):
+        Delivery.objects.create(
+            project=project, kind="hosting", body=b"{}", size=2, resource_id=named
+        )
+    rows = reading_client.get(URL, {"q": order}).context["page"].rows
+    assert [row.delivery.resource_id for row in rows] == [order]
+
+
 def test_pages_walk_every_delivery_once_while_more_arrive(reading_client, deliver, monkeypatch):
     monkeypatch.setattr(log, "PAGE", 4)
     for number in range(10):
