@@ -105,8 +105,8 @@ def _has_failed_anew(
         return False
     if updated_at is not None and updated_at < mailed_at - wire.CLOCK_SLACK:
         return False  # a code that was wrong before they were
-    news = (updated_at, said.ownership_error)
-    return news != (wire.updated_at(row.payload), row.ownership_error)
+    has_other_reason = said.ownership_error not in ("", row.ownership_error)
+    return has_other_reason or updated_at != wire.updated_at(row.payload)
 
 
 def _done_to_another(row: QualifiedNumber, made_at: datetime | None) -> dict[str, None]:
