@@ -98,7 +98,7 @@ class OrderReader(readings.Reader):
         if cause == readings.SWEEP and stored.told and not stored.is_new:
             readings.count_missed(reading)
         if stored.is_changed and stored.order.state == facts.COMPLETED:
-            phones = [str(wired["phoneNumber"]) for wired in numbers or ()]
+            phones = [wire.phone_of(wired) for wired in numbers or ()]
             _want_numbers(stored.order.project_id, phones)
         pause = buckets.pause_before_reading(standing.facts_of(stored.order), timezone.now())
         return _spread(pause)
@@ -131,7 +131,8 @@ def _parts_of(
     numbers: list[dict[str, Any]] | None = None
     report: HostingOrderReport | None = None
     with suppress(SinchNotFound):
-        numbers = [dict(number) for number in client.iter_hosting_order_numbers(order_id)]
+        # No order is without numbers: an empty list does not show them yet, or not just now.
+        numbers = [dict(n) for n in client.iter_hosting_order_numbers(order_id)] or None
     with suppress(SinchNotFound):
         report = client.get_hosting_order_report(order_id)
     return numbers, report
@@ -161,6 +162,9 @@ class OrderNumberReader(readings.Reader):
         pk, _, phone = reading.resource_id.partition(":")
         order = HostingOrder.objects.only("sinch_id", "project_id").filter(pk=pk).first()
         if order is None:
+            return None
+        if not order.numbers.filter(phone_number=phone).exists():
+            sync.refresh(order)  # a reading of the order has not found it any more
             return None
         client = clients.hosting_client(reading.project)
         try:

@@ -9,8 +9,14 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from hosting import sync, tasks
-from hosting.models import HostingDraft, HostingNumber, HostingOrder, NumberMove
-from portal.operations import runner
+from hosting.models import (
+    HostingDraft,
+    HostingNumber,
+    HostingOrder,
+    ImportedNumber,
+    NumberMove,
+)
+from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from tests.hosting.test_drafts import NEW, send
 from tests.staff import Form
@@ -402,6 +408,43 @@ def test_numbers_whose_pages_shift_while_they_are_read_are_read_again_and_none_i
     Reading.objects.update(next_try_at=timezone.now())
     work_off()
     assert {number.phone_number for number in order.numbers.all()} == set(PHONES[1:])
+
+
+def test_numbers_that_sinch_does_not_show_for_a_while_stay_in_their_order(
+    under_way, sandbox, read_order, work_off
+):
+    order = read_order(under_way)
+    sandbox.hosting.do(under_way.id, "complete")
+    shown, under_way.numbers = under_way.numbers, []
+    assert read_order(under_way).state == "COMPLETED"
+    assert order.numbers.count() == 40
+    assert Reading.objects.get(kind=sync.ORDER_READER).next_try_at is not None
+    under_way.numbers = shown
+    assert read_order(under_way).numbers.count() == 40
+
+
+def test_numbers_of_a_finished_order_are_read_by_themselves_however_they_are_spelled(
+    under_way, sandbox, read_order
+):
+    for number in under_way.numbers:
+        sandbox.hosting.add_imported(number.phone_number, "plan-a", "C3O8OGA")
+        number.phone_number = number.phone_number.lstrip("+")
+    sandbox.hosting.do(under_way.id, "complete")
+    read_order(under_way)
+    assert ImportedNumber.objects.count() == 40
+    assert not readings.unanswered().exists()
+    assert not Reading.objects.exclude(last_error="").exists()
+
+
+def test_a_number_that_is_none_of_its_order_any_more_is_not_read_for_ever(
+    under_way, sandbox, read_order, work_off, project
+):
+    order = read_order(under_way)
+    order.numbers.filter(phone_number=PHONES[3]).delete()
+    sync.refresh_number(order, PHONES[3])
+    work_off()
+    assert not Reading.objects.exclude(last_error="").exists()
+    assert order.numbers.count() == 40
 
 
 @pytest.mark.parametrize(
