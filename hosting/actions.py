@@ -8,7 +8,13 @@ from django.db import transaction
 
 from hosting.actions_number import why_not_anew
 from hosting.forms import TICKS, DraftForm
-from hosting.models import HostingDraft, HostingOrder, ImportedNumber, QualifiedNumber
+from hosting.models import (
+    HostingDraft,
+    HostingOrder,
+    ImportedNumber,
+    NumberMove,
+    QualifiedNumber,
+)
 from hosting.review import Reason, Review, body_of
 from portal import words
 from portal.accounts.models import SinchProject, User
@@ -180,6 +186,16 @@ def _refuse_racing_numbers(draft: HostingDraft, numbers: Sequence[str]) -> None:
     for model in (ImportedNumber, QualifiedNumber) if draft.is_qualified else (ImportedNumber,):
         if reason := why_not_anew(model, draft.project, numbers):
             raise NotSendable([Reason(reason, "id_numbers")])
+    # One that is only unlinked is to go into an order: Sinch takes it as soon as it is free.
+    moved = NumberMove.objects.filter(
+        number__project=draft.project,
+        number__phone_number__in=numbers,
+        state__in=NumberMove.LIVING,
+    ).exclude(to_plan="")
+    if count := moved.count():
+        are = "is" if count == 1 else "are"
+        text = f"{words.count_text(count, 'number')} {are} being moved to another plan or campaign"
+        raise NotSendable([Reason(text, "id_numbers")])
 
 
 def _part_of(draft: HostingDraft, place: int, numbers: Sequence[str], name: str) -> HostingDraft:

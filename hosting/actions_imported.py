@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import moves, sync
-from hosting.actions_number import running, same, submit_once, why_not_anew
+from hosting.actions_number import refuse_in_order, running, same, submit_once, why_not_anew
 from hosting.models import Combination, ImportedNumber
 from portal import words
 from portal.accounts.guards import MAY_SEND
@@ -74,11 +74,12 @@ def rename(number: ImportedNumber, name: str, *, by: User) -> Operation | None:
 
 
 def delete(number: ImportedNumber, *, by: User) -> Operation:
-    """Delete a number at Sinch. Raises NotPossible while it is on its way elsewhere."""
+    """Delete a number at Sinch. Raises NotPossible while it is on its way somewhere."""
     with transaction.atomic():
         number = _there(number)
         if moves.living(number) is not None:
             raise NotPossible("It is being moved. Wait until it is there, then delete it.")
+        refuse_in_order(number)
         what = f"The deletion of {words.phone_text(number.phone_number)}"
         return submit_once(number, "imported.delete", {}, what, by)
 

@@ -1,17 +1,21 @@
 """Sending a write about one imported or qualified number."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from django.db.models import Q
 
 from hosting import sync_numbers
-from hosting.models import ImportedNumber, QualifiedNumber
+from hosting.models import HostingDraft, ImportedNumber, QualifiedNumber
+from hosting.review import Review
 from portal.accounts.models import SinchProject, User
 from portal.operations.actions import submit
 from portal.operations.models import Operation
-from portal.work.actions import NotSendable
+from portal.work import drafts
+from portal.work.actions import NotPossible, NotSendable
 
 State = Operation.State
+IN_ORDER: Final = "It is in an order on its way to Sinch. Wait until that has arrived."
 
 
 def running(target: str, kind: str) -> Operation | None:
@@ -82,6 +86,13 @@ def why_not_anew(
         f"{found.subject} has stopped, and may have arrived at Sinch. Try it again or close it on "
         "the page of the number first."
     )
+
+
+def refuse_in_order(number: ImportedNumber | QualifiedNumber) -> None:
+    """Raise NotPossible for a number that is in an order on its way. Call with it locked."""
+    for draft in drafts.being_sent(HostingDraft, number.project, None):
+        if number.phone_number in Review(draft, "UTC").numbers:
+            raise NotPossible(IN_ORDER)
 
 
 def on_its_way(operation: Operation) -> str:

@@ -8,21 +8,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import sync, sync_numbers, wire
-from hosting.actions_number import submit_once, why_not_anew
-from hosting.models import HostingDraft, QualifiedNumber
-from hosting.review import Review
+from hosting.actions_number import refuse_in_order, submit_once, why_not_anew
+from hosting.models import QualifiedNumber
 from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.sinch.hosting import QUALIFY_BATCH
-from portal.work import drafts
 from portal.work.actions import NotPossible, NotSendable
 
 State = QualifiedNumber.State
 GONE: Final = "Sinch does not know this number any more."
-IN_ORDER: Final = "It is in an order on its way to Sinch. Wait until that has arrived."
 # States in which proof can be given by a call, and in which invoices can be.
 CALLABLE: Final = (State.ELIGIBLE, State.VERIFICATION_PENDING, State.VERIFICATION_FAILED)
 PROVABLE: Final = (*CALLABLE, State.VERIFICATION_BLOCKED)
@@ -123,9 +120,7 @@ def delete(number: QualifiedNumber, *, by: User) -> Operation:
             raise NotPossible(GONE)
         if number.state == State.HOSTING_IN_PROGRESS:
             raise NotPossible("It is being text-enabled. Wait until that has ended.")
-        for draft in drafts.being_sent(HostingDraft, number.project, None):
-            if number.phone_number in Review(draft, "UTC").numbers:
-                raise NotPossible(IN_ORDER)
+        refuse_in_order(number)
         what = f"The deletion of {words.phone_text(number.phone_number)}"
         return submit_once(number, "qualified.delete", {}, what, by)
 

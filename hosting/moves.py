@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import failures, sync, sync_numbers, wire
-from hosting.actions_number import on_its_way, running
+from hosting.actions_number import on_its_way, refuse_in_order, running
 from hosting.models import AppliedEvent, ImportedNumber, NumberMove
 from portal import words
 from portal.accounts.models import User
@@ -88,11 +88,12 @@ def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> Numb
 
 
 def _refuse_to_move(number: ImportedNumber) -> None:
-    """Raise NotPossible for a number that is gone, or that may be deleted at any moment."""
+    """Raise NotPossible for a number that is gone, or that may be deleted or ordered any moment."""
     if number.gone_at is not None:
         raise NotPossible(GONE)
     if (deletion := running(number.target, "imported.delete")) is not None:
         raise NotPossible(on_its_way(deletion))
+    refuse_in_order(number)
 
 
 def _begin(move: NumberMove, number: ImportedNumber) -> None:

@@ -15,7 +15,14 @@ from django.utils.html import strip_tags
 
 from hosting import actions_qualified as qualified
 from hosting import moves, number_list, overview, sync, sync_numbers, tasks, wire
-from hosting.models import Combination, HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
+from hosting.models import (
+    Combination,
+    HostingDraft,
+    HostingOrder,
+    ImportedNumber,
+    NumberMove,
+    QualifiedNumber,
+)
 from portal.accounts.models import SinchProject
 from portal.operations import clients, readings, runner
 from portal.operations.models import Operation, Reading
@@ -1067,6 +1074,54 @@ def test_a_number_that_is_linked_by_now_is_not_given_its_old_links_back(
     assert answer.status_code == 409
     settle()
     assert writes(sandbox) == 0
+
+
+IN_ORDER = "It is in an order on its way to Sinch"
+
+
+@pytest.fixture
+def order_of_it(agent_client, project):
+    """Send an import order of the number; return the answer to the last click."""
+
+    def send():
+        pk, typed = str(uuid.uuid4()), {"numbers": PHONE, "plan": "plan-c", "version": "0"}
+        ask = typed | {"draft": pk, "action": "ask"}
+        page = agent_client.post(NEW["import"], ask).content.decode()
+        draft = HostingDraft.objects.get(pk=pk)
+        attempt = re.search(r'name="attempt" value="(\w+)"', page)[1]
+        again = {"action": "send", "attempt": attempt, "version": draft.version}
+        return agent_client.post(draft.get_absolute_url(), typed | again)
+
+    return send
+
+
+def test_a_number_that_is_being_moved_goes_into_no_order_that_would_link_it_elsewhere(
+    imported, agent, agent_client, sandbox, read_imported, settle, order_of_it
+):
+    move = moves.start(imported, plan="plan-b", campaign="", by=agent)
+    settle()
+    for link in sandbox.hosting.link(PHONE):
+        link.id = ""  # it is still being unlinked
+    assert read_imported(PHONE).service_plan_id == ""
+    answer = order_of_it()
+    assert answer.status_code == 422
+    assert "is being moved" in strip_tags(answer.content.decode()).replace("\xa0", " ")
+    NumberMove.objects.filter(pk=move.pk).update(state="stopped")
+    assert order_of_it().status_code == 302
+
+
+@pytest.mark.parametrize("page", ["imported_move", "imported_delete"])
+def test_a_number_that_goes_into_an_order_is_not_moved_or_deleted_beside_it(
+    page, agent_client, sandbox, read_imported, settle, order_of_it
+):
+    sandbox.hosting.add_imported(PHONE, "", "")
+    row = read_imported(PHONE)
+    assert order_of_it().status_code == 302
+    answer = post(agent_client, page, row, do="start", plan="plan-b", campaign="")
+    assert answer.status_code == 409
+    assert IN_ORDER in answer.content.decode()
+    settle()
+    assert (writes(sandbox), sandbox.state.calls[DELETE]) == (0, 0)
 
 
 # --- Side by side -------------------------------------------------------------------------------
