@@ -156,9 +156,10 @@ def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list
             return []
         refuse_unless_open(draft)
         found = Review(draft, zone, complete=True)
+        # First what is on its way, then what has arrived: what arrives meanwhile is in both.
+        _refuse_racing_numbers(draft, found.numbers)
         if found.reasons:
             raise NotSendable(found.reasons)
-        _refuse_racing_numbers(draft, found.numbers)
         parts = found.parts
         operations = []
         for part in parts:

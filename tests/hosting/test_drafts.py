@@ -11,8 +11,10 @@ from django.utils.html import strip_tags
 
 from hosting import actions
 from hosting.models import HostingDraft, HostingOrder
+from portal.accounts.models import SinchProject
 from portal.operations import runner
 from portal.operations.models import Operation
+from portal.work import drafts
 from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -241,5 +243,33 @@ def test_a_draft_sent_anew_while_its_stopped_create_is_tried_again_makes_one_ord
             taken_up = pool.submit(tries_again)
             wait_for(somebody_waits_for_a_lock, what="who tries again")
         assert taken_up.result(20) is False
+    settle()
+    assert len(sandbox.hosting.orders()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("hosting_client")
+def test_numbers_whose_order_arrives_while_another_with_them_is_sent_are_ordered_once(
+    agent, agent_client, project, sandbox, typed, settle
+):
+    send(agent_client, typed())
+    pk = str(uuid.uuid4())
+    agent_client.post(NEW["text-enable"], typed(draft=pk, action="ask"))
+    second = HostingDraft.objects.get(pk=pk)
+
+    def sends_it_too():
+        try:
+            return actions.send(second, "US/Pacific", by=agent, attempt="another page")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            SinchProject.objects.select_for_update(no_key=True).get(pk=project.pk)
+            other = pool.submit(sends_it_too)
+            wait_for(somebody_waits_for_a_lock, what="who sends it too")
+            assert runner.run_one()
+        with pytest.raises(drafts.NotSendable):
+            other.result(20)
     settle()
     assert len(sandbox.hosting.orders()) == 1
