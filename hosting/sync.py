@@ -503,13 +503,13 @@ def apply_event(
         if resource_type == IMPORTED_NUMBER:
             numbers = ImportedNumber.objects.filter(project=project)
             news = {"version": F("version") + 1, "changed_at": timezone.now()}
-            _keep_code(numbers, resource_id, step, code, **news)
+            _keep_code(numbers, resource_id, step, code, at, **news)
             return Applied(True, {IMPORTED_READER: frozenset({resource_id})})
-        return Applied(True, _of_order_number(project, resource_id, event_type, step, code))
+        return Applied(True, _of_order_number(project, resource_id, event_type, step, code, at))
 
 
 def _of_order_number(
-    project: int, phone: str, event_type: str, step: str, code: str
+    project: int, phone: str, event_type: str, step: str, code: str, at: datetime
 ) -> dict[str, frozenset[str]]:
     orders = list(
         HostingOrder.objects.filter(project=project, numbers__phone_number=phone)
@@ -526,7 +526,7 @@ def _of_order_number(
         rows_of_orders = HostingOrder.objects.filter(pk__in=[order.pk for order in living])
         for locked in list(rows_of_orders.order_by("pk").select_for_update(no_key=True)):
             rows = HostingNumber.objects.filter(order=locked)
-            if _keep_code(rows, phone, step, code):
+            if _keep_code(rows, phone, step, code, at):
                 standing.store_item(
                     standing.item_of(locked.item_id),
                     locked,
@@ -660,18 +660,23 @@ def codes_told(
     return {thing: codes for thing, codes in found.items() if codes}
 
 
-def _keep_code(rows: QuerySet[Any], phone: str, step: str, code: str, **also: Any) -> bool:
+def _keep_code(
+    rows: QuerySet[Any], phone: str, step: str, code: str, at: datetime, **also: Any
+) -> bool:
     """Keep the code of a failed step beside the number, or drop that of one that went well.
 
-    `also` is set with it. Two events about a number come at the same time, and no reading repeats
-    a code: the row is locked.
+    That goes for one that is seen to have gone well since it failed, too. `also` is set with it.
+    Two events about a number come at the same time, and no reading repeats a code: the row is
+    locked.
     """
     if not step:
         return False
     locked = rows.filter(phone_number=phone).order_by("pk").select_for_update(no_key=True)
-    row = locked.only("failure_codes").first()
+    row = locked.only("failure_codes", "status_since", step).first()
     if row is None:
         return False
+    if getattr(row, step) == wire.DONE and at < row.status_since - wire.CLOCK_SLACK:
+        code = ""
     codes = {name: kept for name, kept in row.failure_codes.items() if name != step}
     if code:
         codes[step] = code

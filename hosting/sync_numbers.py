@@ -1,6 +1,7 @@
 """The only writer of imported and qualified numbers: stores what was read of each."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -85,6 +86,8 @@ def store_qualified(
         if row.pk is not None and fetched_at <= row.known_at:
             return row
         said = wire.read_qualified(payload)
+        # No field is sure to be in an answer; without a state it says nothing of that.
+        said = replace(said, state=said.state or row.state)
         values: dict[str, Any] = {name: getattr(said, name) for name in wire.QUALIFIED_COLUMNS}
         if row.state != said.state or _has_failed_anew(row, said, payload):
             values["state_since"] = fetched_at

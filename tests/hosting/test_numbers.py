@@ -900,6 +900,19 @@ def test_the_walk_finds_what_was_made_elsewhere(project, sandbox, work_off, agen
     assert HostingOrder.objects.get().state == "COMPLETED"
 
 
+def test_a_number_that_comes_without_its_state_keeps_the_one_it_is_known_by(
+    project,
+):
+    """No field of an answer is sure to be there."""
+    row = sync_numbers.store_qualified(
+        project, {"phoneNumber": PHONE, "globalProcessState": "VERIFIED"}, timezone.now()
+    )
+    for said in ({}, {"globalProcessState": None}):
+        sync_numbers.store_qualified(project, {"phoneNumber": PHONE, **said}, timezone.now())
+        row.refresh_from_db()
+        assert row.state == "VERIFIED"
+
+
 class Moving(dict):
     """Qualified numbers, one of which is verified once the first list was asked for."""
 
@@ -1436,6 +1449,13 @@ def test_a_cause_that_was_told_before_a_reading_without_it_came_in_is_kept(campa
     tell("EXCEEDED_10DLC_LIMIT", 0)
     read("DONE")
     assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+
+
+def test_a_cause_that_comes_late_is_not_kept_for_a_step_that_went_well_since(campaign_step):
+    read, tell = campaign_step
+    assert read("DONE") == {}
+    tell("EXCEEDED_10DLC_LIMIT", 10)
+    assert read("FAILED") == {}
 
 
 @pytest.fixture
