@@ -99,7 +99,7 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
     )
     return OrderFacts(
         sinch_id=text(payload.get("hostingOrderId"), 64),
-        state=read_status(payload.get("state")).removeprefix("HOSTING_ORDER_STATE_"),
+        state=_state(payload.get("state"), "HOSTING_ORDER_STATE_"),
         order_type=read_status(payload.get("type")),
         display_name=text(payload.get("displayName"), 200),
         region_code=text(payload.get("regionCode"), 8),
@@ -117,6 +117,11 @@ def read_order(payload: Mapping[str, Any]) -> OrderFacts:
         sinch_created_at=read_moment(payload.get("createdTime")),
         sinch_updated_at=read_moment(payload.get("updatedTime")),
     )
+
+
+def _state(value: object, prefix: str) -> str:
+    """Return a state in capitals without its prefix, with which it may be too long for us."""
+    return text(value).upper().removeprefix(prefix)[:32]
 
 
 def _loa(payload: Mapping[str, Any], loa: Mapping[str, Any]) -> str:
@@ -448,8 +453,7 @@ def read_qualified(payload: Mapping[str, Any]) -> QualifiedFacts:
     status = read_status(hosted.get("status")).removeprefix("HOSTING_STATUS_")
     return QualifiedFacts(
         phone_number=phone_of(payload),
-        state=read_status(payload.get("globalProcessState")).removeprefix("GLOBAL_PROCESS_STATE_")
-        or read_status(payload.get("globalProcessState")),
+        state=_state(payload.get("globalProcessState"), "GLOBAL_PROCESS_STATE_"),
         region_code=text(payload.get("regionCode"), 8),
         eligibility=read_status(eligible.get("status")),
         eligibility_error=text(eligible.get("error"), 500),

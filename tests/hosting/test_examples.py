@@ -8,8 +8,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from hosting import sync, sync_numbers
-from hosting.models import HostingOrder
+from hosting import sync, sync_numbers, wire
+from hosting.models import HostingOrder, QualifiedNumber
 from portal.accounts.models import CallbackSecret, WebhookToken
 from tests.webhooks.test_receive_hosting import sign
 from webhooks import dispatch
@@ -183,3 +183,12 @@ def test_any_callback_is_taken_shown_and_never_stands_in_the_way(
     assert delivery.event_type in log
     page = reverse("webhooks:delivery", args=[delivery.pk])
     assert admin_client.get(page).status_code == 200
+
+
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_a_state_is_known_with_its_prefix_however_long_the_two_are(case):
+    for state in HostingOrder.State.values:
+        assert wire.read_order({"state": case(f"HOSTING_ORDER_STATE_{state}")}).state == state
+    for state in QualifiedNumber.State.values:
+        said = {"globalProcessState": case(f"GLOBAL_PROCESS_STATE_{state}")}
+        assert wire.read_qualified(said).state == state
