@@ -14,7 +14,12 @@ from portal.operations import readings, runner
 from portal.operations.heard import recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
-from portal.sinch.errors import SinchError, SinchInvalidRequest, SinchNotFound
+from portal.sinch.errors import (
+    SinchError,
+    SinchInvalidRequest,
+    SinchNotFound,
+    SinchPaymentRequired,
+)
 from portal.sinch.hosting import HostingClient
 
 State = QualifiedNumber.State
@@ -179,11 +184,17 @@ class VerifyHandler(QualifiedHandler):
         phone = operation.payload["phone"]
         try:
             answer = dict(client.verify_voice_challenge(phone, operation.payload["code"]))
+        except SinchPaymentRequired:
+            raise  # it says nothing of the code
         except SinchInvalidRequest as error:
-            # Sinch may say so with an error; its state says whether more tries are left.
+            # Sinch may say so with an error; its state says whether more tries are left, or that
+            # none is needed any more.
             said = WRONG_CODE
             with suppress(SinchError):
-                if self.look(operation) == State.VERIFICATION_BLOCKED:
+                state = self.look(operation)
+                if state in PAST_PROOF:
+                    return {}
+                if state == State.VERIFICATION_BLOCKED:
                     said = BLOCKED
             raise Refused(said, status=error.status, judged=NOT_ACCEPTED) from None
         if not answer.get("globalProcessState"):

@@ -787,6 +787,34 @@ def test_a_code_is_handed_in_once_though_its_state_cannot_be_read(
     assert read_qualified(PHONE).state == "VERIFICATION_FAILED"
 
 
+def test_a_code_for_a_number_that_is_verified_meanwhile_is_not_told_as_wrong(
+    agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    row = read_qualified(PHONE)
+    sandbox.hosting.do_qualified(PHONE, "accept_invoices")
+    sandbox.faults.add("status", VERIFY, status=400)
+    post(agent_client, "qualified_verify", row, code="1234")
+    settle()
+    row.refresh_from_db()
+    assert (row.state, Operation.objects.get().state) == ("VERIFIED", "succeeded")
+    assert qualified.tries_of(row) == 0
+
+
+def test_a_code_that_no_balance_is_left_for_is_not_told_as_wrong(
+    agent_client, project, sandbox, read_qualified, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    row = read_qualified(PHONE)
+    sandbox.faults.add("402", VERIFY)
+    post(agent_client, "qualified_verify", row, code="1234")
+    settle()
+    operation = Operation.objects.get()
+    assert operation.state == "refused"
+    assert "no balance left" in operation.staff_message
+    assert qualified.tries_of(row) == 0
+
+
 def test_a_blocked_number_offers_invoices_and_no_call(
     agent_client, project, sandbox, read_qualified
 ):
