@@ -206,7 +206,8 @@ def _has_link_failed(move: NumberMove, number: ImportedNumber, said: wire.Import
     times = wire.times_of_failures(number.payload)
     return any(
         said.steps.steps[column] == wire.FAILED and times.get(column, since) >= since
-        for column in LINKS
+        for column, key in LINKS.items()
+        if key in linking(move)
     )
 
 

@@ -1513,6 +1513,15 @@ def test_a_link_is_not_judged_by_how_the_one_before_it_went(linking):
     assert linking("PROVISIONING", "FAILED", updated_at=timezone.now()).state == "stopped"
 
 
+def test_a_link_to_a_campaign_is_not_judged_by_a_link_to_the_plan_that_is_left_as_it_is(
+    linking, sandbox
+):
+    """How the link to the plan was made may be told without its time."""
+    plan, _ = sandbox.hosting.link(PHONE)
+    plan.type, plan.state, plan.updated_at = "PROVISIONING", "FAILED", ""
+    assert linking("PROVISIONING", "IN_PROGRESS").state == "settling"
+
+
 def test_a_link_that_sinch_does_not_make_is_judged_by_a_person(linking, sandbox, agent, settle):
     assert linking("PROVISIONING", "WAITING", after=timedelta(hours=3)).state == "settling"
     assert linking("", "", after=timedelta(minutes=59)).state == "settling"
