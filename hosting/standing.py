@@ -113,10 +113,14 @@ def facts_with(
         migrated=frozenset(
             row["n"] for row in moved if row["s"] == facts.COMPLETED and row["v"] == Verdict.DONE
         ),
-        migrating=frozenset(
-            row["n"] for row in moved if row["s"] not in facts.FINISHED and row["g"] is None
-        ),
+        migrating=frozenset(row["n"] for row in moved if _is_moving(row)),
     )
+
+
+def _is_moving(row: Mapping[str, Any]) -> bool:
+    """Tell whether an order is about to move a number; COMPLETED, it need not have yet."""
+    is_open = row["s"] == facts.COMPLETED and row["v"] == Verdict.PENDING
+    return row["g"] is None and (is_open or row["s"] not in facts.FINISHED)
 
 
 def number_facts(

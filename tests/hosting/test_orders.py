@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from hosting import sync, tasks
+from hosting import standing, sync, tasks
 from hosting.models import (
     HostingDraft,
     HostingNumber,
@@ -885,6 +885,23 @@ def test_held_numbers_are_ours_again_when_sinch_forgets_the_order_that_moves_the
     assert (order.item.reasons[0]["code"], order.item.move) == ("H4", "us")
     assert "held by another provider" in order.item.reasons[0]["text"]
     assert 'name="seen"' in agent_client.get(order.get_absolute_url()).content.decode()
+
+
+@pytest.mark.parametrize(("state", "is_moving"), [("IN_PROGRESS", True), ("FAILED", False)])
+def test_held_numbers_are_not_moved_twice_while_a_completed_order_has_not_moved_them_yet(
+    state, is_moving, under_way, sandbox, read_order, agent_client
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    made = sandbox.hosting.make_order([PHONES[7]], type_="IMPORT")
+    sandbox.hosting.do(made.id, "complete")
+    sandbox.hosting.do(made.id, "set", {"step": "platformProvisioning", "state": state})
+    HostingOrder.objects.filter(pk=read_order(made).pk).update(follows=order)
+    standing.recompute(order)
+    order.item.refresh_from_db()
+    assert ("being moved" in order.item.reasons[0]["text"]) is is_moving
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    assert ('name="seen"' in page) is not is_moving
 
 
 def test_a_move_that_is_done_by_one_number_read_alone_is_seen_on_the_order_it_was_for(
