@@ -125,13 +125,14 @@ class Review(OpenOrSaid):
         """Where numbers stand already: living hosting orders, and imported numbers."""
         found = []
         project, follows = self.draft.project, self.draft.follows_id
+        # All of them: one that is left out would be ordered twice.
         living = HostingNumber.objects.filter(
             ~Q(order__state__in=("COMPLETED", "REJECTED")),
             order__project=project,
             order__gone_at=None,
             phone_number__in=self.numbers,
         ).select_related("order")
-        for row in living[:200]:
+        for row in living.only("phone_number", "order__display_name", "order__sinch_id"):
             name = row.order.display_name or row.order.sinch_id
             text = f"in the order {name}, which is under way"
             blocks = row.order_id != follows
@@ -150,7 +151,7 @@ class Review(OpenOrSaid):
         rows = ImportedNumber.objects.filter(
             project=self.draft.project, phone_number__in=self.numbers, gone_at=None
         )
-        return list(rows.exclude(service_plan_id="").defer("payload")[:200])
+        return list(rows.exclude(service_plan_id="").defer("payload"))
 
     @property
     def blocked(self) -> list[str]:

@@ -11,6 +11,7 @@ from django.utils.html import strip_tags
 
 from hosting import actions
 from hosting.models import HostingDraft, HostingOrder
+from hosting.review import Review
 from portal.accounts.models import SinchProject
 from portal.operations import runner
 from portal.operations.models import Operation
@@ -215,6 +216,23 @@ def test_a_draft_that_was_never_saved_can_be_thrown_away(agent_client, project):
 
 
 # --- Side by side -------------------------------------------------------------------------------
+
+
+def test_a_number_in_another_order_stops_a_draft_however_many_stand_where_they_may(
+    agent, project, sandbox, read_order
+):
+    phones = [f"+1929555{line:04d}" for line in range(1000, 1250)]
+    followed = read_order(sandbox.hosting.make_order(phones))
+    others = [f"+1646555{line:04d}" for line in range(1000, 1250)]
+    read_order(sandbox.hosting.make_order([*others, phones[-1]]))
+    draft = HostingDraft.objects.create(
+        project=project,
+        by=agent,
+        kind="import",
+        follows=followed,
+        data={"numbers": "\n".join(phones)},
+    )
+    assert Review(draft, "UTC").blocked == phones[-1:]
 
 
 @pytest.mark.django_db(transaction=True)
