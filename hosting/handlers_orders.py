@@ -240,12 +240,14 @@ class CreateHandler(drafts.CreateHandler):
         readings.want(operation.project, sync.QUALIFIED_READER, wishes, "staff")
 
     def failed(self, operation: Operation) -> None:
-        """Open the draft again; what Sinch says is imported already is read and shown."""
+        """Open the draft again; what Sinch says is imported already, or not known, is read."""
         super().failed(operation)
         self._judge_followed(operation)
         if operation.answer.get("status") == 409:
             wishes = dict.fromkeys(operation.payload["body"]["numbers"], timezone.now())
             readings.want(operation.project, sync.IMPORTED_READER, wishes, "staff")
+        if operation.answer.get("status") == 404:
+            self._read_qualified(operation)
 
 
 def _is_new(order: Mapping[str, Any], operation: Operation) -> bool:

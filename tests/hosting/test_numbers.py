@@ -1738,6 +1738,16 @@ def test_verified_numbers_go_into_no_order_before_their_deletion_has_ended(
     assert sandbox.hosting.orders() == []
 
 
+def test_a_verified_number_that_sinch_refuses_as_unknown_is_read_again(verified, sandbox, settle):
+    row, send = verified
+    del sandbox.state.hosting.qualified[PHONE]
+    assert send().status_code == 302
+    settle()
+    assert Operation.objects.get().state == "refused"
+    row.refresh_from_db()
+    assert row.gone_at is not None
+
+
 def test_a_number_that_goes_into_an_order_is_not_deleted_beside_it(
     verified, agent_client, sandbox, settle
 ):
