@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from hosting import sync, sync_numbers, wire
@@ -148,6 +149,13 @@ def under_review_since(number: QualifiedNumber) -> datetime | None:
     # A proof that failed since is ours again, be it the invoices or a code: nobody waits for that.
     has_failed = number.state == State.VERIFICATION_FAILED and number.state_since > mailed_at
     return None if has_failed else mailed_at
+
+
+def needs_us() -> Q:
+    """Return the condition of numbers whose next step is ours; under review they are not."""
+    failed = Q(state=State.VERIFICATION_FAILED, state_since__gt=F("invoices_sent_at"))
+    mailed = Q(state__in=PROVABLE, invoices_sent_at__isnull=False)
+    return Q(state__in=NEEDS_US) & (~mailed | failed)
 
 
 def take_mailed_back(number: QualifiedNumber) -> None:

@@ -33,20 +33,21 @@ from portal.work.queue import capped, count_text
 
 State = QualifiedNumber.State
 LIST = "hosting:qualified_numbers"
+US = "us"  # how an address asks for those whose next step is ours
 
 
 def _parameters(request: HtmxHttpRequest) -> dict[str, str]:
     state = request.GET.get("state", "")
     return {
         "q": request.GET.get("q", "").replace("\0", "")[:60].strip(),
-        "state": state if state in (*State.values, "us") else "",
+        "state": state if state in (*State.values, US) else "",
     }
 
 
 def _rows(parameters: dict[str, str]) -> Any:
     rows = QualifiedNumber.objects.filter(gone_at=None)
-    if parameters["state"] == "us":
-        rows = rows.filter(state__in=qualified.NEEDS_US)
+    if parameters["state"] == US:
+        rows = rows.filter(qualified.needs_us())
     elif parameters["state"]:
         rows = rows.filter(state=parameters["state"])
     if parameters["q"]:
@@ -87,9 +88,13 @@ def _office(rows: list[QualifiedNumber], project: Any) -> Calendar:
 
 
 def _counts(person: User) -> dict[str, int]:
-    """Return how many numbers are in each state, each counted up to a thousand; one statement."""
+    """Return how many numbers are in each state, and under US how many need us; one statement.
+
+    Each is counted up to a thousand.
+    """
     rows = QualifiedNumber.objects.filter(gone_at=None)
     counted = {state: capped(rows.filter(state=state)) for state in State.values}
+    counted[US] = capped(rows.filter(qualified.needs_us()))
     # The statement needs a row to hang on: the person's own.
     counting = User.objects.filter(pk=person.pk).annotate(**counted)
     return dict(zip(counted, counting.values_list(*counted).get(), strict=True))
@@ -103,7 +108,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
     person = person_of(request)
     counts = _counts(person)
     link = number_list.link
-    us = sum(counts[state] for state in qualified.NEEDS_US)
+    us = counts[US]
     # The numbers of all projects are listed: they are as old as the lists read the longest ago.
     walks = Reading.objects.filter(
         kind=overview.WALK_READER, resource_id=overview.QUALIFIED, project__is_active=True
@@ -115,7 +120,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
         "is_narrowed": any(parameters.values()),
         "us": us,
         "us_text": count_text(us),
-        "us_link": link(parameters, state="" if parameters["state"] == "us" else "us"),
+        "us_link": link(parameters, state="" if parameters["state"] == US else US),
         "states": [
             (
                 words.chip("qualified", state).label,
@@ -127,7 +132,7 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
             if counts[state]
         ],
         "chosen_state": words.chip("qualified", parameters["state"]).label
-        if parameters["state"] not in ("", "us")
+        if parameters["state"] not in ("", US)
         else "",
         "all_link": link(parameters, state=""),
         "total": count_text(shown.total),

@@ -851,6 +851,22 @@ def test_counts_of_qualified_numbers_carry_their_noun(
     assert "We looked at" not in none
 
 
+def test_numbers_whose_invoices_are_under_review_need_us_only_when_they_are_refused(
+    agent_client, project, sandbox, read_qualified
+):
+    phones = [f"+1206555014{line}" for line in range(1, 4)]
+    for phone in phones:
+        sandbox.hosting.add_qualified(phone, "VERIFICATION_PENDING")
+        read_qualified(phone)
+    mailed = {"phone": phones[:2], "do": "mailed"}
+    agent_client.post(reverse("hosting:qualified_invoices"), mailed)
+    sandbox.hosting.do_qualified(phones[0], "refuse_invoices")
+    read_qualified(phones[0])
+    shown = agent_client.get(reverse("hosting:qualified_numbers"), {"state": "us"}).context
+    assert [line.number.phone_number for line in shown["lines"]] == [phones[0], phones[2]]
+    assert (shown["us"], [line.move for line in shown["lines"]]) == (2, ["us", "us"])
+
+
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_a_qualified_number_is_deleted(
     fault, agent_client, project, sandbox, read_qualified, settle
