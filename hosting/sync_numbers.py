@@ -62,10 +62,12 @@ def _codes_of(row: ImportedNumber, steps: Mapping[str, str]) -> dict[str, str]:
     No reading repeats a code: one that was told since the reading before this is looked for when a
     step has failed meanwhile for no known cause.
     """
-    codes = sync.codes_without_done(row.failure_codes, steps)
+    # One that was gone was made anew: what was told before is about the one before.
+    known = row.failure_codes if row.gone_at is None else {}
+    codes = sync.codes_without_done(known, steps)
     links = ("platform", "campaign")
     failed = [s for s in links if steps[s] == wire.FAILED != getattr(row, s) and s not in codes]
-    if row.pk is None or failed:
+    if row.pk is None or row.gone_at is not None or failed:
         phone = row.phone_number
         since = None if row.pk is None else {phone: row.known_at - wire.CLOCK_SLACK}
         told = sync.codes_told(row.project_id, [phone], of_order=False, since=since)

@@ -1495,6 +1495,19 @@ def test_a_cause_that_was_told_before_a_reading_without_it_came_in_is_kept(campa
     assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
 
 
+def test_a_number_imported_anew_has_no_cause_of_the_one_that_was_deleted(project):
+    def fails(at):
+        link = {"serviceType": "CAMPAIGN", "type": "PROVISIONING", "state": "FAILED"}
+        payload = {"phoneNumber": PHONE, "campaignProvisioning": link}
+        return sync_numbers.store_imported(project, payload, at).failure_codes
+
+    now = timezone.now()
+    told(project, "LINK_TO_10DLC_CAMPAIGN", "FAILED", "EXCEEDED_10DLC_LIMIT", at=now)
+    assert fails(now) == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+    sync_numbers.mark_imported_gone(project, PHONE, now + timedelta(minutes=5))
+    assert fails(now + timedelta(minutes=10)) == {}
+
+
 def test_a_cause_that_comes_late_is_not_kept_for_a_step_that_went_well_since(campaign_step):
     read, tell = campaign_step
     assert read("DONE") == {}
