@@ -127,12 +127,10 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
             ):
                 listed[entry["hostingOrderId"]] = dict(entry)
     _want_orders(pair, listed, at)
-    numbers = 0
-    for number in client.iter_imported_numbers(
+    found = client.iter_imported_numbers(
         service_plan_id=pair.service_plan_id, campaign_id=pair.campaign_id
-    ):
-        numbers += 1
-        sync_numbers.store_imported(pair.project, dict(number), at)
+    )
+    numbers = sync_numbers.store_imported_list(pair.project, found, at)
     _want_missing_numbers(pair, at, is_listed=bool(pair.campaign_id))
     return Found(len(listed), numbers)
 
@@ -208,9 +206,8 @@ def walk_qualified(client: HostingClient, project: SinchProject, at: datetime) -
     for state in QualifiedNumber.State.values:
         # Of a number that moves meanwhile two lists tell: the later one is the newer.
         left_at = timezone.now()
-        for entry in client.iter_qualified_numbers(state=state):
-            count += 1
-            sync_numbers.store_qualified(project, dict(entry), left_at)
+        entries = client.iter_qualified_numbers(state=state)
+        count += sync_numbers.store_qualified_list(project, entries, left_at)
     # One that no list shows any more has moved meanwhile, or is gone: its own reading tells.
     missing = QualifiedNumber.objects.filter(project=project, gone_at=None, fetched_at__lt=at)
     wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())
@@ -239,8 +236,7 @@ class SearchReader(readings.Reader):
             search_pattern=where,
         )
         try:
-            for number in found:
-                sync_numbers.store_imported(reading.project, dict(number), started_at)
+            sync_numbers.store_imported_list(reading.project, found, started_at)
         except (SinchInvalidRequest, SinchNotFound) as error:
             _note_trouble(pair, error)
         return None
