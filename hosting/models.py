@@ -117,6 +117,9 @@ class HostingOrder(MirroredRecord):
                 fields=["project", "sinch_id"], name="one_row_for_a_hosting_order"
             ),
         ]
+        indexes = [
+            models.Index(fields=["service_plan_id", "campaign_id"], name="hosting_order_pair"),
+        ]
 
     def __str__(self) -> str:
         return f"Hosting order {self.sinch_id}"

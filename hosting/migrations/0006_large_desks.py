@@ -8,7 +8,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0005_names_in_the_admin"),
         ("hosting", "0005_numbers_made_anew"),
-        ("operations", "0005_clocks_of_machines"),
+        ("operations", "0006_large_desks"),
+        ("work", "0005_large_desks"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -23,6 +24,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ["open", "sending"])),
                 fields=["by", "-updated_at"],
                 name="hosting_draft_open",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="hostingorder",
+            index=models.Index(
+                fields=["service_plan_id", "campaign_id"], name="hosting_order_pair"
             ),
         ),
         migrations.AddIndex(
