@@ -3,6 +3,7 @@
 HTTP happens in `send` and `find_out` only, never inside a transaction.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from django.db.models import Q, QuerySet
@@ -335,6 +336,32 @@ _FELL_BACK: Final = frozenset(
 )
 
 
+def _refuse_if_regrouped(
+    groups: Sequence[ActivationGroup],
+    waiting: Sequence[wire.NumberFacts],
+    offered: Sequence[ActivationGroup],
+) -> None:
+    """Raise Refused when confirmed numbers are not in the group any more that was to go live.
+
+    That its key is not offered then says nothing of them, and it may stand for other numbers.
+    """
+    keys = {group.key for group in groups}
+    named = {group.key for group in groups if group.shape == "phoneNumberGroups"}
+    ours = {number for group in groups for number in group.numbers}
+    phones = {number.phone_number for number in waiting}
+    has_left = any(
+        (phones if group.key not in keys else {*group.numbers} - ours).intersection(group.numbers)
+        for group in offered
+    )
+    # The key of the other shape is no name that a number could have.
+    is_renamed = bool(named) and any(n.group and n.group not in keys for n in waiting)
+    if ours and (has_left or is_renamed):
+        raise Refused(
+            "Sinch has these numbers in another group by now, and they are not live. Look at what "
+            "the order offers before you activate it again."
+        )
+
+
 class ActivateHandler(OrderHandler):
     """Activates carrier groups of an on-demand order; never sent twice for one group."""
 
@@ -342,8 +369,8 @@ class ActivateHandler(OrderHandler):
     what = "Activation"
     how_found_out = (
         "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
-        "live, was activated. One whose FOC date has moved to a later day, or whose numbers have "
-        "all fallen back, is left to a person."
+        "live, was activated. One whose FOC date has moved to a later day, whose numbers have "
+        "all fallen back, or are in another group by now, is left to a person."
     )
 
     def name(self, operation: Operation) -> str:
@@ -387,6 +414,8 @@ class ActivateHandler(OrderHandler):
                 "before that day."
             )
         offered = _client(operation).get_port_in_available_activation(order.sinch_id)
+        if groups:
+            _refuse_if_regrouped(groups, waiting, sync.with_numbers(offered, facts))
         keys = {group.key for group in groups}
         still = [group for group in offered if not keys or group.key in keys]
         return None if still else Found({"groups": []})

@@ -583,7 +583,7 @@ def store_offers(
         if asked_at < order.fetched_at and order.status != PortInOrder.Status.CONFIRMED:
             return order  # it has ended, or is being canceled, since Sinch was asked
         said = wire.read_order(order.payload)
-        groups = _with_numbers(groups, said)
+        groups = with_numbers(groups, said)
         offered = [
             {
                 "key": group.key,
@@ -615,7 +615,9 @@ def store_offers(
     return order
 
 
-def _with_numbers(groups: Sequence[ActivationGroup], order: wire.OrderFacts) -> list[Any]:
+def with_numbers(
+    groups: Sequence[ActivationGroup], order: wire.OrderFacts
+) -> list[ActivationGroup]:
     """Return groups with the numbers they cover; one of which Sinch names none has those of its
     name, else all confirmed ones that no other group names."""
     named = {number for group in groups for number in group.numbers}

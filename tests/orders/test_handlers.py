@@ -965,6 +965,54 @@ def test_an_activation_that_got_through_stays_a_success_though_a_number_fell_bac
     assert state_of(operation) == State.SUCCEEDED
 
 
+@pytest.mark.parametrize("shape", ["wrapped", "list"])
+@pytest.mark.parametrize("offers", [True, False])
+def test_an_activation_of_a_group_that_has_another_name_by_now_is_left_to_a_person(
+    offered: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    shape: str,
+    offers: bool,
+) -> None:
+    sandbox.control.personality(activations=shape)
+    readings.want_one(offered.project, sync.READER, offered.sinch_id, "staff")
+    settle()
+    offered.refresh_from_db()
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = send("activate", {"groups": offered.offered_groups})
+    assert runner.run_one()
+    theirs = sandbox.control.order(offered.sinch_id)
+    theirs.groups.append("GW Lumen Grp9")
+    for number in theirs.numbers:
+        number.group = "GW Lumen Grp9"
+        number.ready_at = number.ready_at if offers or shape == "wrapped" else None
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert "in another group by now" in operation.staff_message
+    assert count(sandbox, "activatePortIn") == 1
+
+
+def test_an_activation_is_not_sent_again_for_numbers_that_joined_its_group_meanwhile(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    first, second = sandbox.control.order(order.sinch_id).numbers
+    second.group = "GW Lumen Grp9"
+    sandbox.control.order(order.sinch_id).groups.append(second.group)
+    sandbox.control.make_ready(order.sinch_id)
+    readings.want_one(order.project, sync.READER, order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    (group,) = [g for g in order.offered_groups if g["numbers"] == [first.phone_number]]
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = send("activate", {"groups": [group]})
+    assert runner.run_one()
+    second.group = first.group
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert count(sandbox, "activatePortIn") == 1
+
+
 def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:
