@@ -49,6 +49,9 @@ class PortInOrder(MirroredRecord):
     # Groups Sinch offers for activation: [{"key", "shape", "focDate", "numbers": […]}].
     offered_groups = models.JSONField(default=list)
     offered_at = models.DateTimeField(null=True)
+    # The newest change of a confirmed date, {"at", "text"}: the customer hears of it when an order
+    # that was canceling or gone meanwhile comes back.
+    moved = models.JSONField(null=True)
     # The list item's counters when the order was last read; a walk reads what differs.
     list_digest = models.CharField(max_length=200, blank=True)
     # The order whose refused numbers this one takes up again.

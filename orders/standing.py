@@ -238,7 +238,7 @@ def _facts(
             for group in order.offered_groups
         ),
         offered_at=order.offered_at,
-        moved=moved or _kept_notice(item, "P5"),
+        moved=moved or _kept_notice(item, "P5") or _last_move(order),
         ended=ended or _kept_notice(item, "P6"),
         marks=tuple(rows.marks),
         taken_up=rows.taken_up,
@@ -262,6 +262,13 @@ def _kept_notice(item: WorkItem, code: str) -> buckets.Notice | None:
         if reason.get("code") == code and (at := stored_moment(reason.get("since"))):
             return buckets.Notice(at, reason.get("text", ""))
     return None
+
+
+def _last_move(order: PortInOrder) -> buckets.Notice | None:
+    """Return what was last told of a confirmed date, whatever became of the order since."""
+    moved = order.moved or {}
+    at = stored_moment(moved.get("at"))
+    return buckets.Notice(at, moved["text"]) if at else None
 
 
 def store_item(

@@ -219,7 +219,8 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         )
     events += _store_notes(order, new, rows, reading.cause)
     events += _store_documents(order, new, rows, reading.cause)
-    moved = changes.notice_of_move(old, new)
+    if moved := changes.notice_of_move(old, new):
+        updates["moved"] = {"at": reading.fetched_at.isoformat(), "text": moved}
     ended = ""
     if old.status != new.status == buckets.CANCELED and not rows.is_cancel_ours:
         ended = "Order canceled, and not by us"

@@ -403,6 +403,26 @@ def test_a_moved_foc_date_is_told_and_is_a_reason_to_tell_the_customer(
     assert [reason["code"] for reason in item_of(order).reasons] == ["P5"]
 
 
+@pytest.mark.parametrize("away", ["canceling", "gone"])
+def test_a_moved_foc_date_is_still_to_be_told_when_its_order_comes_back(
+    project: SinchProject, order_json: OrderJson, now: datetime, away: str
+) -> None:
+    def read(minutes: int, status: str = "PENDING", days: int = 27) -> PortInOrder:
+        entry = {"status": "CONFIRMED", "focDate": port_day(days).isoformat()}
+        payload = order_json({A: entry}, status=status)
+        return sync.store_port_in_order(project, payload, now + minutes * MINUTE)
+
+    read(0, days=20)
+    order = read(1)
+    if away == "gone":
+        assert sync.mark_gone(project, order.sinch_id, now + 2 * MINUTE)
+    else:
+        read(2, status="PENDING_CANCELATION")
+    assert "P5" not in [reason["code"] for reason in item_of(order).reasons]
+    read(3)
+    assert "P5" in [reason["code"] for reason in item_of(order).reasons]
+
+
 def test_details_changed_elsewhere_are_told_and_filled_in_ones_are_not(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
