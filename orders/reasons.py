@@ -128,6 +128,7 @@ def late(case: Case) -> None:
             # An old answer about what is on offer says nothing about today.
             asked_today = facts.offered_at and facts.offered_at >= facts.start_of(today)
             if moments.is_past(due) and asked_today:
+                moments.is_past(facts.start_of(today + timedelta(days=1)))
                 late.append((due, f"{text}, and Sinch does not offer them"))
     for write in facts.writes:
         if write.kind == "port_in.activate" and write.state == "succeeded" and write.finished_at:

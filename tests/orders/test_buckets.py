@@ -225,6 +225,15 @@ def test_an_on_demand_number_is_late_although_another_group_is_offered() -> None
     assert codes(replace(case, writes=(other,))) == ["P2"]
 
 
+def test_an_answer_that_nothing_is_offered_counts_until_midnight() -> None:
+    yesterday = number(0, "CONFIRMED", foc_date=TODAY - timedelta(days=1))
+    case = offered(facts("CONFIRMED", yesterday))
+    verdict = work_out(case, NOW)
+    midnight = datetime(2026, 6, 10, tzinfo=PACIFIC)
+    assert (verdict.reasons[0].code, verdict.next_change_at) == ("P2", midnight)
+    assert codes(case, midnight) == ["DATE"]
+
+
 def test_an_offer_that_names_no_number_of_the_order_may_be_of_any() -> None:
     yesterday = number(0, "CONFIRMED", foc_date=TODAY - timedelta(days=1))
     assert codes(offered(facts("CONFIRMED", yesterday), Offer("770014", ()))) == ["DATE"]
