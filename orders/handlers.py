@@ -147,12 +147,14 @@ class OrderHandler(Handler):
         self, operation: Operation, order: PortInOrder, text: str, tone: str, glyph: str
     ) -> None:
         is_ours = tone == "us" or operation.state == Operation.State.DEAD
+        # One that is tried again and stops again need not have been sent in between.
+        moments = (operation.sent_at, operation.finished_at)
         sync.tell(
             order,
             [
                 Event(
                     text,
-                    ("operation", operation.pk, operation.state, glyph, operation.sent_at),
+                    ("operation", operation.pk, operation.state, glyph, *moments),
                     tone=tone,
                     glyph=glyph,
                     source=TimelineEntry.Source.DESK if is_ours else TimelineEntry.Source.SINCH,

@@ -320,12 +320,14 @@ class CreateHandler(Handler):
 
     def _wait(self, operation: Operation, text: str, tone: str, glyph: str) -> None:
         """Leave an entry on the operation; there is no order yet that it could belong to."""
+        # One that is tried again and stops again need not have been sent in between.
+        moments = (operation.sent_at, operation.finished_at)
         items.tell(
             None,
             [
                 Event(
                     text,
-                    ("operation", operation.pk, operation.state, glyph, operation.sent_at),
+                    ("operation", operation.pk, operation.state, glyph, *moments),
                     tone=tone,
                     glyph=glyph,
                     source=TimelineEntry.Source.DESK

@@ -292,7 +292,7 @@ def test_a_create_that_may_have_arrived_keeps_its_draft_locked_until_it_is_looke
     sandbox.control.faults.add("drop_after", "orderPortIn")
     runner.run_one()
     sandbox.control.faults.add("500", "getPortInOrders", times=None)
-    # An outage may be longer than somebody's patience: nothing is told twice for that.
+    # An outage may be longer than somebody's patience: each stop is told, and nothing else twice.
     for _ in range(2):
         long_ago = timezone.now() - timedelta(hours=1)
         Operation.objects.update(uncertain_since=long_ago, next_try_at=timezone.now())
@@ -306,7 +306,9 @@ def test_a_create_that_may_have_arrived_keeps_its_draft_locked_until_it_is_looke
     assert state_of(create) == State.SUCCEEDED
     assert len(sandbox.control.orders()) == 1
     texts = timeline(PortInOrder.objects.get())
-    assert len(texts) == len(set(texts))
+    others = [text for text in texts if not text.startswith("Order stopped:")]
+    assert len(texts) - len(others) == 2
+    assert len(others) == len(set(others))
 
 
 def test_a_stopped_create_that_is_taken_up_again_locks_its_draft(
@@ -711,6 +713,23 @@ def test_a_note_arrives_once_whatever_becomes_of_the_answer(
     }
     assert timeline(order).count("Our note arrived at Sinch") == 2
     assert not any("wrote:" in text for text in timeline(order))
+
+
+def test_a_write_that_stops_again_is_told_again(
+    send: Callable[..., Operation], order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "addOrderNote")
+    operation = send("note", {"text": "Any news?"})
+    assert runner.run_one()
+    sandbox.control.faults.add("500", times=None)
+    for stops in (1, 2):
+        Operation.objects.filter(pk=operation.pk).update(
+            uncertain_since=timezone.now() - runner.PATIENCE * 2, next_try_at=timezone.now()
+        )
+        assert runner.run_one()
+        assert state_of(operation) == State.DEAD
+        assert sum(text.startswith("Our note stopped:") for text in timeline(order)) == stops
+        assert runner.try_again(operation)
 
 
 @pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
