@@ -497,12 +497,12 @@ def _merge_ordered(
 
 
 def _merge_section(key: str, stored: Any, answer: Any) -> Any:
-    if answer is None:
+    if _says_nothing(key, answer):
         return stored
     if not isinstance(answer, Mapping) or not isinstance(stored, Mapping):
         # What is of no shape that Sinch documents says nothing either.
         return stored if isinstance(stored, Mapping) else answer
-    said = {name: value for name, value in answer.items() if value is not None}
+    said = {name: value for name, value in answer.items() if not _says_nothing(name, value)}
     whole = _WHOLE.get(key)
     if whole is not None and all(said.get(name) for name in whole):
         return dict(answer)
@@ -512,6 +512,11 @@ def _merge_section(key: str, stored: Any, answer: Any) -> Any:
     if "e911" in said and "e911" in stored:
         merged["e911"] = _merge_section("e911", stored["e911"], said["e911"])
     return merged
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    # An empty PIN need not be one that is not set: Sinch may just not show it.
+    return value is None or (key in SECRET_KEYS and value == "")
 
 
 def with_sent(stored: Mapping[str, Any], sent: Mapping[str, Any], *, replaces: bool) -> Json:

@@ -339,6 +339,19 @@ def test_numbers_that_left_the_order_are_gone_and_new_ones_come_last(order_json:
     assert [n.phone_number for n in wire.read_order(merged).numbers] == [B, C]
 
 
+@pytest.mark.parametrize("said", ["", None, "****"])
+def test_a_secret_that_sinch_does_not_show_is_still_asked_for_before_it_would_be_cleared(
+    order_json: OrderJson, said: str | None
+) -> None:
+    info = {"existingPortOutPin": PIN, "accountNum": ACCOUNT, "authorizingName": "Dana Holt"}
+    stored = wire.redact(order_json({A: {"portOutInfo": info, "newPortOutPin": "775310"}}))
+    hidden = dict.fromkeys(wire.PIN_KEYS, said) | {"authorizingName": ""}
+    answer = order_json({A: {"portOutInfo": hidden, "newPortOutPin": said}})
+    merged = wire.merge_reading(stored, answer)
+    assert bodies.unknown_secrets(merged, None) == {A: [*wire.SECRET_KEYS]}
+    assert merged["phoneNumbers"][0]["portOutInfo"]["authorizingName"] == "", "no secret: cleared"
+
+
 def test_what_was_sent_completes_an_answer_that_does_not_repeat_it(order_json: OrderJson) -> None:
     short = {
         "id": "1",
