@@ -45,6 +45,11 @@ def found_elsewhere(facts: OrderFacts, cause: str) -> Event:
     )
 
 
+def known_again(read_at: datetime, cause: str) -> Event:
+    """Return the entry for an order that Sinch did not know for a while."""
+    return Event("Sinch knows this order again", ("back", read_at), cause=cause)
+
+
 def changes_between(
     old: OrderFacts,
     new: OrderFacts,

@@ -204,28 +204,29 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     old, new = wire.read_order(order.payload), wire.read_order(merged)
     item = standing.item_of(order.item_id)
     rows = standing.Rows.of(item)
-    numbers = _store_numbers(order, old, new, rows, reading.fetched_at)
-    events = changes.changes_between(
-        old, new, rows.carriers, read_at=reading.fetched_at, cause=reading.cause
-    )
+    at = reading.fetched_at
+    numbers = _store_numbers(order, old, new, rows, at)
+    events = changes.changes_between(old, new, rows.carriers, read_at=at, cause=reading.cause)
     is_told = not reading.sent and changes.details_changed(order.payload, merged)
     if is_told and not _is_our_change(rows, merged):
         events.append(
             Event(
                 "Order details changed at Sinch",
-                ("details", comparing.digest(merged), reading.fetched_at),
+                ("details", comparing.digest(merged), at),
                 cause=reading.cause,
             )
         )
     events += _store_notes(order, new, rows, reading.cause)
     events += _store_documents(order, new, rows, reading.cause)
     if moved := changes.notice_of_move(old, new):
-        updates["moved"] = {"at": reading.fetched_at.isoformat(), "text": moved}
+        updates["moved"] = {"at": at.isoformat(), "text": moved}
     ended = ""
     if old.status != new.status == buckets.CANCELED and not rows.is_cancel_ours:
         ended = "Order canceled, and not by us"
-    if is_newer and order.gone_at:
+    if is_back := bool(is_newer and order.gone_at):
         updates["gone_at"] = order.gone_at = None
+        # By itself: no webhook that was missed would have told it.
+        items.tell(item, [changes.known_again(at, reading.cause)])
     if new.status != buckets.CONFIRMED and order.offered_groups:
         updates |= {"offered_groups": [], "offered_at": None}
     if numbers or old.status != new.status:
@@ -234,7 +235,6 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     updates |= {name: getattr(new, name) for name in _ORDER_COLUMNS}
     updates["payload"] = merged
     update(order, updates)
-    at = reading.fetched_at
     standing.store_item(
         item,
         order,
@@ -246,7 +246,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         old_words=standing.words_of(old, rows.carriers_before),
         is_visible=True,
     )
-    if order.follows_id and old.status != new.status:
+    if order.follows_id and (is_back or old.status != new.status):
         standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events), item=item)
 
@@ -674,7 +674,8 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
             return True
         if order.fetched_at >= at:
             return False
-        update(order, {"gone_at": at, "fetched_at": at, "offered_groups": []})
+        nothing = {"offered_groups": [], "offered_at": None}
+        update(order, {"gone_at": at, "fetched_at": at} | nothing)
         text = "Sinch does not know this order any more"
         item = standing.item_of(order.item_id)
         rows = standing.Rows.of(item)

@@ -471,6 +471,46 @@ def test_an_order_that_sinch_does_not_know_any_more_is_marked_and_comes_back_whe
     sync.store_port_in_order(project, order_json(), now + 2 * MINUTE)
     assert fresh(order).gone_at is None
     assert "P6" not in [reason["code"] for reason in item_of(order).reasons]
+    assert told(order)[-2:] == [
+        "Sinch does not know this order any more",
+        "Sinch knows this order again",
+    ]
+    sync.store_port_in_order(project, order_json(), now + 3 * MINUTE)
+    assert told(order)[-1] == "Sinch knows this order again"
+    assert told(order).count("Sinch knows this order again") == 1
+
+
+def test_an_order_that_comes_back_has_its_refused_numbers_taken_up_again(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    def reasons_of(row: PortInOrder) -> list[str]:
+        standing.recompute_due(timezone.now())
+        return [reason["code"] for reason in item_of(row).reasons]
+
+    refused = order_json({A: {"status": "REJECTED"}}, status="CONFIRMED")
+    first = sync.store_port_in_order(project, refused, now)
+    later = sync.store_port_in_order(project, order_json({A: {}}, id="2"), now)
+    PortInOrder.objects.filter(pk=later.pk).update(follows=first)
+    standing.wake(first.pk)
+    assert "P3" not in reasons_of(first)
+    sync.mark_gone(project, later.sinch_id, now + MINUTE)
+    assert "P3" in reasons_of(first)
+    sync.store_port_in_order(project, order_json({A: {}}, id="2"), now + 2 * MINUTE)
+    assert "P3" not in reasons_of(first)
+
+
+def test_what_an_order_offered_before_it_was_gone_says_nothing_once_it_is_back(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    entry = {"status": "CONFIRMED", "focDate": port_day(-3).isoformat()}
+    there = order_json({A: entry}, status="CONFIRMED", onDemandActivation=True)
+    order = sync.store_port_in_order(project, there, now)
+    group = ActivationGroup("GW Lumen Grp1", (A,), entry["focDate"])
+    sync.store_offers(order, [group], now + MINUTE)
+    assert item_of(order).bucket == "ready"
+    sync.mark_gone(project, order.sinch_id, now + 2 * MINUTE)
+    sync.store_port_in_order(project, there, now + 3 * MINUTE)
+    assert [reason["code"] for reason in item_of(order).reasons] == ["DATE"]
 
 
 # --- Notes and documents --------------------------------------------------------------------
