@@ -60,7 +60,7 @@ def upload_documents(
         if sent := list(Operation.objects.filter(marker__in=markers).order_by("pk")):
             return sent
         _refuse_too_many(order, len(documents))
-        return [
+        added = [
             _add(
                 order,
                 document,
@@ -72,6 +72,9 @@ def upload_documents(
             )
             for document, one in zip(documents, markers, strict=True)
         ]
+        # What is on its way is not asked for once more.
+        standing.recompute(order)
+    return added
 
 
 def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: str) -> Operation:
@@ -96,7 +99,7 @@ def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: st
         today, now = today_there(order), timezone.now().isoformat()
         content = loa.pdf(replace(letter, prepared_on=today))
         document = check(letters.file_name(letter, today), content)
-        return _add(
+        operation = _add(
             order,
             document,
             kind=OrderDocument.Kind.LOA,
@@ -106,6 +109,8 @@ def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: st
             marker=marker,
             by=by,
         )
+        standing.recompute(order)
+    return operation
 
 
 def _refuse_too_many(order: PortInOrder, more: int) -> None:

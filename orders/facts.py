@@ -153,6 +153,7 @@ class Facts(Decided):
     notes: tuple[Note, ...] = ()
     # (name, kind) of each document, kind being ours: "loa", "bill", "other".
     documents: tuple[tuple[str, str], ...] = ()
+    arriving: tuple[tuple[str, str], ...] = ()  # the same of those that are on their way to Sinch
     writes: tuple[Write, ...] = ()
     offers: tuple[Offer, ...] = ()
     offered_at: datetime | None = None

@@ -14,7 +14,7 @@ from orders import facts, marks, standing, wire
 from orders.causes import Cause
 from orders.models import OrderMark, PortInDraft, PortInNumber, PortInOrder
 from orders.page_numbers import runs_text
-from orders.reasons import ANSWERING
+from orders.reasons import ANSWERING, LOA_ARRIVING
 from portal import words
 from portal.numbers import numbers_of, read_numbers
 from portal.values import stored_moment
@@ -372,7 +372,8 @@ def _line(reason: dict[str, Any], *, is_told: bool) -> Line:
 
 
 def _is_answering(reason: dict[str, Any]) -> bool:
-    return reason.get("code") == "P4" and reason.get("text", "").endswith(f"; {ANSWERING}")
+    code, text = reason.get("code"), reason.get("text", "")
+    return (code == "P4" and text.endswith(f"; {ANSWERING}")) or text == LOA_ARRIVING
 
 
 def _code_of(status: str) -> str:

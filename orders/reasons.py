@@ -39,6 +39,7 @@ ACTIVATION_GRACE: Final = timedelta(hours=1)  # after an accepted activation
 ANSWER_DAYS: Final = 2  # bd after an update until an unanswered rejection is ours again
 COMPLETED_LIVE_DAYS: Final = 1  # bd a completed order may have numbers that are not live
 ANSWERING: Final = "no sign yet that our answer arrived"
+LOA_ARRIVING: Final = "LOA on its way; no sign yet that it arrived"
 
 _LOA_WORDS: Final = (
     "loa",
@@ -310,13 +311,19 @@ def date_passed(case: Case) -> None:
 def loa_missing(case: Case) -> None:
     """P9: the project wants an LOA, nobody said that this order needs none, and there is none."""
     facts = case.facts
-    has_loa = facts.loa_attachment_date or any(
-        kind == "loa" or is_loa_name(name) for name, kind in facts.documents
-    )
+    has_loa = facts.loa_attachment_date or _has_loa(facts.documents)
     if facts.expects_loa and not has_loa and not facts.marked(marks.NO_LOA, marks.NO_LOA_FACT):
+        if _has_loa(facts.arriving):
+            # Nobody has to add a second one, and this one may never arrive.
+            case.add("P9", LOA_ARRIVING, "wait", "", None, "half", is_asked=True)
+            return
         for part in by_asking(case, [marks.NO_LOA_FACT], str):
             text = f"LOA missing{part.text}"
             add_part(case, part, "P9", text, "us", "Upload LOA", facts.progress_at)
+
+
+def _has_loa(documents: Sequence[tuple[str, str]]) -> bool:
+    return any(kind == "loa" or is_loa_name(name) for name, kind in documents)
 
 
 @dataclass(frozen=True, slots=True)

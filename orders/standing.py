@@ -4,7 +4,7 @@ A part of `orders.sync`: it writes work items, and nothing of the mirror.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +128,7 @@ def items_of_orders() -> QuerySet[WorkItem]:
                         name="name",
                         kind="kind",
                         operation="operation_id",
+                        state="operation__state",
                     )
                 )
             ),
@@ -226,7 +227,8 @@ def _facts(
             )
             for row in rows.notes
         ),
-        documents=tuple((row["name"], row["kind"]) for row in rows.documents),
+        documents=tuple(_documents(rows, {"", Operation.State.SUCCEEDED})),
+        arriving=tuple(_documents(rows, {*Operation.UNDER_WAY})),
         writes=tuple(_write(row, payloads.get(row["pk"], {})) for row in rows.writes),
         offers=tuple(
             buckets.Offer(
@@ -243,6 +245,14 @@ def _facts(
         marks=tuple(rows.marks),
         taken_up=rows.taken_up,
     )
+
+
+def _documents(rows: Rows, states: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and kind of the documents of which the upload stands so; "" for those at Sinch."""
+    for row in rows.documents:
+        state = "" if row["sinch_id"] else row["state"] or ""
+        if state in states:
+            yield row["name"], row["kind"]
 
 
 def _write(row: dict[str, Any], payload: dict[str, Any]) -> buckets.Write:

@@ -530,6 +530,7 @@ def _store_documents(
                 "name": document.name,
                 "kind": kind,
                 "operation": None,
+                "state": None,
             }
         )
         events.append(

@@ -20,9 +20,10 @@ from orders import actions_documents as actions
 from orders import documents, letters, loa, papers, sync
 from orders.models import OrderDocument, PortInDraft, PortInOrder
 from portal.accounts.models import SinchProject, User
+from portal.operations import runner
 from portal.operations.models import Operation, Reading
 from portal.sinch.porting import PortingClient
-from portal.work.models import TimelineEntry
+from portal.work.models import TimelineEntry, WorkItem
 
 pytestmark = pytest.mark.django_db
 PIN, ACCOUNT = "482193", "9930-114431"
@@ -673,6 +674,29 @@ def test_a_document_sinch_refused_is_not_there(agent_client, agent, make_order):
     added(order, agent)
     Operation.objects.update(state="refused")
     assert checklist(agent_client, order)["No LOA yet"] is False
+
+
+def test_an_loa_on_its_way_is_neither_missing_nor_there_and_is_missing_again_when_it_dies(
+    agent_client, agent, order_at_sinch, sandbox, settle
+):
+    def reason() -> tuple[str, str, bool]:
+        (first,) = WorkItem.objects.get().reasons
+        return first["code"], first["text"], first["asked"]
+
+    assert reason() == ("P9", "LOA missing", False)
+    added(order_at_sinch, agent)
+    assert reason() == ("P9", "LOA on its way; no sign yet that it arrived", True)
+    page = text_of(agent_client.get(at("detail", order_at_sinch)))
+    assert "Asked the customer" not in page
+    sandbox.control.faults.add("status", "addOrderDocuments", status=422)
+    settle()
+    (operation,) = Operation.objects.all()
+    assert operation.state == "refused"
+    runner.mark_seen(operation)
+    assert reason() == ("P9", "LOA missing", False)
+    added(order_at_sinch, agent)
+    settle()
+    assert [found["code"] for found in WorkItem.objects.get().reasons] == ["WAIT"]
 
 
 # --- Age ------------------------------------------------------------------------------------
