@@ -30,6 +30,9 @@ TASK: Final = "orders.tasks.check_portability"
 LONGEST_PAUSE: Final = 60.0  # seconds between two tries while Sinch cannot be reached
 # Faults of our own on one batch before a person is asked; a Sinch out of reach is never given up.
 MOST_FAULTS: Final = 10
+OUT_OF_USE: Final = (
+    "This Sinch project is out of use. An administrator can put it back into use; then ask again."
+)
 
 
 # --- What Sinch says ----------------------------------------------------------------------------
@@ -190,6 +193,9 @@ def run_one() -> bool:
 
 
 def _ask_next(run: PortabilityRun) -> None:
+    if not run.project.is_active:
+        _stop(run, OUT_OF_USE)
+        return
     batch, asked_at = run.numbers[run.done : run.done + CHECK_BATCH], timezone.now()
     try:
         verdicts = clients.porting_client(run.project).check_porting_availability(batch)

@@ -675,8 +675,8 @@ def mark_gone(project: SinchProject, sinch_id: str, at: datetime, cause: str = "
             return True
         if order.fetched_at >= at:
             return False
-        nothing = {"offered_groups": [], "offered_at": None}
-        update(order, {"gone_at": at, "fetched_at": at} | nothing)
+        nothing: dict[str, Any] = {"offered_groups": [], "offered_at": None}
+        update(order, nothing | {"gone_at": at, "fetched_at": at})
         text = "Sinch does not know this order any more"
         item = standing.item_of(order.item_id)
         rows = standing.Rows.of(item)

@@ -173,6 +173,25 @@ def test_a_refusal_stops_the_run_and_says_why(run_of: Any, sandbox: Sandbox) -> 
     assert (run.done, run.problem) == (3, "")
 
 
+def test_a_run_of_a_project_out_of_use_stops_says_why_and_goes_on_when_it_is_back(
+    run_of: Any, project: SinchProject, asked: Any
+) -> None:
+    run = run_of(numbers(1100))
+    assert portability.run_one()
+    SinchProject.objects.filter(pk=project.pk).update(is_active=False)
+    while portability.run_one():
+        pass
+    run.refresh_from_db()
+    assert (asked(), run.done, run.is_under_way) == (1, 500, False)
+    assert run.problem.startswith("This Sinch project is out of use.")
+    SinchProject.objects.filter(pk=project.pk).update(is_active=True)
+    run = portability.ask_again(run, only_stale=True)
+    while portability.run_one():
+        pass
+    run.refresh_from_db()
+    assert (asked(), run.done, run.problem) == (3, 1100, "")
+
+
 def test_a_worker_that_died_costs_one_question(run_of: Any, asked: Any) -> None:
     run = run_of(numbers(700))
     portability.run_one()
