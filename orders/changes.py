@@ -72,7 +72,7 @@ def changes_between(
     now = {number.phone_number for number in new.numbers}
     told.left([number for phone, number in before.items() if phone not in now])
     pairs = [(before[n.phone_number], n) for n in new.numbers if n.phone_number in before]
-    told.moved_dates([(was, is_) for was, is_ in pairs if _foc_moved(was, is_)])
+    told.moved_dates([(was, is_) for was, is_ in pairs if _foc_changed(was, is_)])
     told.new_statuses([(was, is_) for was, is_ in pairs if was.status != is_.status])
     told.new_reasons([is_ for was, is_ in pairs if _reason_changed(was, is_)])
     told.features([is_ for was, is_ in pairs if _lost_features(was, is_)])
@@ -99,10 +99,16 @@ def notice_of_move(old: OrderFacts, new: OrderFacts) -> str:
     """Return what the customer should hear: a confirmed date that moved or fell away, else ""."""
     before = {number.phone_number: number for number in old.numbers}
     pairs = [(before[n.phone_number], n) for n in new.numbers if n.phone_number in before]
-    moved = [(was, is_) for was, is_ in pairs if _foc_moved(was, is_)]
-    if moved:
-        first, last = moved[0][0].foc_date, moved[0][1].foc_date
-        return f"FOC date moved from {words.day_text(first)} to {words.day_text(last)}"
+    changed = [
+        (was.foc_date, is_.foc_date)
+        for was, is_ in pairs
+        if was.foc_date and _foc_changed(was, is_)
+    ]
+    for first, last in changed:
+        if last:
+            return f"FOC date moved from {words.day_text(first)} to {words.day_text(last)}"
+    if changed:
+        return f"FOC date {words.day_text(changed[0][0])} fell away, date open again"
     fell = [
         is_ for was, is_ in pairs if was.status == CONFIRMED and is_.status in (PENDING, REJECTED)
     ]
@@ -119,13 +125,9 @@ def has_progress(old: OrderFacts, new: OrderFacts) -> bool:
     return any(before.get(n.phone_number) != (n.status, n.foc_date) for n in new.numbers)
 
 
-def _foc_moved(was: NumberFacts, is_: NumberFacts) -> bool:
-    return (
-        was.status == is_.status == CONFIRMED
-        and was.foc_date is not None
-        and is_.foc_date is not None
-        and was.foc_date != is_.foc_date
-    )
+def _foc_changed(was: NumberFacts, is_: NumberFacts) -> bool:
+    # A number may be confirmed before it has a date, or lose the one it had.
+    return was.status == is_.status == CONFIRMED and was.foc_date != is_.foc_date
 
 
 def _reason_changed(was: NumberFacts, is_: NumberFacts) -> bool:
@@ -173,16 +175,18 @@ class _Told:
             self._tell(text, ("left", *_phones(numbers)), "us", "out")
 
     def moved_dates(self, pairs: list[tuple[NumberFacts, NumberFacts]]) -> None:
-        groups: dict[tuple[str, date, date], list[NumberFacts]] = defaultdict(list)
+        groups: dict[tuple[str, date | None, date | None], list[NumberFacts]] = defaultdict(list)
         for was, is_ in pairs:
-            if was.foc_date and is_.foc_date:
-                groups[(self._at(is_), was.foc_date, is_.foc_date)].append(is_)
+            groups[(self._at(is_), was.foc_date, is_.foc_date)].append(is_)
         for (at, first, last), numbers in groups.items():
-            text = (
-                f"FOC date of {self._many(numbers, at)} moved from {words.day_text(first)} "
-                f"to {words.day_text(last)}"
-            )
-            self._tell(text, ("foc", first, last, *_phones(numbers)), "us", "date")
+            said = f"moved from {words.day_text(first)} to {words.day_text(last)}"
+            if first is None:
+                said = f"is {words.day_text(last)}"
+            elif last is None:
+                said = f"is open again; it was {words.day_text(first)}"
+            text = f"FOC date of {self._many(numbers, at)} {said}"
+            tone = "us" if first else "date"
+            self._tell(text, ("foc", first, last, *_phones(numbers)), tone, "date")
 
     def new_statuses(self, pairs: list[tuple[NumberFacts, NumberFacts]]) -> None:
         groups: dict[tuple[str, ...], list[NumberFacts]] = defaultdict(list)

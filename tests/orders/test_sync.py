@@ -423,6 +423,28 @@ def test_a_moved_foc_date_is_still_to_be_told_when_its_order_comes_back(
     assert "P5" in [reason["code"] for reason in item_of(order).reasons]
 
 
+def test_a_foc_date_that_falls_away_and_one_that_comes_later_are_told(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    first, last = port_day(20), port_day(27)
+    for minutes, day in enumerate([None, first, None, last]):
+        entry = {"status": "CONFIRMED", "focDate": day and day.isoformat()}
+        payload = order_json({A: entry, B: entry}, status="CONFIRMED")
+        order = sync.store_port_in_order(project, payload, now + minutes * MINUTE)
+        if day is None and minutes:
+            assert [r["code"] for r in item_of(order).reasons] == ["P5"]
+    assert told(order)[1:] == [
+        f"FOC date of 2 numbers at Lumen is {words.day_text(first)}",
+        f"FOC date of 2 numbers at Lumen is open again; it was {words.day_text(first)}",
+        f"FOC date of 2 numbers at Lumen is {words.day_text(last)}",
+    ]
+    (reason,) = item_of(order).reasons
+    assert (reason["code"], reason["text"]) == (
+        "P5",
+        f"FOC date {words.day_text(first)} fell away, date open again",
+    )
+
+
 def test_details_changed_elsewhere_are_told_and_filled_in_ones_are_not(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
