@@ -245,12 +245,32 @@ def secrets_to_ask(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
 
 def unknown_secret_words(numbers: Sequence[str]) -> str:
     """Say for which numbers a PIN or an account number has to be typed again, and why."""
-    shown = listed([words.phone_text(number) for number in numbers[:3]])
-    more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
     return (
-        f"Sinch has a PIN or an account number of {shown}{more} that this desk does not know. "
-        "Type it, or the change would clear it at Sinch."
+        f"Sinch has a PIN or an account number of {_first_of(numbers)} that this desk does not "
+        "know. Type it, or the change would clear it at Sinch."
     )
+
+
+def bare_numbers(body: Mapping[str, Any]) -> list[str]:
+    """Return the numbers that `body` has neither a PIN nor an account number of.
+
+    Sinch need not show one it has: an order made elsewhere may have what nobody here can see.
+    """
+    sent = wire.order_secrets(body)
+    return [n for n in wire.numbers_of(body) if sent.get(n, {}).keys().isdisjoint(wire.PIN_KEYS)]
+
+
+def bare_words(numbers: Sequence[str]) -> str:
+    """Say of which numbers Sinch may have a PIN that it does not show, and what becomes of it."""
+    return (
+        f"Nobody here knows a PIN or an account number of {_first_of(numbers)}, and Sinch shows "
+        "none: one that Sinch has and does not show would be cleared. Type it if there is one."
+    )
+
+
+def _first_of(numbers: Sequence[str]) -> str:
+    shown = listed([words.phone_text(number) for number in numbers[:3]])
+    return shown + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
 
 
 # --- Who changed it meanwhile --------------------------------------------------------------------

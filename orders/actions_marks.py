@@ -12,7 +12,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import bodies, buckets, comparing, marks, standing, sync, wire
-from orders.actions_edit import secrets_to_ask, unknown_secret_words, why_no_edit
+from orders.actions_edit import (
+    bare_numbers,
+    bare_words,
+    secrets_to_ask,
+    unknown_secret_words,
+    why_no_edit,
+)
 from orders.actions_order import NotPossible, NotSendable, refuse_secrets
 from orders.causes import causes_of
 from orders.facts import Facts, Number
@@ -250,6 +256,8 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
         body = bodies.write_body(order, order.secrets)
         if unknown := secrets_to_ask(order, body):
             raise NotPossible(unknown_secret_words(unknown))
+        if bare := bare_numbers(body):
+            raise NotPossible(bare_words(sorted(bare)))
         operation, _ = submit(
             order.project,
             "port_in.update",

@@ -1,14 +1,14 @@
 """What the pages of an edit show: what will change for whom, what stays, and what it does."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from django.utils import timezone
 
 from orders import chosen, page
-from orders.actions_edit import Author, Authors, Judged, look_at
+from orders.actions_edit import Author, Authors, Judged, bare_numbers, bare_words, look_at
 from orders.causes import Cause, repeated
 from orders.conflicts import OURS, SINCH, Change, Conflict, Merge, Unit, key_of, without
 from orders.edit_words import (
@@ -361,6 +361,9 @@ def _does(order: PortInOrder, merged: Merge, numbers: Sequence[Mapping[str, Any]
         ),
         _loa_point(units, merged),
     ]
+    new = set(merged.added)
+    if bare := sorted(number for number in bare_numbers(merged.body) if number not in new):
+        found[1] = replace(found[1], tone="us", glyph="us", hint=bare_words(bare))
     frozen = page.freeze_of(order)
     if frozen:
         return [*found, Point("us", "us", "In the last 48 hours", frozen)]

@@ -314,6 +314,25 @@ def test_a_pin_only_sinch_knows_is_asked_for_before_it_would_be_cleared(
     assert Operation.objects.latest("pk").state == "succeeded"
 
 
+@pytest.mark.parametrize("on_read", ["echo", "masked", "absent"])
+def test_a_pin_that_nobody_shows_is_warned_of_before_a_change_clears_it(
+    on_read, agent_client, project, porting_client, sandbox, settle
+):
+    sandbox.control.personality(pin_on_read=on_read)
+    made = sandbox.control.create_order([FIRST], pin="4821")
+    readings.want_one(project, "port_in_order", str(made.id), "staff")
+    settle()
+    page = EditPage(agent_client, PortInOrder.objects.get())
+    answer = page.post("check", zip="98102")
+    assert answer.status_code == (422 if on_read == "masked" else 200)
+    assert ("one that Sinch has and does not show would be cleared" in page.html) == (
+        on_read == "absent"
+    )
+    assert ("nothing may be missing; nothing is" in page.html) == (on_read == "echo")
+    page.post("check", zip="98102", pin="4821")
+    assert "nothing may be missing; nothing is" in page.html
+
+
 def test_a_page_older_than_a_working_day_starts_anew(page, monkeypatch):
     page.post("check", zip="98102")
     monkeypatch.setattr(actions, "SEAL_HOLDS_SECONDS", -1)

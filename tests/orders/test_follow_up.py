@@ -269,6 +269,24 @@ def test_an_order_is_sent_once_more_unchanged_when_the_trouble_was_outside(
     assert TimelineEntry.objects.filter(text__startswith="Order sent once more").count() == 1
 
 
+def test_an_order_of_which_nobody_shows_the_pin_is_not_sent_once_more(
+    agent_client: Client, order: PortInOrder, sandbox: Any, read: Read
+) -> None:
+    """Made elsewhere, say: sent as it is seen here, its PIN would be cleared at Sinch."""
+    sandbox.control.personality(pin_on_read="absent")
+    sandbox.control.reject(order.sinch_id, "Number lock active on line", [SECOND])
+    found = read()
+    for entry in found.payload["phoneNumbers"]:
+        entry["portOutInfo"].pop("existingPortOutPin")
+        entry["portOutInfo"].pop("accountNum", None)
+    found.secrets = {}
+    found.save(update_fields=["payload", "secrets"])
+    answer = press(agent_client, found, "resubmit:P3")
+    assert answer.status_code == 409
+    assert "would be cleared" in answer.content.decode()
+    assert not Operation.objects.filter(kind="port_in.update").exists()
+
+
 def test_what_has_to_be_corrected_is_not_sent_once_more(
     agent_client: Client, order: PortInOrder, sandbox: Any, read: Read
 ) -> None:
