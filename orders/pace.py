@@ -46,10 +46,14 @@ def pause_before_reading(facts: Facts, now: datetime) -> timedelta | None:
 
 
 def wants_offers(facts: Facts, now: datetime) -> bool:
-    """Tell whether to ask Sinch which groups can be activated: on-demand, confirmed, FOC come."""
+    """Tell whether to ask Sinch which groups can be activated: on-demand, confirmed, FOC come.
+
+    Also while some are known to be offered: their date may have moved away since.
+    """
+    has_come = any(day <= facts.today(now) for day in facts.offer_days)
     return (
         facts.on_demand
         and facts.status == CONFIRMED
         and facts.gone_at is None
-        and any(day <= facts.today(now) for day in facts.offer_days)
+        and (has_come or bool(facts.offers))
     )

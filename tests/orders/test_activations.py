@@ -223,6 +223,25 @@ def test_a_group_that_somebody_unticked_stays_so_when_the_page_changes(
     assert len(set(ids)) == 2, "a box is kept by what it stands for, not by its place"
 
 
+@pytest.mark.parametrize("shape", ["wrapped", "list"])
+def test_a_group_whose_date_has_moved_away_is_not_offered_any_more(
+    agent_client: Client,
+    order_with: Callable[..., PortInOrder],
+    sandbox: Sandbox,
+    read: Callable[[str], PortInOrder],
+    shape: str,
+) -> None:
+    sandbox.control.personality(activations=shape)
+    order = order_with(numbers(140), ready=[])
+    assert order.item.bucket == "ready"
+    sandbox.control.move_foc_date(order.sinch_id, day_over() + timedelta(days=7))
+    order = read(order.sinch_id)
+    assert (order.item.bucket, order.item.first_reason["code"]) == ("us", "P5")
+    key = str(order.offered_groups[0]["key"]) if order.offered_groups else "gone"
+    form = {"key": "k", "expected": "yes", "group": key}
+    assert agent_client.post(reverse("orders:activate", args=[order.pk]), form).status_code == 422
+
+
 # --- Many orders ----------------------------------------------------------------------------
 
 
