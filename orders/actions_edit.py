@@ -16,8 +16,9 @@ from orders.details import SECRET_FIELDS
 from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, fields_of_edit, packed
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
 from orders.forms import MAX_NUMBERS, DetailsForm, listed
-from orders.models import PortabilityResult, PortInOrder
+from orders.models import PortInOrder
 from orders.review import Reason, places_of, reference_owner
+from orders.verdicts import gone_results
 from portal import words
 from portal.accounts.models import User
 from portal.numbers import numbers_of, read_numbers
@@ -219,9 +220,8 @@ def _why_not_added(order: PortInOrder, numbers: Sequence[str]) -> list[str]:
         for number, place in places.items()
         if place.blocks
     ]
-    refused = PortabilityResult.objects.filter(
-        project=order.project, phone_number__in=numbers, portable=False
-    ).values_list("phone_number", "reason")
+    gone = gone_results(order.project).filter(phone_number__in=numbers)
+    refused = gone.values_list("phone_number", "reason")
     return found + [
         f"{words.phone_text(number)} cannot move to Sinch{f': “{why}”' if why else ''}. "
         "One such number would fail the whole order."

@@ -8,9 +8,11 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from orders import bodies, chosen
 from orders.models import PortabilityResult, PortInDraft, PortInOrder
+from orders.verdicts import CHECK_HOLDS
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings
 from portal.operations.actions import submit
@@ -268,6 +270,9 @@ def test_a_number_that_cannot_be_added_is_told_with_its_reason(
     )
     assert page.post("check", added=NEW).status_code == 422
     assert "+1 206 555 0145 cannot move to Sinch: “No coverage”." in page.html
+    PortabilityResult.objects.update(checked_at=timezone.now() - CHECK_HOLDS * 2)
+    assert page.post("check", added=NEW).status_code == 200, "an answer that old blocks no draft"
+    PortabilityResult.objects.update(checked_at=timezone.now())
     page.post("check", added="")
     assert page.post("send").status_code == 302
 
