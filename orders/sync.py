@@ -246,7 +246,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
         old_words=standing.words_of(old, rows.carriers_before),
         is_visible=True,
     )
-    if order.follows_id and (is_back or old.status != new.status):
+    if order.follows_id and (is_back or old.status != new.status or old.phones != new.phones):
         standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events), item=item)
 

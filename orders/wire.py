@@ -223,6 +223,11 @@ class OrderFacts:
     documents: tuple[DocumentFacts, ...]
 
     @property
+    def phones(self) -> set[str]:
+        """Its numbers, E.164."""
+        return {number.phone_number for number in self.numbers}
+
+    @property
     def end_user(self) -> str:
         """The end user most of its numbers have, the first of equals."""
         names = Counter(number.end_user for number in self.numbers if number.end_user)

@@ -511,14 +511,30 @@ def test_an_order_that_comes_back_has_its_refused_numbers_taken_up_again(
 
     refused = order_json({A: {"status": "REJECTED"}}, status="CONFIRMED")
     first = sync.store_port_in_order(project, refused, now)
-    later = sync.store_port_in_order(project, order_json({A: {}}, id="2"), now)
+    both = order_json({A: {}, B: {}}, id="2")
+    later = sync.store_port_in_order(project, both, now)
     PortInOrder.objects.filter(pk=later.pk).update(follows=first)
     standing.wake(first.pk)
     assert "P3" not in reasons_of(first)
     sync.mark_gone(project, later.sinch_id, now + MINUTE)
     assert "P3" in reasons_of(first)
-    sync.store_port_in_order(project, order_json({A: {}}, id="2"), now + 2 * MINUTE)
+    sync.store_port_in_order(project, both, now + 2 * MINUTE)
     assert "P3" not in reasons_of(first)
+
+
+def test_a_refused_number_needs_us_again_when_it_leaves_the_order_that_took_it_up(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    refused = order_json({A: {"status": "REJECTED"}}, status="CONFIRMED")
+    first = sync.store_port_in_order(project, refused, now)
+    later = sync.store_port_in_order(project, order_json({A: {}, B: {}}, id="2"), now)
+    PortInOrder.objects.filter(pk=later.pk).update(follows=first)
+    standing.wake(first.pk)
+    standing.recompute_due(timezone.now())
+    assert "P3" not in [reason["code"] for reason in item_of(first).reasons]
+    sync.store_port_in_order(project, order_json({B: {}}, id="2"), now + MINUTE)
+    standing.recompute_due(timezone.now())
+    assert "P3" in [reason["code"] for reason in item_of(first).reasons]
 
 
 def test_what_an_order_offered_before_it_was_gone_says_nothing_once_it_is_back(
