@@ -19,7 +19,6 @@ from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
 from portal.sinch.errors import (
     SinchConflict,
-    SinchError,
     SinchInvalidRequest,
     SinchNotFound,
 )
@@ -37,7 +36,7 @@ def _client(operation: Operation) -> PortingClient:
     return clients.porting_client(operation.project)
 
 
-def came_through(handler: Handler, operation: Operation, refusal: SinchError) -> Found:
+def came_through(handler: Handler, operation: Operation, refusal: Exception) -> Found:
     """Return the trace of an earlier try whose answer was lost, when a later one is refused.
 
     It may have come through after everybody had looked for it: Sinch then refuses to do the same

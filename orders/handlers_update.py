@@ -11,7 +11,7 @@ from orders import bodies, comparing, conflicts, sync, wire
 from orders.edit_words import in_sentence, label_of, whose
 from orders.edit_work import unpacked
 from orders.forms import listed
-from orders.handlers import OrderHandler
+from orders.handlers import REFUSALS, OrderHandler, came_through
 from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.operations import clients, runner
@@ -43,12 +43,14 @@ class UpdateHandler(OrderHandler):
         order, body = self.order(operation), operation.payload["body"]
         seen = self.read(operation, order)
         now = wire.merge_reading(order.payload, wire.redact(seen))
-        self._refuse_if_locked(now)
-        self._refuse_if_it_undoes(operation, order, now)
-        at = timezone.now()
-        answer = clients.porting_client(operation.project).update_port_in_order(
-            order.sinch_id, body
-        )
+        try:
+            self._refuse_if_locked(now)
+            self._refuse_if_it_undoes(operation, order, now)
+            at = timezone.now()
+            client = clients.porting_client(operation.project)
+            answer = client.update_port_in_order(order.sinch_id, body)
+        except (Refused, *REFUSALS) as refusal:
+            return came_through(self, operation, refusal).answer
         remember(operation, answer, at)
         return {}
 

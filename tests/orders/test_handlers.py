@@ -495,6 +495,31 @@ def test_a_lost_change_of_a_field_that_did_arrive_is_not_sent_again(
     assert count(sandbox, "updatePortInOrder") == 1
 
 
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_a_change_that_got_through_after_it_was_looked_for_is_no_refusal(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    is_locked: bool,
+) -> None:
+    sandbox.control.faults.add("drop_before", "updatePortInOrder")
+    operation = update(NEW_STREET)
+    runner.run_one()
+    while state_of(operation) == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        runner.run_one()
+    for number in sandbox.control.order(order.sinch_id).numbers:
+        number.details["endUser"]["streetNum"] = "1422"
+    if is_locked:
+        sandbox.control.confirm(order.sinch_id)
+    else:
+        sandbox.control.faults.add("status", "updatePortInOrder", status=409)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert "Changes accepted by Sinch" in timeline(order)
+
+
 @pytest.mark.parametrize("others", [False, True])
 def test_a_reading_that_is_faster_than_the_answer_does_not_make_our_change_a_strangers(
     order: PortInOrder,
