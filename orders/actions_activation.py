@@ -94,12 +94,21 @@ def unsettled(found: Iterable[Any]) -> list[Any]:
 
 
 def taken_groups(order: PortInOrder, running: Iterable[Any]) -> set[str]:
-    """Return the keys of the offered groups that these activations cover."""
+    """Return the keys of the offered groups that these activations cover.
+
+    A group that Sinch has named anew, or divided, is known by its numbers.
+    """
     keys: set[str] = set()
+    numbers: set[str] = set()
     for operation in running:
         groups = (operation.sends or {}).get("groups") or order.offered_groups
         keys |= {str(group["key"]) for group in groups}
-    return keys
+        numbers.update(number for group in groups for number in group.get("numbers") or ())
+    return keys | {
+        str(group["key"])
+        for group in order.offered_groups
+        if not numbers.isdisjoint(group.get("numbers") or ())
+    }
 
 
 # --- Verbs ----------------------------------------------------------------------------------

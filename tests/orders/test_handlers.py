@@ -1086,6 +1086,30 @@ def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     assert sandbox.control.calls()["activatePortIn"] == 1
 
 
+def test_numbers_that_may_have_been_activated_are_not_activated_in_another_group(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    key = offered.offered_groups[0]["key"]
+    actions_activation.activate_groups(offered, [key], by=agent, key="one page")
+    assert runner.run_one()
+    theirs = sandbox.control.order(offered.sinch_id)
+    theirs.groups.append("GW Lumen Grp9")
+    for number in theirs.numbers:
+        number.group = "GW Lumen Grp9"
+    readings.want_one(offered.project, sync.READER, offered.sinch_id, "staff")
+    assert readings.run_one()
+    offered.refresh_from_db()
+    (group,) = offered.offered_groups
+    assert group["key"] != key
+    with pytest.raises(actions_order.NotPossible, match="under way already"):
+        actions_activation.activate_groups(offered, [group["key"]], by=agent, key="another page")
+    settle()  # the first one is left to a person, who may activate what there is now
+    again = actions_activation.activate_groups(offered, [group["key"]], by=agent, key="third")
+    settle()
+    assert state_of(again) == State.SUCCEEDED
+
+
 # --- Settings -------------------------------------------------------------------------------
 
 SETTINGS = {
