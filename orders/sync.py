@@ -39,6 +39,7 @@ from portal.writing import insert, update, upsert
 READER = "port_in_order"
 CREATE, CANCEL, UPDATE = "port_in.create", "port_in.cancel", "port_in.update"
 NOTE, ACTIVATE = "port_in.note", "port_in.activate"
+MOST_LOOKED_BACK = 10  # writes of ours in which what was ordered is looked for
 # A note of ours is recognised by its text within this time of our sending it.
 NOTE_WINDOW = timedelta(minutes=10)
 _NUMBER_COLUMNS = (
@@ -201,6 +202,7 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     if merged == order.payload and not (is_newer and order.gone_at):
         update(order, updates)
         return Stored(order)
+    merged = _with_ordered(order, merged)
     old, new = wire.read_order(order.payload), wire.read_order(merged)
     item = standing.item_of(order.item_id)
     rows = standing.Rows.of(item)
@@ -249,6 +251,24 @@ def _store_again(reading: _Reading, order: PortInOrder) -> Stored:
     if order.follows_id and (is_back or old.status != new.status or old.phones != new.phones):
         standing.wake(order.follows_id)
     return Stored(order, is_changed=True, told=items.tell(item, events), item=item)
+
+
+def _with_ordered(order: PortInOrder, merged: wire.Json) -> wire.Json:
+    """Return an order with what we ordered for numbers that joined it without saying so.
+
+    Sinch may show an order it is still making in parts, and a number with its status only.
+    """
+    joined = wire.by_number(merged).keys() - wire.by_number(order.payload).keys()
+    bare = {n for n, entry in wire.by_number(merged).items() if not entry.get("endUser")} & joined
+    if not bare:
+        return merged
+    ours = Q(target=order.target, kind=UPDATE) | Q(drafts__order=order, kind=CREATE)
+    written = Operation.objects.filter(ours, state=Operation.State.SUCCEEDED).order_by("-pk")
+    for sends in written.values_list(heard.SENDS, flat=True)[:MOST_LOOKED_BACK]:
+        sent = wire.by_number((sends or {}).get("body") or {})
+        entries = [entry for number, entry in sent.items() if number in bare]
+        merged = wire.with_sent(merged, {"phoneNumbers": entries}, replaces=False)
+    return merged
 
 
 def _is_our_change(rows: standing.Rows, merged: Mapping[str, Any]) -> bool:

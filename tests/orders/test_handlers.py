@@ -20,6 +20,7 @@ from orders import (
     page_activation,
     readers,
     sync,
+    wire,
 )
 from orders.documents import check
 from orders.models import (
@@ -203,10 +204,12 @@ def test_an_answer_without_a_body_is_looked_up(
     assert create.answer["id"] == str(sandbox.control.orders()[0].id)
 
 
+@pytest.mark.parametrize("on_read", ["full", "short"])
 @pytest.mark.parametrize("shown", [0, 1])
 def test_an_order_that_sinch_is_still_making_is_ours_however_little_it_shows(
-    create: Operation, sandbox: Sandbox, settle: Run, shown: int
+    create: Operation, sandbox: Sandbox, settle: Run, shown: int, on_read: str
 ) -> None:
+    sandbox.control.personality(numbers_on_read=on_read)
     sandbox.control.faults.add("drop_after", "orderPortIn")
     runner.run_one()
     (made,) = sandbox.control.orders()
@@ -220,6 +223,9 @@ def test_an_order_that_sinch_is_still_making_is_ours_however_little_it_shows(
     assert count(sandbox, "orderPortIn") == 1
     order = PortInOrder.objects.get()
     assert set(order.numbers.values_list("phone_number", flat=True)) == {A, B}
+    again = bodies.write_body(order, order.secrets)
+    assert comparing.digest(again) == comparing.digest(create.payload["body"])
+    assert wire.order_secrets(again) == wire.order_secrets(create.payload["body"])
 
 
 def test_an_order_with_our_reference_some_of_our_numbers_and_others_is_left_to_a_person(
