@@ -50,7 +50,10 @@ class UpdateHandler(OrderHandler):
             client = clients.porting_client(operation.project)
             answer = client.update_port_in_order(order.sinch_id, body)
         except (Refused, *REFUSALS) as refusal:
-            return came_through(self, operation, refusal).answer
+            try:
+                return came_through(self, operation, refusal).answer
+            except Refused:
+                raise refusal from None  # it names the fields; that it was looked for says less
         remember(operation, answer, at)
         return {}
 

@@ -526,6 +526,19 @@ def test_a_change_that_got_through_after_it_was_looked_for_is_no_refusal(
     assert "Changes accepted by Sinch" in timeline(order)
 
 
+def test_a_change_refused_at_a_later_try_is_told_with_the_words_of_that_refusal(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("429", "updatePortInOrder")
+    operation = update(NEW_STREET)
+    assert runner.run_one()
+    assert state_of(operation) == State.QUEUED
+    sandbox.control.orders()[0].numbers[0].details["endUser"]["city"] = "Tukwila"
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert "at Sinch since you looked" in operation.staff_message
+
+
 @pytest.mark.parametrize("others", [False, True])
 def test_a_reading_that_is_faster_than_the_answer_does_not_make_our_change_a_strangers(
     order: PortInOrder,
