@@ -256,7 +256,7 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
         body = bodies.write_body(order, order.secrets)
         if unknown := secrets_to_ask(order, body):
             raise NotPossible(unknown_secret_words(unknown))
-        if bare := bare_numbers(body):
+        if bare := bare_numbers(order, body):
             raise NotPossible(bare_words(sorted(bare)))
         operation, _ = submit(
             order.project,

@@ -361,8 +361,7 @@ def _does(order: PortInOrder, merged: Merge, numbers: Sequence[Mapping[str, Any]
         ),
         _loa_point(units, merged),
     ]
-    new = set(merged.added)
-    if bare := sorted(number for number in bare_numbers(merged.body) if number not in new):
+    if bare := sorted({*bare_numbers(order, merged.body)} - {*merged.added}):
         found[1] = replace(found[1], tone="us", glyph="us", hint=bare_words(bare))
     frozen = page.freeze_of(order)
     if frozen:

@@ -262,7 +262,9 @@ def _with_ordered(order: PortInOrder, merged: wire.Json) -> wire.Json:
     bare = {n for n, entry in wire.by_number(merged).items() if not entry.get("endUser")} & joined
     if not bare:
         return merged
-    ours = Q(target=order.target, kind=UPDATE) | Q(drafts__order=order, kind=CREATE)
+    made = order.portindraft_set.exclude(operation=None).values_list("operation", flat=True)
+    # By keys: an OR with another table would have every write ever sent looked at.
+    ours = Q(target=order.target, kind=UPDATE) | Q(pk__in=list(made), kind=CREATE)
     written = Operation.objects.filter(ours, state=Operation.State.SUCCEEDED).order_by("-pk")
     for sends in written.values_list(heard.SENDS, flat=True)[:MOST_LOOKED_BACK]:
         sent = wire.by_number((sends or {}).get("body") or {})

@@ -333,6 +333,23 @@ def test_a_pin_that_nobody_shows_is_warned_of_before_a_change_clears_it(
     assert "nothing may be missing; nothing is" in page.html
 
 
+def test_nobody_is_warned_of_a_pin_when_the_order_was_changed_here_without_one(
+    agent_client, project, porting_client, sandbox, settle
+):
+    sandbox.control.personality(pin_on_read="absent")
+    made = sandbox.control.create_order([FIRST])
+    readings.want_one(project, "port_in_order", str(made.id), "staff")
+    settle()
+    page = EditPage(agent_client, PortInOrder.objects.get())
+    page.post("check", zip="98102")
+    assert "would be cleared" in page.html
+    page.post("send")
+    settle()
+    page = EditPage(agent_client, PortInOrder.objects.get())
+    page.post("check", zip="98103")
+    assert "nothing may be missing; nothing is" in page.html
+
+
 def test_a_page_older_than_a_working_day_starts_anew(page, monkeypatch):
     page.post("check", zip="98102")
     monkeypatch.setattr(actions, "SEAL_HOLDS_SECONDS", -1)

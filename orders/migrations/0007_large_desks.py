@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0005_names_in_the_admin"),
         ("operations", "0005_clocks_of_machines"),
-        ("orders", "0005_names_in_the_admin"),
+        ("orders", "0006_dates_that_moved"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
