@@ -64,8 +64,8 @@ class CreateHandler(drafts.CreateHandler):
     order_type: ClassVar[str]
     how_found_out = (
         "Orders of the plan and campaign are listed at Sinch; a new one with our name and exactly "
-        "our numbers is ours. Without a campaign no list is sure to hold it: when none does, a "
-        "person decides."
+        "our numbers is ours. Without a campaign no list is sure to hold it: when none does, or "
+        "Sinch took the order without saying its id, a person decides."
     )
 
     @abstractmethod
@@ -83,6 +83,8 @@ class CreateHandler(drafts.CreateHandler):
                 return found.answer
             raise
         if not order.get("hostingOrderId"):
+            operation.payload = {**operation.payload, "taken": True}
+            Operation.objects.filter(pk=operation.pk).update(payload=operation.payload)
             found = self._found_now(operation)
             if found is None:
                 raise SinchUnexpectedReply(
@@ -129,6 +131,11 @@ class CreateHandler(drafts.CreateHandler):
                 outcome_unknown=True,
             )
         is_last_look = operation.looks + 1 >= len(runner.LOOK_PAUSES)
+        if operation.payload.get("taken") and is_last_look:
+            raise Refused(
+                "Sinch took this order without saying its id, and none of its lists shows it. "
+                f"{_look_for(operation)}"
+            )
         if not body.get("campaignId") and is_last_look:
             raise Refused(
                 "Sinch’s answer was lost, and its lists need not show an order without a campaign: "

@@ -550,6 +550,20 @@ def test_an_order_taken_without_an_id_is_made_once_though_it_cannot_be_looked_up
     assert HostingOrder.objects.count() == 1
 
 
+def test_an_order_taken_without_an_id_that_no_list_shows_is_not_sent_again_by_itself(
+    agent_client, project, sandbox, typed, settle
+):
+    sandbox.faults.add("status", "TextEnableNumbers", status=200)
+    draft = send(agent_client, typed())
+    settle()
+    assert len(sandbox.hosting.orders()) == 0
+    assert Operation.objects.get(kind="hosting.text_enable").state == "refused"
+    page = agent_client.get(draft.get_absolute_url()).content.decode()
+    assert "Sinch took this order without saying its id" in page
+    assert "Look for “Harborview texting” in Sinch’s dashboard" in page
+    assert "Nothing changed at Sinch" not in page
+
+
 def test_an_order_without_a_campaign_is_found_where_lists_show_it(
     agent_client, project, sandbox, typed, settle
 ):
