@@ -20,7 +20,6 @@ from portal.sinch.errors import (
     SinchError,
     SinchInvalidRequest,
     SinchNotFound,
-    SinchUnexpectedReply,
 )
 from portal.sinch.hosting import HostingClient
 from portal.work import drafts, items
@@ -79,34 +78,13 @@ class CreateHandler(drafts.CreateHandler):
             order = self.create(client, operation.payload["body"])
         except (SinchInvalidRequest, SinchConflict, SinchNotFound):
             # A try before this one may have come through later than anybody looked for it.
-            if operation.attempts > 1 and (found := self._found_now(operation)) is not None:
+            if operation.attempts > 1 and (found := self.found_now(operation)) is not None:
                 return found.answer
             raise
         if not order.get("hostingOrderId"):
-            operation.payload = {**operation.payload, "taken": True}
-            Operation.objects.filter(pk=operation.pk).update(payload=operation.payload)
-            found = self._found_now(operation)
-            if found is None:
-                raise SinchUnexpectedReply(
-                    "the answer names no order", method="POST", outcome_unknown=True
-                )
-            return found.answer
+            return self.taken_without_id(operation)
         remember(operation, order, at)
         return {"id": str(order["hostingOrderId"])}
-
-    def _found_now(self, operation: Operation) -> Found | None:
-        """Look for the order right after sending; what no list can tell is for a look-up to say.
-
-        Raises SinchError with an unknown outcome when Sinch cannot be asked.
-        """
-        try:
-            return self.find_out(operation)
-        except Refused:
-            return None
-        except SinchError as error:
-            # Asking changed nothing, but what was sent before it may have been done.
-            error.outcome_unknown = True
-            raise
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for a new order with our name and exactly our numbers.
@@ -130,7 +108,7 @@ class CreateHandler(drafts.CreateHandler):
                 "all its numbers yet.",
                 outcome_unknown=True,
             )
-        is_last_look = operation.looks + 1 >= len(runner.LOOK_PAUSES)
+        is_last_look = self.is_last_look(operation)
         if operation.payload.get("taken") and is_last_look:
             raise Refused(
                 "Sinch took this order without saying its id, and none of its lists shows it. "

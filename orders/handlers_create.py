@@ -14,7 +14,6 @@ from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
-from portal.sinch.errors import SinchUnexpectedReply
 from portal.work import drafts, items
 from portal.work.items import Event
 from portal.work.models import TimelineEntry, WorkItem
@@ -63,7 +62,8 @@ class CreateHandler(drafts.CreateHandler):
     how_found_out = (
         "Orders at Sinch are looked up by our reference; one with the same numbers is ours, and "
         "so is one that shows only some of them yet. One that shares some of ours and has others "
-        "is left to a person."
+        "is left to a person, and so is one that Sinch took without saying its id and does not "
+        "show."
     )
 
     def send(self, operation: Operation) -> dict[str, Any]:
@@ -75,12 +75,7 @@ class CreateHandler(drafts.CreateHandler):
             return came_through(self, operation, refusal).answer
         order: dict[str, Any] = dict(created)
         if not order.get("id"):
-            found = self.find_out(operation)
-            if found is None:
-                raise SinchUnexpectedReply(
-                    "the answer names no order", method="POST", outcome_unknown=True
-                )
-            return found.answer
+            return self.taken_without_id(operation)
         remember(operation, order, at)
         return {"id": order["id"]}
 
@@ -116,6 +111,11 @@ class CreateHandler(drafts.CreateHandler):
                 f"Order {shared} at Sinch has this reference and some of these numbers, beside "
                 "others. Look at it before you send this again; another reference makes it an "
                 "order of its own."
+            )
+        if operation.payload.get("taken") and self.is_last_look(operation):
+            raise Refused(
+                "Sinch took this order without saying its id, and shows none with the reference "
+                f"{reference}. Look for it in Sinch’s dashboard before you send it again."
             )
         return None
 

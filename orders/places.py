@@ -56,25 +56,27 @@ def places_of(
     found: dict[str, Place] = {}
     if isinstance(numbers, Sequence) and not numbers:
         return found
+    # First what is on its way, then what has arrived: what arrives meanwhile is in both.
+    sent = _on_their_way(project, numbers, but)
     for number, place in _in_orders(_living(project).filter(phone_number__in=numbers)):
         if number not in found or place.blocks:
             found[number] = place
-    return found | _on_their_way(project, numbers, but)
+    return found | sent
 
 
 def taken_numbers(
     project: SinchProject, numbers: Numbers, *, but: PortInDraft | None = None
 ) -> tuple[int, dict[str, Place]]:
     """Return how many numbers stand where they cannot be ordered again, and the first of them."""
+    sent = _on_their_way(project, numbers, but)  # before what has arrived, as above
+    more = len(sent)
+    if more >= MOST_NAMED:
+        more = _rows_being_sent(project, numbers, but).count()
     rows = _living(project).filter(_blocking(), phone_number__in=numbers)
     named = _in_orders(rows.order_by("phone_number")[:MOST_NAMED])
     count = len(dict(named))
     if len(named) == MOST_NAMED:
         count = rows.values("phone_number").distinct().count()
-    sent = _on_their_way(project, numbers, but)
-    more = len(sent)
-    if more >= MOST_NAMED:
-        more = _rows_being_sent(project, numbers, but).count()
     return count + more, dict(named) | sent
 
 
@@ -161,12 +163,14 @@ def reference_owner(
     order: PortInOrder | None = None,
 ) -> str:
     """Return who has a reference already, to begin a sentence with; "" for nobody."""
+    # Drafts before orders, as above: one that arrives meanwhile is seen in either.
+    drafts = being_sent(PortInDraft, project, but)
     rows = WorkItem.objects.filter(project=project, reference__iexact=reference)
     if order is not None:
         rows = rows.exclude(pk=order.item_id)
     if sinch_id := rows.values_list("sinch_id", flat=True).first():
         return f"Order {sinch_id}"
-    for draft in being_sent(PortInDraft, project, but):
+    for draft in drafts:
         if str(draft.field("reference")).strip().lower() == reference.lower():
             return "A draft that is being sent"
     return ""
@@ -178,13 +182,14 @@ def references_taken(
     """Return who has which of several references already, in two statements."""
     wanted = {reference.lower(): reference for reference in references}
     found: dict[str, str] = {}
+    drafts = being_sent(PortInDraft, project, but)
     rows = WorkItem.objects.filter(project=project)
     any_of = Q()
     for reference in references:
         any_of |= Q(reference__iexact=reference)
     for taken, sinch_id in rows.filter(any_of).values_list("reference", "sinch_id"):
         found[wanted.get(taken.lower(), taken)] = f"Order {sinch_id}"
-    for draft in being_sent(PortInDraft, project, but):
+    for draft in drafts:
         taken = str(draft.field("reference")).strip().lower()
         if taken in wanted:
             found.setdefault(wanted[taken], "A draft that is being sent")

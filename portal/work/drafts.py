@@ -15,7 +15,8 @@ from portal.accounts.models import SinchProject, User
 from portal.crypto import EncryptedJSONField, LegibleJSONField
 from portal.operations.heard import recall, words_of_refusal
 from portal.operations.models import Operation
-from portal.operations.runner import Handler, Refused
+from portal.operations.runner import LOOK_PAUSES, Found, Handler, Refused
+from portal.sinch.errors import SinchError, SinchUnexpectedReply
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import TimelineEntry
@@ -266,6 +267,40 @@ class CreateHandler(Handler):
     @abstractmethod
     def looked_up_by(self, operation: Operation) -> str:
         """Return what a lost order is looked up by: `reference HVD-1`."""
+
+    def taken_without_id(self, operation: Operation) -> dict[str, Any]:
+        """Look for an order that Sinch took without saying its id; return its id as an answer.
+
+        It is noted first, so that the order is never sent again by itself. Raises SinchError with
+        an unknown outcome when it is not found at once.
+        """
+        operation.payload = {**operation.payload, "taken": True}
+        Operation.objects.filter(pk=operation.pk).update(payload=operation.payload)
+        found = self.found_now(operation)
+        if found is None:
+            raise SinchUnexpectedReply(
+                "the answer names no order", method="POST", outcome_unknown=True
+            )
+        return found.answer
+
+    def found_now(self, operation: Operation) -> Found | None:
+        """Look for an order right after sending; what cannot be told is for a look-up to say.
+
+        Raises SinchError with an unknown outcome when Sinch cannot be asked.
+        """
+        try:
+            return self.find_out(operation)
+        except Refused:
+            return None
+        except SinchError as error:
+            # Asking changed nothing, but what was sent before it may have been done.
+            error.outcome_unknown = True
+            raise
+
+    @staticmethod
+    def is_last_look(operation: Operation) -> bool:
+        """Tell whether an order that is not found now would be sent again."""
+        return operation.looks + 1 >= len(LOOK_PAUSES)
 
     def failed(self, operation: Operation) -> None:
         """Open the draft again, unless the order may have been made all the same.

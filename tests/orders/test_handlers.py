@@ -204,6 +204,30 @@ def test_an_answer_without_a_body_is_looked_up(
     assert create.answer["id"] == str(sandbox.control.orders()[0].id)
 
 
+def test_an_order_taken_without_an_id_is_made_once_though_it_cannot_be_looked_up_at_first(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(write_bodies="none")
+    sandbox.control.faults.add("503", "getPortInOrders", times=None)
+    assert runner.run_one()
+    assert state_of(create) == State.UNCERTAIN
+    sandbox.control.faults.clear()
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert count(sandbox, "orderPortIn") == 1
+
+
+def test_an_order_taken_without_an_id_that_sinch_does_not_show_is_not_sent_again_by_itself(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("status", "orderPortIn", status=200)
+    settle()
+    assert state_of(create) == State.REFUSED
+    assert "took this order without saying its id" in create.staff_message
+    assert "HVD-2026-014" in create.staff_message
+    assert count(sandbox, "orderPortIn") == 1
+
+
 @pytest.mark.parametrize("on_read", ["full", "short"])
 @pytest.mark.parametrize("shown", [0, 1])
 def test_an_order_that_sinch_is_still_making_is_ours_however_little_it_shows(
