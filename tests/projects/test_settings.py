@@ -541,6 +541,33 @@ def test_a_lost_answer_is_found_out_by_reading(
     assert runner.handler_of("porting.configure").how_found_out
 
 
+AS_SINCH_WRITES_IT = {
+    "email": "PORTS@alder.example",
+    "name": "MARA  LINDQVIST",
+    "phone": "1 (206) 555-0142",
+}
+
+
+@pytest.mark.parametrize("written", AS_SINCH_WRITES_IT)
+def test_a_lost_answer_is_found_out_though_sinch_writes_it_in_a_way_of_its_own(
+    supervisor_client, project, token, porting_client, read, work_off, sandbox, written
+):
+    porting_client.create_configuration(OLD)
+    read()
+    sandbox.control.faults.add("drop_after", "updateConfiguration")
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    assert runner.run_one()
+    there = porting_client.get_configuration()
+    there["contact"] |= {written: AS_SINCH_WRITES_IT[written]}
+    porting_client.update_configuration(there)
+    for _ in range(10):
+        work_off()
+        Operation.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
+    assert Operation.objects.get().state == "succeeded"
+    assert porting_client.get_configuration() == there
+
+
 def test_reading_again_comes_back_to_the_configuration(supervisor_client, project, token):
     answer = supervisor_client.post(url("test", project), {"from": "configuration"})
     assert answer["Location"].endswith("#configuration")
