@@ -94,6 +94,8 @@ PAGES = {
     ),
     "qualified numbers": ("hosting:qualified_numbers", "", ()),
     "webhooks": ("webhooks:log", "", ()),
+    "webhooks of hosting": ("webhooks:log", "?kind=hosting", ()),
+    "webhooks of an event": ("webhooks:log", "?q=no+such+event", ()),
     "health": ("health", "", ()),
 }
 
