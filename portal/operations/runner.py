@@ -20,6 +20,7 @@ from portal.operations import doorbell
 from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.operations.models import Operation
 from portal.sinch.errors import SinchError, SinchUnavailable, SinchUnexpectedReply
+from portal.sinch.parts import flying_until
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,9 @@ def _send(operation: Operation, handler: Handler) -> None:
         return
     operation.refresh_from_db(fields=["state", "sent_at", "looks", "flies_until"])
     try:
-        answer = handler.send(operation)
+        # A worker that was stopped for longer, and wakes up, must not send what others look for.
+        with flying_until(flies_until):
+            answer = handler.send(operation)
     except Refused as refusal:
         _end(operation, handler, state.REFUSED, answer=refusal.answer, message=str(refusal))
     except SinchError as error:

@@ -1,8 +1,12 @@
 """What a transport works with: where tokens are kept, who sets the pace, how a call is told."""
 
+import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -92,6 +96,33 @@ class UnlimitedLimiter:
 
     def pause(self, key: str, seconds: float) -> None:
         """Do nothing."""
+
+
+class _Flight(threading.local):
+    """Until when a write of this thread may leave, in seconds of the clock on the wall.
+
+    That clock goes on while a machine sleeps, and its process with it.
+    """
+
+    ends_at: float = math.inf
+
+
+_flight = _Flight()
+
+
+@contextmanager
+def flying_until(moment: datetime) -> Iterator[None]:
+    """Let no write of this thread leave after a moment: others may have sent it again by then."""
+    before, _flight.ends_at = _flight.ends_at, moment.timestamp()
+    try:
+        yield
+    finally:
+        _flight.ends_at = before
+
+
+def flight_is_over() -> bool:
+    """Tell whether a write of this thread comes too late to leave."""
+    return time.time() > _flight.ends_at
 
 
 @dataclass(frozen=True)

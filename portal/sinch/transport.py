@@ -45,6 +45,7 @@ from portal.sinch.parts import (
     RateLimitExceeded,
     TokenStore,
     UnlimitedLimiter,
+    flight_is_over,
 )
 
 log = logging.getLogger(__name__)
@@ -348,7 +349,7 @@ class Transport:
                 path=request.path,
                 retry_after=refusal.retry_after,
             ) from None
-        if request.deadline is not None and self._clock() > request.deadline:
+        if request.deadline is not None and (self._clock() > request.deadline or flight_is_over()):
             raise SinchUnavailable(
                 "held up too long to be sent safely",
                 method=request.method,

@@ -75,6 +75,26 @@ def test_no_transaction_is_open_while_sinch_is_asked(write, desk):
     assert operation.state == State.SUCCEEDED
 
 
+def test_a_worker_that_slept_for_longer_than_its_write_may_take_sends_nothing_when_it_wakes(
+    write, desk, sandbox, porting_client, monkeypatch
+):
+    order = sandbox.control.create_order(["+12065550140"])
+
+    def send(operation):
+        return dict(porting_client.add_order_note(str(order.id), "Hello"))
+
+    monkeypatch.setattr(desk, "send", send)
+    # By now others have looked for it, found no trace, and may have sent it.
+    monkeypatch.setattr(type(desk), "flight_seconds", 0.0)
+    operation = run(write())
+    assert operation.state == State.QUEUED
+    assert "addOrderNote" not in sandbox.control.calls()
+    monkeypatch.setattr(type(desk), "flight_seconds", runner.FLIGHT_SECONDS)
+    run(operation)
+    assert operation.state == State.SUCCEEDED
+    assert sandbox.control.calls()["addOrderNote"] == 1
+
+
 def test_a_refusal_ends_it_with_what_sinch_said(write, desk):
     desk.before = SinchInvalidRequest(
         status=422,
