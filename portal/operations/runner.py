@@ -161,6 +161,7 @@ def _send(operation: Operation, handler: Handler) -> None:
     if not operation.project.is_active:
         _end(operation, handler, state.REFUSED, message=OUT_OF_USE)
         return
+    _ = operation.payload  # what no key decrypts stays what it is: it certainly did not leave
     mine = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
     # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
     now = timezone.now()

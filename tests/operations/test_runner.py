@@ -14,6 +14,7 @@ from portal.operations.models import Operation
 from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
 from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
 from portal.work.models import TimelineEntry
+from tests.tools import lose
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -492,6 +493,16 @@ def test_a_payload_that_no_key_decrypts_stops_nobody_else(write, desk, settings)
     rows = dict(Operation.objects.values_list("pk", "state"))
     assert rows[fine.pk] == State.SUCCEEDED
     assert rows[lost.pk] != State.SUCCEEDED
+
+
+def test_a_write_that_no_key_decrypts_is_known_not_to_have_left(write, desk):
+    lost = write()
+    lose(lost, "payload")
+    assert runner.run_one()
+    lost.refresh_from_db(fields=["state", "sent_at", "next_try_at"])
+    assert (lost.state, lost.sent_at) == (State.QUEUED, None)
+    assert lost.next_try_at > timezone.now()
+    assert desk.sent == desk.told == []
 
 
 def test_a_kind_nobody_knows_waits_without_stopping_the_others(write, desk):
