@@ -75,7 +75,8 @@ class OperationAdmin(ReadOnlyAdmin):
     @admin.action(description="Try again", permissions=["start"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[Operation]) -> None:
         """Take up stopped writes once more; any other is left as it is."""
-        done = [runner.try_again(operation) for operation in chosen.order_by("pk")]
+        # The newest first: of several about one thing only one can go on.
+        done = [runner.try_again(operation) for operation in chosen.order_by("-pk")]
         if any(done):
             self.message_user(request, f"{sum(done)} taken up again.", messages.SUCCESS)
         if not all(done):

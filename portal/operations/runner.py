@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from portal.operations import doorbell
@@ -388,20 +388,17 @@ def _settle(
 def may_be_tried_again(operation: Operation) -> bool:
     """Tell whether a stopped operation may be taken up: no newer one has taken its place.
 
-    A draft that was sent anew after its create had stopped must not be sent a second time.
+    Nor is an older one under way again: nobody knows which of the two would arrive first. A draft
+    that was sent anew after its create had stopped must not be sent a second time.
     """
     if operation.state != Operation.State.DEAD:
         return False
     handler = _handlers.get(operation.kind)
     if handler is not None and handler.stands_alone:
         return True
-    newer = Operation.objects.filter(
-        target=operation.target,
-        kind=operation.kind,
-        pk__gt=operation.pk,
-        state__in=(*Operation.UNDER_WAY, Operation.State.SUCCEEDED),
-    )
-    return not newer.exists()
+    others = Operation.objects.filter(target=operation.target, kind=operation.kind)
+    in_its_place = Q(pk__gt=operation.pk, state=Operation.State.SUCCEEDED)
+    return not others.filter(in_its_place | Q(state__in=Operation.UNDER_WAY)).exists()
 
 
 def mark_seen(operation: Operation) -> None:

@@ -111,9 +111,10 @@ def page_of(row, name="change"):
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_{name}", args=args)
 
 
-def run_action(client, row, action):
+def run_action(client, row, action, *more):
+    chosen = [one.pk for one in (row, *more)]
     return client.post(
-        page_of(row, "changelist"), {"action": action, "_selected_action": [row.pk]}, follow=True
+        page_of(row, "changelist"), {"action": action, "_selected_action": chosen}, follow=True
     )
 
 
@@ -183,6 +184,15 @@ def test_a_stopped_write_is_tried_again_and_another_left_alone(admin_client, row
     assert "1 taken up again." in answer.content.decode()
     operation.refresh_from_db()
     assert operation.state == Operation.State.QUEUED
+
+
+def test_of_stopped_writes_about_one_thing_the_newest_is_tried_again(admin_client, write):
+    older, newer = write(), write()
+    Operation.objects.update(state=Operation.State.DEAD, next_try_at=None)
+    answer = run_action(admin_client, older, "try_again", newer)
+    assert "1 taken up again." in answer.content.decode()
+    states = dict(Operation.objects.values_list("pk", "state"))
+    assert states == {older.pk: Operation.State.DEAD, newer.pk: Operation.State.QUEUED}
 
 
 def test_a_delivery_is_processed_again(admin_client, rows):

@@ -637,6 +637,15 @@ def test_a_stopped_write_that_a_newer_one_replaced_is_not_sent_again(write, desk
     assert runner.try_again(stopped)
 
 
+def test_two_stopped_writes_about_one_thing_do_not_go_on_side_by_side(write, desk):
+    older, newer = write(target="draft:1"), write(target="draft:1")
+    Operation.objects.update(state=State.DEAD, next_try_at=None)
+    assert runner.try_again(older)
+    assert not runner.try_again(newer)
+    run(older)
+    assert runner.try_again(newer)
+
+
 def test_notes_stand_alone_and_replace_nothing(write, desk, monkeypatch):
     monkeypatch.setattr(type(desk), "stands_alone", True)
     stopped = write(target="port_in:1")
