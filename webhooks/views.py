@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -34,7 +35,7 @@ def log_page(request: HttpRequest) -> HttpResponse:
     opened = request.GET.get("d", "")
     chosen = None
     if opened.isascii() and opened.isdigit() and len(opened) < 19:
-        chosen = Delivery.objects.filter(pk=int(opened)).first()
+        chosen = _unread().filter(pk=int(opened)).first()
     return render(
         request,
         "webhooks/log.html",
@@ -64,7 +65,7 @@ def log_page(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def delivery(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one delivery; on POST, process it again or mark it as seen."""
-    chosen = get_object_or_404(Delivery, pk=pk)
+    chosen = get_object_or_404(_unread(), pk=pk)
     if request.method == "POST":
         one = Delivery.objects.filter(pk=pk)
         if request.POST.get("do") == "seen":
@@ -80,6 +81,11 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         "webhooks/delivery.html",
         {"row": row, "detail": _detail(chosen), "here": request.path},
     )
+
+
+def _unread() -> QuerySet[Delivery]:
+    """Return deliveries whose body is read when it is shown: no key may decrypt it any more."""
+    return Delivery.objects.defer("body")
 
 
 def _detail(chosen: Delivery) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.operations.models import Reading
+from tests.tools import lose
 from tests.webhooks.tools import work
 from webhooks import log
 from webhooks.models import Delivery
@@ -267,6 +268,18 @@ def test_the_log_is_for_those_who_may_read_it(agent_client, client, deliver):
         answer = client.get(url)
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith(reverse("login"))
+
+
+def test_a_delivery_that_no_key_decrypts_can_be_looked_at(reading_client, deliver):
+    deliver(EVENT)
+    row = Delivery.objects.get()
+    lose(row, "body")
+    work()
+    for address in (f"{URL}?d={row.pk}", f"{URL}{row.pk}/"):
+        page = text_of(reading_client.get(address))
+        assert "cannot be decrypted with the present ENCRYPTION_KEYS" in page
+    reading_client.post(f"{URL}{row.pk}/", {"do": "seen"})
+    assert Delivery.objects.defer("body").get().seen_at
 
 
 def test_a_delivery_that_is_not_there_is_not_found(reading_client):
