@@ -30,7 +30,8 @@ def readable(text: str) -> str | None:
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]
     try:
-        address = ip_address(bare)
+        # A link-local address may name the network card it is seen on, which no column takes.
+        address = ip_address(bare.partition("%")[0])
     except ValueError:
         return None  # a unix socket has no address
     mapped = getattr(address, "ipv4_mapped", None)

@@ -39,6 +39,7 @@ def test_a_call_that_went_around_the_proxies_has_no_address(settings, forwarded)
         ("[2001:db8::1]:443", "2001:db8::1"),
         ("2001:DB8::1", "2001:db8::1"),
         ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("fe80::1%eth0", "fe80::1"),
         ("unknown", None),
     ],
 )

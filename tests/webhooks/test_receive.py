@@ -143,6 +143,11 @@ def test_a_sender_without_an_address_is_stored_without_one(deliver):
     assert set(Delivery.objects.values_list("source", flat=True)) == {None}
 
 
+def test_an_address_with_the_name_of_its_network_card_loses_no_webhook(deliver):
+    assert deliver(EVENT, REMOTE_ADDR="fe80::1%eth0").status_code == 200
+    assert Delivery.objects.get().source == "fe80::1"
+
+
 def test_a_header_that_no_database_takes_is_cleaned(deliver):
     assert deliver(EVENT, HTTP_USER_AGENT="a\x00b" + "c" * 500).status_code == 200
     assert Delivery.objects.get().headers["user-agent"] == "ab" + "c" * 197
