@@ -160,13 +160,15 @@ class RedisTokenStore:
 # Reserves one place in the bucket and returns the milliseconds until it may be used, or the
 # negative of them when that is beyond what the caller waits (nothing is reserved then). Time is
 # Redis's own, so that machines need not agree on it. `next` is when the bucket would be full
-# again; a pause empties it, so that the workers it held back do not all leave together.
+# again; a pause empties it, so that the workers it held back do not all leave together. Nobody
+# reserves a place further ahead than he waits: one that is was noted by a clock set back since.
 _RESERVE = """
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local spacing, burst, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local start = now
 local filled = tonumber(redis.call('GET', KEYS[1]) or '0')
+if filled > now + patience + burst * spacing + 1000 then filled = 0 end
 local paused = redis.call('PTTL', KEYS[2])
 if paused > 0 then
   start = now + paused

@@ -126,6 +126,16 @@ def test_a_bucket_refills_at_its_rate(server):
     assert 0.9 < slept[-1] <= 1.0
 
 
+def test_a_clock_that_was_set_back_holds_nobody_up(server):
+    bucket = RedisTokenBucket(server.client(), rate=10, burst=10, max_wait=5, sleep=[].append)
+    bucket.acquire(KEY)
+    # As if the clock of Redis had been an hour further on until now.
+    (name,) = server.client().keys()
+    server.client().incrbyfloat(name, 3_600_000)
+    bucket.acquire(KEY)
+    assert leaving(bucket, most=9) == 9
+
+
 def test_a_refused_request_takes_no_place(server):
     bucket = RedisTokenBucket(server.client(), NEVER, burst=1, max_wait=0)
     assert leaving(bucket) == 1
