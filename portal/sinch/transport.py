@@ -58,6 +58,7 @@ MAX_PAUSE = 3600.0  # seconds all workers stand still at most, whatever Retry-Af
 DEFAULT_PAUSE = 1.0  # seconds all workers stand still after a 429 that does not say how long
 FIRST_BACKOFF = 0.5  # seconds, doubled for each further retry
 MAX_BODY = 50 * 1024 * 1024  # bytes of one answer
+MAX_SECONDS_OF_A_BODY = 60.0
 RENEW_EARLY = 60.0  # seconds before a token's end
 TOKEN_SECONDS = 2.0  # a token is used again without asking the store for it
 # An operation's lease covers a write; one that was held up longer than this is not sent any
@@ -425,9 +426,13 @@ class Transport:
             ) from None
 
     def _body_of(self, request: _Request, response: requests.Response) -> bytes:
-        content = bytearray()
-        for chunk in response.iter_content(64 * 1024):
+        content, until = bytearray(), self._clock() + MAX_SECONDS_OF_A_BODY
+        # In the pieces that come. Each has the read time-out for itself, and whoever waits for a
+        # certain number of bytes may wait for any number of pieces.
+        while chunk := response.raw.read1(64 * 1024, decode_content=True):
             content += chunk
+            if self._clock() > until:
+                raise requests.ReadTimeout("the answer does not come to its end")
             if len(content) > self._max_body:
                 raise SinchUnexpectedReply(
                     f"the answer is larger than {self._max_body} bytes",

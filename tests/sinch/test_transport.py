@@ -595,6 +595,20 @@ def test_an_answer_beyond_the_size_limit_is_not_read_to_its_end(sinch, line_to):
         line_to(max_body=100_000).transport.get(ORDER)
 
 
+def test_an_answer_that_trickles_in_does_not_hold_a_worker_for_ever(sinch, line_to):
+    class Passing(Clock):
+        def __call__(self) -> float:
+            self.now += 1.0
+            return self.now
+
+    sinch.otherwise = lambda call: Reply(200, b"[" + b" " * 20_000_000 + b"]")
+    with pytest.raises(SinchUnavailable):
+        line_to(clock=Passing()).transport.get(ORDER)
+    sinch.otherwise = lambda call: Reply(422, b" " * 20_000_000)
+    with pytest.raises(SinchInvalidRequest):
+        line_to(clock=Passing()).transport.get(ORDER)
+
+
 @pytest.mark.parametrize("body", [b"", b"  \n", b"null"])
 def test_an_empty_answer_is_none(sinch, line, body):
     sinch.queue(READ, Reply(200, body))
