@@ -23,8 +23,8 @@ OPERATIONS = "portal.operations.tasks.run_operations"
 READINGS = "portal.operations.tasks.run_readings"
 DELIVERIES = "webhooks.tasks.process_deliveries"
 
-# Task, and whether it is for later → the moment (monotonic clock) its message is to be sent.
-_wanted: dict[tuple[str, bool], float] = {}
+# Task, and a SPACING of time → the moment in it (monotonic clock) its message is to be sent.
+_wanted: dict[tuple[str, int], float] = {}
 _wake = threading.Condition()
 _ringer: threading.Thread | None = None
 
@@ -34,7 +34,7 @@ def ring(task: str, after: float = 0.0) -> None:
     global _ringer
     due = time.monotonic() + after
     with _wake:
-        key = (task, after > 0)
+        key = (task, int(due / SPACING))
         _wanted[key] = min(due, _wanted.get(key, due))
         if _ringer is None or not _ringer.is_alive():
             _ringer = threading.Thread(target=_ring_for_ever, name="doorbell", daemon=True)
@@ -67,6 +67,6 @@ def _ring_for_ever() -> None:
             time.sleep(SPACING)
 
 
-def _due() -> list[tuple[str, bool]]:
+def _due() -> list[tuple[str, int]]:
     now = time.monotonic()
     return [key for key, due in _wanted.items() if due <= now]

@@ -54,6 +54,15 @@ def test_a_ring_for_later_comes_later_and_one_for_now_does_not_wait_for_it(queue
     assert time.monotonic() - began >= later
 
 
+def test_each_ring_for_later_comes_at_its_own_time(queue):
+    first, last = 0.5, 2.0  # seconds
+    began = time.monotonic()
+    doorbell.ring(doorbell.OPERATIONS, after=first)
+    doorbell.ring(doorbell.OPERATIONS, after=last)
+    wait_for(lambda: queue().count(doorbell.OPERATIONS) == 2, what="the second message")
+    assert time.monotonic() - began >= last
+
+
 def test_ringing_waits_for_nobody_while_the_broker_is_away_and_works_when_it_is_back(
     servers, queue, caplog
 ):
