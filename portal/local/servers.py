@@ -313,12 +313,16 @@ class EmbeddedPostgres(_Server):
         return {**kept, "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
 
     def _initdb(self) -> None:
-        # A first start that was cut short leaves half a data folder, which initdb would refuse.
-        for leftover in self.data_dir.iterdir():
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        # Made beside its place and then renamed, so that a first start that is cut short leaves
+        # nothing there that looks like a whole one.
+        fresh = self.data_dir.with_name(f"{self.data_dir.name}.new")
+        for leftover in (self.data_dir, fresh):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        self._own_dir(fresh, _ordinary_user())
         done = self._run(
             "initdb",
-            *("--pgdata", str(self.data_dir), "--username", DATABASE_USER, "--auth", "trust"),
+            *("--pgdata", str(fresh), "--username", DATABASE_USER, "--auth", "trust"),
             *("--encoding", "UTF8", "--locale", "C", "--no-instructions"),
             # Upper and lower case of every alphabet, the same on every machine.
             *self._built_in_locale(),
@@ -327,6 +331,7 @@ class EmbeddedPostgres(_Server):
         if done.returncode:
             reason = " ".join((done.stderr or done.stdout).split())
             raise ServerError(f"PostgreSQL could not make its data folder: {reason[-300:]}")
+        fresh.rename(self.data_dir)
 
     def _built_in_locale(self) -> list[str]:
         known = "--builtin-locale" in self._run("initdb", "--help").stdout

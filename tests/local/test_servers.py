@@ -15,7 +15,7 @@ import redis
 
 from portal.local import paths
 from portal.local.servers import EmbeddedPostgres, EmbeddedRedis, ServerError
-from tests.tools import wait_for
+from tests.tools import ROOT, wait_for
 
 
 @pytest.fixture
@@ -98,6 +98,22 @@ def test_data_of_an_unknown_postgres_version_is_refused_in_a_sentence(folder):
     (server.data_dir / "PG_VERSION").write_text("9\n")
     with pytest.raises(ServerError, match="made by PostgreSQL 9"):
         server.start()
+
+
+def test_a_first_start_that_was_cut_short_does_not_stop_the_next_one(folder):
+    server = EmbeddedPostgres(folder / "postgres", folder / "sockets" / "pg", durable=False)
+    code = (
+        "import sys; from pathlib import Path; from portal.local.servers import EmbeddedPostgres;"
+        "EmbeddedPostgres(*map(Path, sys.argv[1:]), durable=False).start()"
+    )
+    command = [sys.executable, "-c", code, str(server.data_dir), str(server.socket_dir)]
+    first = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    wait_for(lambda: list(folder.glob("*/PG_VERSION")), what="the making of the data", pause=0.005)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    with server:
+        note_down(server, "works")
+        assert noted(server) == ["works"]
 
 
 def test_the_log_of_postgres_holds_no_values_of_a_failed_statement(postgres):
