@@ -53,7 +53,7 @@ def use_zone_of(person: User) -> None:
     """Tell times in the person's zone until the request ends; an unknown zone changes nothing."""
     try:
         timezone.activate(ZoneInfo(person.time_zone))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown, or the name of a folder
         timezone.deactivate()
 
 

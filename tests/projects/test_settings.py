@@ -707,8 +707,9 @@ def test_a_zone_nobody_knows_is_refused_and_what_was_typed_is_kept(agent_client,
     assert agent.time_zone == "US/Eastern"
 
 
-def test_a_person_whose_stored_zone_is_gone_still_gets_pages(agent_client, agent):
-    User.objects.filter(pk=agent.pk).update(time_zone="Mars/Olympus")
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "America"], ids=["gone", "a folder of zones"])
+def test_a_person_whose_stored_zone_is_none_still_gets_pages(agent_client, agent, zone):
+    User.objects.filter(pk=agent.pk).update(time_zone=zone)
     get(agent_client)
 
 
