@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal.accounts.models import SinchProject
@@ -71,6 +72,7 @@ def take_secret(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@never_cache
 @manages_project
 def show_secret(request: HttpRequest, pk: int, secret_pk: int) -> HttpResponse:
     """Show one secret in clear, once; the look is logged."""

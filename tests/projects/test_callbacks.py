@@ -102,8 +102,9 @@ def test_a_secret_of_somebody_else_is_told_and_accepted_on_request(
 
 
 def test_a_secret_is_shown_once_and_the_look_is_logged(mara, project, ours):
-    page = mara.post(url("show_secret", project, ours.pk)).content.decode()
-    assert ours.secret in page
+    answer = mara.post(url("show_secret", project, ours.pk))
+    assert ours.secret in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
     assert "Looked at the callback secret" in str(LogEntry.objects.latest("pk").change_message)
     assert ours.secret not in settings(mara, project)
 
