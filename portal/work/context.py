@@ -123,7 +123,8 @@ def _view(request: HttpRequest) -> str:
     """Return the key of the view that the page is, "" for none."""
     if request.path != reverse("work:list"):
         return ""
-    asked = {n: v for n, v in request.GET.items() if v and n in ("q", "bucket", "status", "owner")}
+    narrowing = ("q", "bucket", "status", "owner", "kind")
+    asked = {name: value for name, value in request.GET.items() if value and name in narrowing}
     return next((key for key, _, filters, _, _ in VIEWS if filters == asked), "")
 
 

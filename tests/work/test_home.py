@@ -432,6 +432,8 @@ def test_the_desk_is_behind_when_the_sweep_is_late(agent, project):
 
 def test_a_stopped_write_and_a_silent_sinch_are_bad(agent, project):
     project.discovered_at = timezone.now()
+    frame, _, _ = get(agent_client, "/work/?bucket=us&kind=hosting").partition("<main")
+    assert 'href="/work/?bucket=us" aria-current="true"' not in frame, "it shows fewer"
     project.save()
     stopped = Operation.objects.create(
         project=project, kind="port_in.note", target="x", state="dead", next_try_at=None
