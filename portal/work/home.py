@@ -1,12 +1,13 @@
 """The home page: what to do now, what goes live, what changed, and whether it left."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache as kept_once
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models import Count, F, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from portal import words
@@ -21,7 +22,7 @@ from portal.work.office import first_open_day
 from portal.work.unmade import Unmade
 
 MOST_TODO = 20
-MOST_DATED = 40
+MOST_DATED = 40  # of one day
 MOST_LATE = 5
 SUPERVISES = "accounts.manage_project"
 MOST_NEWS = 10
@@ -42,17 +43,19 @@ class Day:
 
     name: str
     on: date
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line]  # the worst of them
+    count: int
+    not_ready: int  # how many of them need us first
 
     @property
     def numbers(self) -> int:
-        """How many numbers go on it."""
+        """How many numbers go on it with the orders that are named."""
         return sum(line.going for line in self.lines)
 
     @property
-    def not_ready(self) -> int:
-        """How many of them need us first."""
-        return sum(line.item.bucket == WorkItem.Bucket.US for line in self.lines)
+    def more(self) -> int:
+        """How many orders are not named."""
+        return self.count - len(self.lines)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Bar:
     url: str
     x: float = 0
     width: float = 0
+
+    @property
+    def count_text(self) -> str:
+        """How many, as far as it is counted."""
+        return queue.count_text(self.count)
 
 
 @dataclass(frozen=True)
@@ -97,9 +105,12 @@ class Alarm:
         return f"{_orders(self.count)} {are} past the FOC date and not live"
 
     @property
-    def more(self) -> int:
-        """How many are not named."""
-        return self.count - len(self.lines)
+    def more(self) -> str:
+        """How many are not named, "" for none: `3 more orders`."""
+        more = self.count - len(self.lines)
+        if self.count > queue.MOST_COUNTED:
+            return "many more orders"
+        return words.count_text(more, "more order") if more else ""
 
     @property
     def can_activate(self) -> bool:
@@ -136,14 +147,41 @@ class Home:
         return int(self.figures["us"] + unmade.count_of(self.figures))
 
     @property
+    def us_text(self) -> str:
+        """The same, as far as it is counted."""
+        return queue.count_text(self.us_count)
+
+    @property
+    def ready_text(self) -> str:
+        """How many can be activated."""
+        return queue.count_text(self.figures["ready"])
+
+    @property
     def list_count(self) -> int:
         """How many the list shows; drafts are not in it."""
         return int(self.figures["ready"] + self.figures["us"])
 
     @property
+    def list_text(self) -> str:
+        """The same, as far as it is counted."""
+        return queue.count_text(self.list_count)
+
+    @property
+    def waiting_text(self) -> str:
+        """`1 order waits`, `12 orders wait`."""
+        count = self.figures["all_wait"]
+        return f"{_orders(count)} {'waits' if count == 1 else 'wait'}"
+
+    @property
     def living(self) -> int:
         """How many orders have something to come."""
         return sum(bar.count for bar in self.bars)
+
+    @property
+    def living_text(self) -> str:
+        """`25 living orders`."""
+        order = "living order" if self.living == 1 else "living orders"
+        return f"{queue.count_text(self.living)} {order}"
 
     @property
     def has_picture(self) -> bool:
@@ -157,9 +195,9 @@ class Home:
         late = self.figures["late"]
         bold = f"{need}{f', {queue.count_text(late)} {_is(late)} late' if late else ''}."
         today, tomorrow = self.days
-        live = f"{_go(len(today.lines))} live today and {len(tomorrow.lines)} tomorrow"
+        live = f"{_go(today.count)} live today and {tomorrow.count} tomorrow"
         not_ready = today.not_ready + tomorrow.not_ready
-        if not today.lines and not tomorrow.lines:
+        if not today.count and not tomorrow.count:
             return bold, "Nothing goes live today or tomorrow."
         if not_ready:
             return bold, f"{live}; {_count_word(not_ready)} of them {_is(not_ready)} not ready."
@@ -268,17 +306,31 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
 
 def _days(today: date) -> list[Day]:
     tomorrow = today + timedelta(days=1)
-    days = [Day("Today", today), Day("Tomorrow", tomorrow)]
-    for item in _dated.all(today, tomorrow):
-        days[item.foc_date != today].lines.append(line(item))
-    return days
+    dated = _dated.all(today, tomorrow)
+    return [_day("Today", today, dated), _day("Tomorrow", tomorrow, dated)]
+
+
+def _day(name: str, on: date, dated: list[Any]) -> Day:
+    found = [item for item in dated if item.foc_date == on]
+    count, not_ready = (found[0].on_day, found[0].not_ready) if found else (0, 0)
+    return Day(name, on, [line(item) for item in found], count, not_ready)
+
+
+def _each_day(counted: Any, **more: Any) -> Window:
+    return Window(counted, partition_by="foc_date", **more)
 
 
 _dated = Prepared(
     lambda today, tomorrow: (
         queue.rows(WorkItem.objects.filter(foc_date__in=[today, tomorrow]))
         .exclude(bucket=WorkItem.Bucket.ENDED)
-        .order_by("urgency", "pk")[:MOST_DATED]
+        .annotate(
+            on_day=_each_day(Count("pk")),
+            not_ready=_each_day(Count("pk", filter=Q(bucket=WorkItem.Bucket.US))),
+            place=_each_day(RowNumber(), order_by=["urgency", "pk"]),
+        )
+        .filter(place__lte=MOST_DATED)
+        .order_by("urgency", "pk")
     ),
     A_DAY,
     ANOTHER_DAY,
@@ -343,7 +395,7 @@ def _bars(figures: dict[str, Any]) -> list[Bar]:
                 tone=chip.tone,
                 glyph=chip.glyph,
                 short=shorts[bucket],
-                label=f"{chip.label}: {words.count_text(count, 'order')}",
+                label=f"{chip.label}: {_orders(count)}",
                 count=count,
                 url=address("work:list", {"bucket": bucket}),
                 x=round(x, 1),

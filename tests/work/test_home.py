@@ -14,7 +14,7 @@ from hosting.models import HostingDraft
 from orders.models import PortInDraft
 from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
-from portal.work import context, items
+from portal.work import context, home, items
 from portal.work.home import looked_before
 from portal.work.models import TimelineEntry, WorkItem
 from portal.work.office import first_open_day
@@ -229,6 +229,36 @@ def test_a_day_counts_the_numbers_that_go_on_it(agent_client, make_item):
     assert "8 numbers, by us" in page
 
 
+def test_a_day_with_more_orders_than_are_named_counts_them_all(agent_client, make_item):
+    today = timezone.localdate()
+    for number in range(home.MOST_DATED + 3):
+        make_item(bucket="us" if number < 2 else "date", rank=300, foc_date=today, counted=1)
+    make_item(bucket="date", rank=310, foc_date=today + timedelta(days=1))
+    page = get(agent_client)
+    count = home.MOST_DATED + 3
+    assert f"{count} go live today and 1 tomorrow; 2 of them are not ready." in page
+    today, tomorrow = page.partition("Going live")[2].split("Tomorrow")
+    assert f"<span>{count} orders</span>" in today
+    assert '<div class="muted">and 3 more orders</div>' in today
+    assert "1 order, 3 numbers" in tomorrow
+
+
+def test_figures_end_where_counting_does(agent_client, project):
+    kept = {"project": project, "kind": "port_in", "status": "PENDING"}
+    WorkItem.objects.bulk_create(
+        WorkItem(target_pk=number, sinch_id=str(number), bucket=bucket, rank=200, **kept)
+        for number, bucket in enumerate(["ready", "us", "wait"] * 1002)
+    )
+    page = get(agent_client)
+    assert "All 1,000+ in the list" in page
+    assert "Several at once</a> · 1,000+</span>" in page
+    assert "<span>Needs us</span><span>1,000+</span>" in page
+    assert "1,000+ living orders" in page
+    assert "Waiting <b>1,000+</b>" in page
+    assert 'aria-label="Waiting on carrier: 1,000+ orders"' in page
+    assert "1,001" not in page
+
+
 def test_the_alarm_leads_to_the_activations_only_when_one_can_be_activated(
     agent_client, busy, make_item
 ):
@@ -402,6 +432,8 @@ def test_the_link_of_the_view_that_is_shown_is_marked(agent_client, busy):
     html = get(agent_client, "/work/?bucket=us")
     assert 'href="/work/?bucket=us" aria-current="true"' in html
     assert 'href="/work/?bucket=ready" aria-current="true"' not in html
+    frame, _, _ = get(agent_client, "/work/?bucket=us&kind=hosting").partition("<main")
+    assert 'href="/work/?bucket=us" aria-current="true"' not in frame, "it shows fewer"
 
 
 def test_a_page_that_has_no_frame_asks_nothing_for_it(client, db):
@@ -432,8 +464,6 @@ def test_the_desk_is_behind_when_the_sweep_is_late(agent, project):
 
 def test_a_stopped_write_and_a_silent_sinch_are_bad(agent, project):
     project.discovered_at = timezone.now()
-    frame, _, _ = get(agent_client, "/work/?bucket=us&kind=hosting").partition("<main")
-    assert 'href="/work/?bucket=us" aria-current="true"' not in frame, "it shows fewer"
     project.save()
     stopped = Operation.objects.create(
         project=project, kind="port_in.note", target="x", state="dead", next_try_at=None
