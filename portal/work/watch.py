@@ -150,4 +150,5 @@ def _moment(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if timezone.is_aware(moment) else None
+    # Whoever asks looks back a little from it.
+    return moment if timezone.is_aware(moment) and moment.year > 1 else None

@@ -538,7 +538,8 @@ def test_a_poll_goes_on_when_hundreds_change_at_once(agent_client, make_item):
 
 
 def test_a_poll_without_a_page_behind_it_is_refused(agent_client):
-    for odd in ("", "?since=yesterday", "?since=2026-06-09T12:00:00"):
+    before_all_time = "?since=0001-01-01T00:00:05%2B00:00"
+    for odd in ("", "?since=yesterday", "?since=2026-06-09T12:00:00", before_all_time):
         assert agent_client.get(reverse("work:list_live") + odd).status_code == 400
 
 
