@@ -16,6 +16,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import IntegerField, Q, QuerySet, Value
 from django.db.models.functions import Upper
 
+from portal.numbers import read_numbers
 from portal.work.models import WorkItem
 
 LONGEST = 100  # characters of a search; a reference has at most so many
@@ -121,12 +122,15 @@ def understand(q: str) -> Wanted:
     words = tuple(_WORD.findall(text)[:MOST_WORDS])
     bare = _PREFIXED.sub("", text)
     if not _NUMBER_LIKE.fullmatch(bare):
-        return Wanted(text, words=words)
+        # "206-555-0142 ext. 5" is a number; "Suite 2065550142" may be a name as well.
+        return Wanted(text, whole_number=_written_number(text), words=words)
     digits = "".join(str(unicodedata.digit(c)) for c in bare if c.isdecimal())
     if len(digits) == 10 and digits[0] not in "01":
-        return Wanted(text, whole_number=f"1{digits}", words=words)
+        return Wanted(text, whole_number=f"1{digits}")
     if len(digits) == 11 and digits[0] == "1":
-        return Wanted(text, whole_number=digits, words=words)
+        return Wanted(text, whole_number=digits)
+    if dialled := _written_number(text):
+        return Wanted(text, whole_number=dialled)
     if not FEWEST_DIGITS <= len(digits) <= 15:
         return Wanted(text, words=words)
     # No area code begins with 0 or 1: a leading 1 is the country's, a leading 0 is no beginning.
@@ -137,6 +141,12 @@ def understand(q: str) -> Wanted:
     return Wanted(
         text, first_digits=first if len(first) < 11 else "", last_digits=last, words=words
     )
+
+
+def _written_number(text: str) -> str:
+    """Return the 11 digits of the one number that is written somehow in a text, "" for none."""
+    found = read_numbers(text)
+    return found[0].number.removeprefix("+") if len(found) == 1 and found[0].number else ""
 
 
 def plain_words(text: str) -> str:
@@ -168,7 +178,7 @@ def condition(wanted: Wanted) -> Q:
     by_reference = items.annotate(upper=Upper("reference"))
     parts.append(by_reference.filter(upper__startswith=wanted.text.upper()).values("pk"))
     parts.append(items.filter(sinch_id__startswith=wanted.text).values("pk"))
-    if wanted.words and not wanted.whole_number:
+    if wanted.words:
         parts.append(items.filter(search=_words_query(wanted.words)).values("pk"))
     first, *others = (part.order_by()[:MOST_MATCHES] for part in parts)
     return Q(pk__in=first.union(*others, all=True))

@@ -383,6 +383,11 @@ def numbered(make_item: MakeItem, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
         "harborview",
         "dental harb",
         "HARBORVIEW dental llc",
+        "001 206 555 0142",
+        "206-555-0142 ext. 5",
+        "206-555-0142,",
+        "“(206) 555-0142”",
+        "Phone 206-555-0142",
     ],
 )
 def test_a_search_with_one_hit_opens_it(agent_client, numbered, typed):
@@ -409,6 +414,12 @@ def test_a_search_with_several_hits_lists_them(agent_client, numbered):
 @pytest.mark.parametrize(
     ("typed", "begins", "ends"),
     [("206 555", "1206555", "206555"), ("0142", "", "0142"), ("+1 206 5", "12065", "")],
+def test_a_name_that_holds_a_number_is_found_as_a_name(agent_client, numbered, make_item):
+    item = make_item(words="Branch 2065550142 LLC")
+    answer = agent_client.get(LIST, {"q": "llc 2065550142"})
+    assert keys(answer.content.decode()) == [numbered["seattle"].pk, item.pk]
+
+
 )
 def test_what_a_part_of_a_number_may_be(typed, begins, ends):
     wanted = search.understand(typed)
