@@ -102,14 +102,16 @@ def page(filters: Filters, given: QueryDict) -> Page:
     has_back = more if backwards else place is not None
     has_on = backwards or more
     first = _number(given.get("n", "")) if has_back else 1
-    if found and not has_on:
-        total = first + len(found) - 1
+    if found and place is None and not has_on:
+        total = len(found)
     elif not found and place is None:
         total = 0
     elif found and hasattr(found[0], "matching"):
         total = min(found[0].matching, MOST_COUNTED + 1)
     else:
         total = WorkItem.objects.filter(filters.condition).order_by()[: MOST_COUNTED + 1].count()
+    if found and not has_on and total <= MOST_COUNTED:
+        first = total - len(found) + 1  # rows before it may have come and gone since it was linked
     shown = Page(found, total, first)
     if not found:
         shown.back_url = filters.url() if place is not None else ""
