@@ -11,6 +11,7 @@ from portal.accounts import sessions
 from portal.accounts.models import User
 from portal.prepared import Prepared
 
+MOST_NAMESAKES = 5  # people looked at for one name or address
 _with_rights = Prepared(lambda pk: sessions.with_rights(User.objects.filter(pk=pk)))
 
 
@@ -36,16 +37,15 @@ class EmailOrUsernameBackend(ModelBackend):
         """Return the person whose e-mail or user name and password these are, or None."""
         if not username or password is None:
             return None
-        people = User.objects.filter(Q(username__iexact=username) | Q(email__iexact=username))
-        # An exact user name wins, should one person's name be another's address.
-        person = next(iter(sorted(people[:5], key=lambda p: p.username != username)), None)
-        if person is None:
+        named = Q(username__iexact=username) | Q(email__iexact=username)
+        people = list(User.objects.filter(named, is_active=True).order_by("pk")[:MOST_NAMESAKES])
+        if not people:
             # Takes as long as a real check, so that names cannot be found out by the clock.
             User().set_password(password)
-            return None
-        if person.check_password(password) and self.user_can_authenticate(person):
-            return person
-        return None
+        # One person's name may be another's address, and several may share one; an exact user
+        # name wins.
+        people.sort(key=lambda person: person.username != username)
+        return next((person for person in people if person.check_password(password)), None)
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the person of a session with their rights, in one statement; None for nobody."""

@@ -47,6 +47,25 @@ def test_somebody_deactivated_is_not_let_in_and_not_kept(client, agent_client, a
     assert agent_client.get("/settings/").status_code == 302
 
 
+def test_an_address_that_a_deactivated_person_has_as_well_lets_the_other_in(client, make_agent):
+    make_agent("dana.old", email="dana@desk.example", is_active=False)
+    person = make_agent("dana")
+    assert sign_in(client, "dana@desk.example").status_code == 302
+    assert client.session["_auth_user_id"] == str(person.pk)
+
+
+def test_two_people_with_one_address_are_told_apart_by_their_passwords(client, make_agent):
+    for name in ("front.desk", "back.desk"):
+        person = make_agent(name, email="desk@desk.example")
+        person.set_password(f"{PASSWORD} of {name}")
+        person.save()
+    for name in ("front.desk", "back.desk", "back.desk"):
+        sign_in(client, "desk@desk.example", f"{PASSWORD} of {name}")
+        assert User.objects.get(pk=client.session["_auth_user_id"]).username == name
+        client.post(reverse("logout"))
+    assert sign_in(client, "desk@desk.example", "wrong").status_code == 200
+
+
 def test_many_wrong_tries_are_throttled_in_the_look(client, agent):
     answers = [sign_in(client, "dana", f"wrong {number}") for number in range(9)]
     assert answers[0].status_code == 200
