@@ -34,7 +34,7 @@ def go_to(request: HtmxHttpRequest, to: Any, *args: Any, **kwargs: Any) -> HttpR
 
 
 class SignInRedirectMiddleware:
-    """Turn a redirect to the sign-in page into HX-Redirect, so that it fills the window.
+    """Lead to the sign-in page and back: under htmx by HX-Redirect, so that it fills the window.
 
     Without it htmx would follow the redirect itself and put the sign-in form inside a table.
     """
@@ -45,17 +45,27 @@ class SignInRedirectMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request; vary on HX-Request, since fragments share the page's address."""
         response = self.get_response(request)
-        if not request.headers.get("HX-Request"):
-            if response.get("Content-Type", "").startswith("text/html"):
-                patch_vary_headers(response, ["HX-Request"])
-            return response
-        patch_vary_headers(response, ["HX-Request"])
-        target = response.get("Location", "")
-        if response.status_code == 302 and target.startswith(resolve_url(settings.LOGIN_URL)):
-            # The page the person looks at, not the fragment's address, is where to come back to.
+        by_htmx = bool(request.headers.get("HX-Request"))
+        if by_htmx or response.get("Content-Type", "").startswith("text/html"):
+            patch_vary_headers(response, ["HX-Request"])
+        # The page the person looks at is where to come back to, not the address of a fragment, or
+        # one that takes only what a form sends.
+        if by_htmx and _asks_to_sign_in(response):
             here = request.headers.get("HX-Current-URL", "")
-            login = resolve_url(settings.LOGIN_URL)
-            path = "/" + here.split("/", 3)[3] if here.count("/") >= 3 else "/"
-            query = urlencode({"next": path}, safe="/")
-            return HttpResponseClientRedirect(f"{login}?{query}")
+            return HttpResponseClientRedirect(_sign_in_from(here))
+        if request.method == "POST" and _asks_to_sign_in(response):
+            return HttpResponseRedirect(_sign_in_from(request.headers.get("Referer", "")))
         return response
+
+
+def _asks_to_sign_in(response: HttpResponse) -> bool:
+    """Tell whether an answer leads to the sign-in page and from there to somewhere."""
+    login = resolve_url(settings.LOGIN_URL)
+    return response.status_code == 302 and response["Location"].startswith(f"{login}?")
+
+
+def _sign_in_from(here: str) -> str:
+    """Return the address of the sign-in page that leads back to a page."""
+    path = "/" + here.split("/", 3)[3] if here.count("/") >= 3 else "/"
+    query = urlencode({"next": path}, safe="/")
+    return f"{resolve_url(settings.LOGIN_URL)}?{query}"

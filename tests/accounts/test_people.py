@@ -1,6 +1,7 @@
 """Sign-in, roles, the session in one statement, and the admin of people and projects."""
 
 import re
+from urllib.parse import parse_qs
 
 import pytest
 from django.contrib.auth.models import Group
@@ -64,6 +65,24 @@ def test_two_people_with_one_address_are_told_apart_by_their_passwords(client, m
         assert User.objects.get(pk=client.session["_auth_user_id"]).username == name
         client.post(reverse("logout"))
     assert sign_in(client, "desk@desk.example", "wrong").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("came_from", "next_page"),
+    [
+        ("http://testserver/settings/?project=1", "/settings/?project=1"),
+        ("http://testserver/", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(
+    client, project, came_from, next_page
+):
+    """The address of the form itself takes only what is posted."""
+    headers = {"Referer": came_from} if came_from else {}
+    answer = client.post(reverse("projects:test", args=[project.pk]), headers=headers)
+    login, _, query = answer["Location"].partition("?")
+    assert (login, parse_qs(query)) == (reverse("login"), {"next": [next_page]})
 
 
 def test_many_wrong_tries_are_throttled_in_the_look(client, agent):
