@@ -53,10 +53,14 @@ class SinchProjectForm(forms.ModelForm):
         if secret := self.cleaned_data["new_secret"]:
             self.instance.key_secret = secret
             self.instance.key_changed_at = timezone.now()
-        elif self._is_lost:
-            del self.instance.key_secret  # not loaded, so not written: it stays as it is
         project: SinchProject = super().save(commit=commit)
         return project
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that somebody has changed with it."""
+        secret = ["key_secret", "key_changed_at"] if self.cleaned_data["new_secret"] else []
+        return [name for name in self.changed_data if name != "new_secret"] + secret
 
 
 @admin.register(SinchProject)
@@ -74,7 +78,8 @@ class SinchProjectAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: SinchProject, form: Any, change: bool) -> None:
         """Store the project; one in use is made ready to be called back by Sinch."""
-        super().save_model(request, obj, form, change)
+        # Workers and the settings page write the other columns of a project meanwhile.
+        obj.save(update_fields=form.columns if change else None)
         if obj.is_active:
             callbacks.prepare(obj, "staff")
             if change and "is_active" in form.changed_data:

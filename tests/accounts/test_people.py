@@ -1,13 +1,14 @@
 """Sign-in, roles, the session in one statement, and the admin of people and projects."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Value
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +18,7 @@ from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.accounts.sessions import signed_in_user
 from portal.operations.models import Operation, Reading
 from portal.projects import callbacks, configuration
-from tests.tools import lose
+from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 PASSWORD = "a-long-test-word"
 
@@ -249,6 +250,29 @@ def test_the_key_secret_is_set_in_the_admin_and_never_shown(boss_client, project
     assert project.key_changed_at > before
     for page in (address, reverse("admin:accounts_sinchproject_history", args=[project.pk])):
         assert "fresh-secret" not in boss_client.get(page).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_store_of_a_project_meanwhile_outlives_a_change_in_the_admin(
+    boss_client, project
+):
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    values = {"name": "Alder", "project_id": "test-project", "key_id": "k2", "is_active": "on"}
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            SinchProject.objects.filter(pk=project.pk).update(import_limit=40)
+            saved = pool.submit(_posted, boss_client, address, values | {"new_secret": ""})
+            wait_for(somebody_waits_for_a_lock, what="the administrator")
+        assert saved.result().status_code == 302
+    project.refresh_from_db()
+    assert (project.name, project.import_limit) == ("Alder", 40)
+
+
+def _posted(client: Client, address: str, values: dict[str, str]):
+    try:
+        return client.post(address, values)
+    finally:
+        connection.close()
 
 
 def test_a_key_secret_that_no_key_reads_is_told_kept_and_replaced_in_the_admin(
