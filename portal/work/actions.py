@@ -10,6 +10,8 @@ from portal.work import items
 from portal.work.models import TeamNote, TimelineEntry, WorkItem
 
 LONGEST_NOTE = 4000
+# A form sent twice says the same again within moments; it is done once.
+SENT_TWICE = datetime.timedelta(minutes=1)
 
 
 class NotPossible(Exception):
@@ -39,8 +41,7 @@ def add_team_note(item: WorkItem, text: str, *, by: User) -> TeamNote:
     """Keep a note for colleagues; it never leaves the desk. Raises NotSendable for the text."""
     text = checked_text(text, "Write what your colleagues should know.")
     with transaction.atomic():
-        # A form sent twice says the same again within moments; it is one note.
-        just_now = timezone.now() - datetime.timedelta(minutes=1)
+        just_now = timezone.now() - SENT_TWICE
         item = locked_item(item)
         note, new = TeamNote.objects.get_or_create(item=item, by=by, text=text, at__gte=just_now)
         if new:
@@ -58,15 +59,26 @@ def hand_over(item: WorkItem, *, to: User | None, line: str, by: User) -> None:
     line = line.strip()
     if not line:
         raise NotSendable("Leave a line for whoever goes on with it.")
-    name = to.short_name if to else "nobody"
-    _own(item, to, f"Handed over to {name}: {line[:300]}", by)
+    told = f"Handed over to {to.short_name if to else 'nobody'}: {line[:300]}"
+    if not _own(item, to, told, by) and not _was_just_told(item, told, by):
+        raise NotSendable(
+            f"{to.short_name if to else 'Nobody'} owns it now. Choose somebody else, or write the "
+            "line to your team on the page of the order."
+        )
 
 
-def _own(item: WorkItem, to: User | None, told: str, by: User) -> None:
+def _was_just_told(item: WorkItem, told: str, by: User) -> bool:
+    """Tell whether somebody has said this a moment ago: their form was sent twice."""
+    just_now = timezone.now() - SENT_TWICE
+    return TimelineEntry.objects.filter(item=item, text=told, by=by, at__gte=just_now).exists()
+
+
+def _own(item: WorkItem, to: User | None, told: str, by: User) -> bool:
+    """Make somebody the owner; False when they are."""
     with transaction.atomic():
         item = locked_item(item)
         if item.assignee_id == (to.pk if to else None):
-            return
+            return False
         items.save_item(item, {"assignee": to})
         items.tell(
             item,
@@ -80,3 +92,4 @@ def _own(item: WorkItem, to: User | None, told: str, by: User) -> None:
                 )
             ],
         )
+    return True
