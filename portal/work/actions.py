@@ -67,17 +67,29 @@ def hand_over(item: WorkItem, *, to: User | None, line: str, by: User) -> None:
         )
 
 
+def leave_orders(person: User, *, by: User) -> int:
+    """Have nobody own the living orders of somebody who has left; return how many there were.
+
+    They would stand on nobody's home, and in no list of orders without an owner.
+    """
+    left = WorkItem.objects.filter(assignee=person, bucket__in=WorkItem.LIVING)
+    told = f"{person.short_name} has left the desk; nobody owns it now"
+    return sum(_own(item, None, told, by, of=person) for item in left.defer("search"))
+
+
 def _was_just_told(item: WorkItem, told: str, by: User) -> bool:
     """Tell whether somebody has said this a moment ago: their form was sent twice."""
     just_now = timezone.now() - SENT_TWICE
     return TimelineEntry.objects.filter(item=item, text=told, by=by, at__gte=just_now).exists()
 
 
-def _own(item: WorkItem, to: User | None, told: str, by: User) -> bool:
-    """Make somebody the owner; False when they are."""
+def _own(item: WorkItem, to: User | None, told: str, by: User, of: User | None = None) -> bool:
+    """Make somebody the owner; False when they are, or when it is no longer that `of` somebody."""
     with transaction.atomic():
         item = locked_item(item)
         if item.assignee_id == (to.pk if to else None):
+            return False
+        if of is not None and item.assignee_id != of.pk:
             return False
         items.save_item(item, {"assignee": to})
         items.tell(

@@ -1,9 +1,38 @@
-"""Work items in the admin: to look at, never to change, since the orders write them."""
+"""People in the admin, and what they work on: to look at, never to change by hand."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
+from portal import words
+from portal.accounts.models import User
+from portal.work import actions
 from portal.work.models import TeamNote, TimelineEntry, WorkItem
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    """Django's own user admin, with the time zone; who leaves the desk leaves no order behind."""
+
+    list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
+    list_filter = ["is_active", "is_staff", "groups"]
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("Desk", {"fields": ["time_zone"]}))
+    add_fieldsets = (
+        *UserAdmin.add_fieldsets,
+        ("Desk", {"fields": ["email", "first_name", "last_name", "groups"]}),
+    )
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Store the person; the orders of somebody who is let in no more are nobody's."""
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active and "is_active" in form.changed_data:
+            assert isinstance(request.user, User)
+            if count := actions.leave_orders(obj, by=request.user):
+                orders = words.count_text(count, "living order")
+                are = "is" if count == 1 else "are"
+                messages.info(request, f"{orders} of {obj.short_name} {are} nobody’s now.")
 
 
 class ReadOnly(admin.ModelAdmin):
