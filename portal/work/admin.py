@@ -24,6 +24,10 @@ class PersonAdmin(UserAdmin):
         ("Desk", {"fields": ["email", "first_name", "last_name", "groups"]}),
     )
 
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """The log of what somebody did would go with them: they are made inactive instead."""
+        return False
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Store the person; the orders of somebody who is let in no more are nobody's."""
         super().save_model(request, obj, form, change)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
@@ -17,7 +18,7 @@ from django.urls import reverse
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.accounts.sessions import signed_in_user
 from portal.operations.models import Operation, Reading
-from portal.projects import callbacks, configuration
+from portal.projects import actions, callbacks, configuration
 from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 PASSWORD = "a-long-test-word"
@@ -365,6 +366,17 @@ def test_people_are_made_and_given_roles_in_the_admin(boss_client, db):
     answer = boss_client.post(reverse("admin:accounts_user_add"), values)
     assert answer.status_code == 302, re.findall("errorlist.*", answer.content.decode())
     assert User.objects.get(username="jonas").has_perm("accounts.send_to_sinch")
+
+
+def test_people_are_deactivated_and_not_deleted(boss_client, make_agent, project):
+    """What somebody did to a project would go with them."""
+    mara = make_agent("mara", "manage_project")
+    actions.make_token(project, by=mara)
+    address = reverse("admin:accounts_user_delete", args=[mara.pk])
+    assert boss_client.post(address, {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [mara.pk], "post": "yes"}
+    boss_client.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert LogEntry.objects.get(user=mara).get_change_message() == "Made a new webhook token."
 
 
 def test_work_items_can_be_looked_at_in_the_admin_and_not_changed(boss_client, project):
