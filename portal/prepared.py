@@ -19,6 +19,7 @@ A_WORD = "\ue000"
 A_MOMENT = datetime(1, 1, 3, 4, 5, 6, 789, tzinfo=UTC)
 A_DAY = date(1, 1, 5)
 ANOTHER_DAY = date(1, 1, 6)
+A_THIRD_DAY = date(1, 1, 7)
 _LARGEST = 2**63 - 1
 
 

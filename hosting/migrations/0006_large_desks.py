@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
         ("accounts", "0005_names_in_the_admin"),
         ("hosting", "0005_numbers_made_anew"),
         ("operations", "0006_large_desks"),
-        ("work", "0005_large_desks"),
+        ("work", "0004_told_once_without_an_item"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

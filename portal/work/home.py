@@ -1,19 +1,19 @@
 """The home page: what to do now, what goes live, what changed, and whether it left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache as kept_once
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, F, Q, QuerySet, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db.models import F, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation
-from portal.prepared import A_DAY, A_KEY, A_MOMENT, ANOTHER_DAY, Prepared
+from portal.prepared import A_DAY, A_KEY, A_MOMENT, A_THIRD_DAY, ANOTHER_DAY, Prepared
 from portal.work import queue, unmade
 from portal.work.filters import address
 from portal.work.lines import Line, line
@@ -53,9 +53,14 @@ class Day:
         return sum(line.going for line in self.lines)
 
     @property
-    def more(self) -> int:
-        """How many orders are not named."""
-        return self.count - len(self.lines)
+    def count_text(self) -> str:
+        """`12 orders`."""
+        return _orders(self.count)
+
+    @property
+    def more(self) -> str:
+        """How many orders are not named, "" for none: `3 more orders`."""
+        return _more_than(self.lines, self.count)
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,7 @@ class Alarm:
     @property
     def more(self) -> str:
         """How many are not named, "" for none: `3 more orders`."""
-        more = self.count - len(self.lines)
-        if self.count > queue.MOST_COUNTED:
-            return "many more orders"
-        return words.count_text(more, "more order") if more else ""
+        return _more_than(self.lines, self.count)
 
     @property
     def can_activate(self) -> bool:
@@ -195,7 +197,7 @@ class Home:
         late = self.figures["late"]
         bold = f"{need}{f', {queue.count_text(late)} {_is(late)} late' if late else ''}."
         today, tomorrow = self.days
-        live = f"{_go(today.count)} live today and {tomorrow.count} tomorrow"
+        live = f"{_go(today.count)} live today and {queue.count_text(tomorrow.count)} tomorrow"
         not_ready = today.not_ready + tomorrow.not_ready
         if not today.count and not tomorrow.count:
             return bold, "Nothing goes live today or tomorrow."
@@ -215,7 +217,9 @@ def home(person: User, *, whole_team: bool) -> Home:
     # Whoever looks after the others hears of their late orders and failed drafts too.
     watches_all = whole_team or person.has_perm(SUPERVISES)
     open_day = first_open_day(timezone.now())
-    figures = _figures(whole_team, watches_all).first(person.pk, today, open_day)
+    figures = _figures(whole_team, watches_all).first(
+        person.pk, today, open_day, today + timedelta(days=1)
+    )
     watched = Q() if watches_all else _mine(person.pk)
     return Home(
         title=f"{today:%A} {today.day} {today:%B}",
@@ -226,7 +230,7 @@ def home(person: User, *, whole_team: bool) -> Home:
         needs_us=[line for line in lines if line.item.bucket == WorkItem.Bucket.US],
         figures=figures,
         list_url=address("work:list", {"bucket": "ready,us", **scope}),
-        days=_days(today),
+        days=_days(today, figures),
         since=since,
         news=_news(person, since),
         actions=_actions.all(person.pk),
@@ -280,12 +284,13 @@ def _how_long(item: WorkItem, open_day: date) -> str:
 def _figures(whole_team: bool, watches_all: bool) -> Prepared:
     """Return the statement for all figures of the page, for a person and the present day."""
 
-    def build(person: int, today: date, open_day: date) -> QuerySet[Any, Any]:
+    def build(person: int, today: date, open_day: date, tomorrow: date) -> QuerySet[Any, Any]:
         items = WorkItem.objects.all()
         own = items if whole_team else items.filter(_mine(person))
         watched = items if watches_all else items.filter(_mine(person))
         late = own.filter(bucket__in=WorkItem.HOME, reasons__contains=[{"code": "P2"}])
         living = items.filter(bucket__in=WorkItem.LIVING)
+        days = {"today": _going(today), "tomorrow": _going(tomorrow)}
         next_date = living.filter(foc_date__gte=today).order_by("foc_date")
         return User.objects.filter(pk=person).values(
             ready=queue.capped(own.filter(bucket=WorkItem.Bucket.READY)),
@@ -298,40 +303,41 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
             all_date=queue.capped(items.filter(bucket=WorkItem.Bucket.DATE)),
             all_wait=queue.capped(items.filter(bucket=WorkItem.Bucket.WAIT)),
             next_date=Subquery(next_date.values("foc_date")[:1]),
+            **{name: queue.capped(going) for name, going in days.items()},
+            **{
+                f"{name}_not_ready": queue.capped(going.filter(bucket=WorkItem.Bucket.US))
+                for name, going in days.items()
+            },
             **unmade.columns(Q() if watches_all else unmade.own(person)),
         )
 
-    return Prepared(build, A_KEY, A_DAY, ANOTHER_DAY)
+    return Prepared(build, A_KEY, A_DAY, ANOTHER_DAY, A_THIRD_DAY)
 
 
-def _days(today: date) -> list[Day]:
+def _days(today: date, figures: dict[str, Any]) -> list[Day]:
     tomorrow = today + timedelta(days=1)
-    dated = _dated.all(today, tomorrow)
-    return [_day("Today", today, dated), _day("Tomorrow", tomorrow, dated)]
+    days = [
+        Day(name.capitalize(), on, [], figures[name], figures[f"{name}_not_ready"])
+        for name, on in (("today", today), ("tomorrow", tomorrow))
+    ]
+    for item in _dated.all(today, tomorrow):
+        days[item.foc_date != today].lines.append(line(item))
+    return days
 
 
-def _day(name: str, on: date, dated: list[Any]) -> Day:
-    found = [item for item in dated if item.foc_date == on]
-    count, not_ready = (found[0].on_day, found[0].not_ready) if found else (0, 0)
-    return Day(name, on, [line(item) for item in found], count, not_ready)
+def _going(on: date) -> QuerySet[WorkItem]:
+    """Return the orders that go live on a day, or did."""
+    return WorkItem.objects.filter(foc_date=on).exclude(bucket=WorkItem.Bucket.ENDED)
 
 
-def _each_day(counted: Any, **more: Any) -> Window:
-    return Window(counted, partition_by="foc_date", **more)
+def _worst_of(on: date) -> QuerySet[Any, Any]:
+    return _going(on).order_by("urgency", "pk").values("pk")[:MOST_DATED]
 
 
 _dated = Prepared(
-    lambda today, tomorrow: (
-        queue.rows(WorkItem.objects.filter(foc_date__in=[today, tomorrow]))
-        .exclude(bucket=WorkItem.Bucket.ENDED)
-        .annotate(
-            on_day=_each_day(Count("pk")),
-            not_ready=_each_day(Count("pk", filter=Q(bucket=WorkItem.Bucket.US))),
-            place=_each_day(RowNumber(), order_by=["urgency", "pk"]),
-        )
-        .filter(place__lte=MOST_DATED)
-        .order_by("urgency", "pk")
-    ),
+    lambda today, tomorrow: queue.rows(
+        WorkItem.objects.filter(pk__in=_worst_of(today).union(_worst_of(tomorrow), all=True))
+    ).order_by("urgency", "pk"),
     A_DAY,
     ANOTHER_DAY,
 )
@@ -425,6 +431,13 @@ def _orders(count: int) -> str:
     return f"{queue.count_text(count)} {'order' if count == 1 else 'orders'}"
 
 
+def _more_than(shown: Sequence[Any], count: int) -> str:
+    if count > queue.MOST_COUNTED:
+        return "many more orders"
+    more = count - len(shown)
+    return words.count_text(more, "more order") if more > 0 else ""
+
+
 def _people_text(count: int) -> str:
     if not count:
         return "Nothing needs you"
@@ -436,7 +449,7 @@ def _is(count: int) -> str:
 
 
 def _go(count: int) -> str:
-    return f"{count} {'goes' if count == 1 else 'go'}"
+    return f"{queue.count_text(count)} {'goes' if count == 1 else 'go'}"
 
 
 def _count_word(count: int) -> str:

@@ -105,6 +105,12 @@ class WorkItem(models.Model):
             models.Index(
                 fields=["foc_date"], name="item_ready", condition=models.Q(bucket="ready")
             ),
+            # What goes live on a day, the worst first.
+            models.Index(
+                fields=["foc_date", "urgency", "id"],
+                name="item_day",
+                condition=~models.Q(bucket="ended"),
+            ),
             models.Index(
                 fields=["next_change_at"],
                 name="item_next_change",

@@ -26,4 +26,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("bucket", "ready")), fields=["foc_date"], name="item_ready"
             ),
         ),
+        migrations.AddIndex(
+            model_name="workitem",
+            index=models.Index(
+                condition=models.Q(("bucket", "ended"), _negated=True),
+                fields=["foc_date", "urgency", "id"],
+                name="item_day",
+            ),
+        ),
     ]
