@@ -96,6 +96,18 @@ class WorkItem(models.Model):
             models.Index(fields=["-changed_at", "-id"], name="item_changed"),
             models.Index(fields=["foc_date", "-id"], name="item_foc"),
             models.Index(fields=["assignee", "urgency", "id"], name="item_owner"),
+            # What home shows of one's own and nobody's, and what lives without an owner: among what
+            # is others', and what is done.
+            models.Index(
+                fields=["assignee", "urgency", "id"],
+                name="item_home",
+                condition=models.Q(bucket__in=("ready", "us")),
+            ),
+            models.Index(
+                fields=["id"],
+                name="item_nobody",
+                condition=models.Q(assignee=None, bucket__in=("ready", "us", "date", "wait")),
+            ),
             # What home sounds the alarm about: late numbers, and activations that wait.
             models.Index(
                 fields=["foc_date"],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +19,10 @@ from portal import health
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, retention, runner
 from portal.work import context
+from portal.work.models import WorkItem
 from webhooks import dispatch
 
-ORDERS = 3000
+ORDERS = 6000
 # Counts go up to 1,000, and a day of webhooks, one a minute, is counted whole.
 MOST_LOOKED_AT = 1500
 
@@ -33,7 +35,16 @@ def old_desk(project) -> tuple[SinchProject, User]:
     history = History(template, person)
     grow_orders(template, 0, ORDERS)
     history.grow(0, ORDERS)
+    # Most of what needs somebody is somebody else's, and most of what is nobody's is done.
+    other = User.objects.create(username="tom")
+    half = WorkItem.objects.alias(odd=F("pk") % 2).filter(bucket="done", odd=1)
+    half.update(bucket="us", rank=100)
+    living = WorkItem.objects.filter(bucket__in=WorkItem.LIVING)
+    living.alias(rest=F("pk") % 50).exclude(rest=0).update(assignee=other)
     with connection.cursor() as cursor:
+        # No vacuum runs within a transaction: this leaves the versions of before the update out.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("CLUSTER work_workitem USING work_workitem_pkey")
         for model in GROWN:
             cursor.execute(f"ANALYZE {model._meta.db_table}")
         # With so few rows PostgreSQL would rather read them all than take an index.

@@ -13,6 +13,24 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="workitem",
             index=models.Index(
+                condition=models.Q(("bucket__in", ("ready", "us"))),
+                fields=["assignee", "urgency", "id"],
+                name="item_home",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="workitem",
+            index=models.Index(
+                condition=models.Q(
+                    ("assignee", None), ("bucket__in", ("ready", "us", "date", "wait"))
+                ),
+                fields=["id"],
+                name="item_nobody",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="workitem",
+            index=models.Index(
                 condition=models.Q(
                     ("bucket__in", ("ready", "us")), ("reasons__contains", [{"code": "P2"}])
                 ),
