@@ -16,6 +16,16 @@ class PersonField(forms.ModelChoiceField):
         return str(obj.short_name)
 
 
+class NoteField(forms.CharField):
+    """Text of several lines. A line end counts once, as the browser counts it that sends two."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> Any:
+        """Return the text with line ends of one character."""
+        return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
+
+
 class HandOverForm(forms.Form):
     """Who goes on with an order, and a line for them."""
 
@@ -25,15 +35,13 @@ class HandOverForm(forms.Form):
         required=False,
         empty_label="Nobody",
     )
-    line = forms.CharField(
-        label="A line for whoever goes on", max_length=300, widget=forms.Textarea
-    )
+    line = NoteField(label="A line for whoever goes on", max_length=300)
 
 
 class TeamComposer(forms.Form):
     """A note for colleagues."""
 
-    text = forms.CharField(
+    text = NoteField(
         label="Write to your team",
         max_length=LONGEST_NOTE,
         widget=forms.Textarea(attrs={"rows": 2}),

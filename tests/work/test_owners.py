@@ -1,10 +1,11 @@
-"""Whose an order is: what becomes of it when somebody leaves, and of a line that is left."""
+"""Whose an order is, what becomes of it when somebody leaves, and what is written to colleagues."""
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from portal.work import actions
+from portal.work.forms import HandOverForm, TeamComposer
 from portal.work.models import TimelineEntry, WorkItem
 
 
@@ -65,3 +66,11 @@ def test_handing_over_twice_with_the_same_line_is_done_once(agent, make_agent, m
         actions.hand_over(item, to=tom, line="Owen Marsh calls at 17:00", by=agent)
     assert owner_of(item) == tom
     assert TimelineEntry.objects.count() == 1
+
+
+def test_a_line_end_counts_once_as_in_the_browser(db):
+    """A browser sends two characters for it, and lets somebody type as if it were one."""
+    note = TeamComposer({"text": "x" * 1999 + "\r\n" + "y" * 2000})
+    assert note.is_valid(), note.errors
+    assert note.cleaned_data["text"] == "x" * 1999 + "\n" + "y" * 2000
+    assert HandOverForm({"line": "x" * 149 + "\r\n" + "y" * 150}).is_valid()
