@@ -193,6 +193,16 @@ def test_sources_are_kept_as_addresses_and_what_is_none_is_named(mara, project, 
     assert len(project.callback_sources) == 3
 
 
+def test_what_somebody_types_is_not_in_the_part_that_brings_itself_up_to_date(mara, project, ours):
+    """A write on its way to a silent Sinch has it asked for every two seconds."""
+    mara.post(url("read_callbacks", project))
+    assert "data-poll" in settings(mara, project)
+    part = mara.get(url("callbacks", project)).content.decode()
+    assert "Signing secret" in part
+    assert 'name="sources"' not in part
+    assert 'name="import_limit"' not in part
+
+
 @pytest.mark.parametrize(("typed", "said"), [("0", "Between 1"), ("many", "such as 5")])
 def test_an_import_limit_that_is_none_is_named(typed, said, mara, project, ours):
     answer = mara.post(url("import_limit", project), {"import_limit": typed})
