@@ -15,6 +15,10 @@ MOST_SOURCES = 100
 MOST_IMPORTED = 500
 
 
+class ChangedMeanwhile(NotPossible):
+    """What somebody had before them is not what is kept by now."""
+
+
 def make_secret(project: SinchProject, *, by: User) -> Operation:
     """Make a secret, accept it from now on and have Sinch sign with it. Raises NotPossible."""
     with transaction.atomic():
@@ -97,16 +101,22 @@ def read_sources(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def keep_sources(project: SinchProject, text: str, *, by: User) -> None:
+def keep_sources(project: SinchProject, text: str, *, was: str, by: User) -> None:
     """Keep where callbacks may come from; an empty list lets everybody call who signs.
 
-    Raises NotPossible, naming what is no address.
+    `was` is what stood there when somebody began to type. Raises NotPossible, naming what is no
+    address; ChangedMeanwhile when something else stands there by now.
     """
     found = read_sources(text)
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
         if kept.callback_sources == found:
             return
+        if read_sources(was) != kept.callback_sources:
+            now = ", ".join(kept.callback_sources) or "empty"
+            raise ChangedMeanwhile(
+                f"Somebody changed it meanwhile; now it is {now}. Save again if yours still holds."
+            )
         kept.callback_sources = found
         kept.save(update_fields=["callback_sources"])
         log(kept, by, f"Callbacks may come from {', '.join(found) or 'anywhere'}.")

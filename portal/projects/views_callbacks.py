@@ -111,11 +111,13 @@ def make_address(request: HttpRequest, pk: int) -> HttpResponse:
 def sources(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep where callbacks may come from."""
     project = get_object_or_404(SinchProject, pk=pk)
-    typed = request.POST.get("sources", "").replace("\0", "")
+    typed, was = (request.POST.get(name, "").replace("\0", "") for name in ("sources", "was"))
     try:
-        actions_callbacks.keep_sources(project, typed, by=person_of(request))
+        actions_callbacks.keep_sources(project, typed, was=was, by=person_of(request))
     except actions.NotPossible as reason:
-        wrong = {"sources": typed, "sources_error": str(reason)}
+        if isinstance(reason, actions_callbacks.ChangedMeanwhile):
+            was = " ".join(project.callback_sources)
+        wrong = {"sources": typed, "sources_was": was, "sources_error": str(reason)}
         return page_of(request, project, typed=wrong, status=422)
     messages.success(request, "Saved. It takes half a minute until every process knows.")
     return redirect(back_to(project, "callbacks"))

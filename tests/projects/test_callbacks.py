@@ -193,6 +193,23 @@ def test_sources_are_kept_as_addresses_and_what_is_none_is_named(mara, project, 
     assert len(project.callback_sources) == 3
 
 
+def test_sources_that_somebody_else_has_changed_meanwhile_are_told_and_kept(mara, project, ours):
+    address, was = url("sources", project), {"was": ""}
+    assert 'name="was" value=""' in settings(mara, project)
+    mara.post(address, was | {"sources": "54.76.19.159"})
+    answer = mara.post(address, was | {"sources": "10.0.0.0/8"})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Somebody changed it meanwhile; now it is 54.76.19.159." in page
+    assert ">10.0.0.0/8</textarea>" in page, "what was typed stays"
+    project.refresh_from_db()
+    assert project.callback_sources == ["54.76.19.159"]
+    assert 'name="was" value="54.76.19.159"' in page
+    assert mara.post(address, {"sources": "10.0.0.0/8", "was": "54.76.19.159"}).status_code == 302
+    project.refresh_from_db()
+    assert project.callback_sources == ["10.0.0.0/8"]
+
+
 def test_what_somebody_types_is_not_in_the_part_that_brings_itself_up_to_date(mara, project, ours):
     """A write on its way to a silent Sinch has it asked for every two seconds."""
     mara.post(url("read_callbacks", project))
