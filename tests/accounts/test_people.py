@@ -87,6 +87,18 @@ def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(
     assert (login, parse_qs(query)) == (reverse("login"), {"next": [next_page]})
 
 
+def test_an_address_that_takes_only_what_a_form_sends_says_so_when_it_is_opened(
+    client, agent_client, project
+):
+    """It stands in the address bar once a form was wrong, and where a session ended on that."""
+    for somebody in (client, agent_client):
+        answer = somebody.get(reverse("projects:test", args=[project.pk]), HTTP_ACCEPT="text/html")
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        html = answer.content.decode()
+        assert "This page comes from a form" in html
+        assert 'href="/"' in html
+
+
 def test_many_wrong_tries_are_throttled_in_the_look(client, agent):
     answers = [sign_in(client, "dana", f"wrong {number}") for number in range(9)]
     assert answers[0].status_code == 200
