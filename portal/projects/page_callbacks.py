@@ -61,6 +61,7 @@ def context(
         and (reading.read_at is None or reading.requested_at > reading.read_at)
     )
     there = project.callback_secret_hash
+    awaited = asking or (operation is not None and operation.is_under_way)
     return {
         "callback_secrets": [
             SecretRow(
@@ -83,7 +84,8 @@ def context(
         "callback_standing": _standing(project, secrets),
         "callback_operation": operation,
         "callback_reading": reading,
-        "callbacks_live": asking or (operation is not None and operation.is_under_way),
+        # News would take away what somebody is just reading out.
+        "callbacks_live": awaited and not shown and not addresses,
         "callbacks_asking": asking,
         "why_no_callbacks": callbacks.why_no_callbacks(),
         "callback_read_at": project.callback_configuration_read_at,

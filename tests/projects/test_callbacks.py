@@ -109,6 +109,15 @@ def test_a_secret_is_shown_once_and_the_look_is_logged(mara, project, ours):
     assert ours.secret not in settings(mara, project)
 
 
+def test_a_secret_that_is_shown_is_not_taken_away_by_the_news(mara, project, ours):
+    mara.post(url("read_callbacks", project))
+    assert "data-poll" in settings(mara, project)
+    page = mara.post(url("show_secret", project, ours.pk)).content.decode()
+    panel = page.split('id="callbacks"')[1].split("</section>")[0]
+    assert ours.secret in panel
+    assert "data-poll" not in panel
+
+
 def test_a_secret_that_no_key_reads_is_told_and_a_new_one_takes_its_place(
     mara, project, ours, sandbox, settle
 ):
