@@ -316,13 +316,29 @@ def _figures(whole_team: bool, watches_all: bool) -> Prepared:
 
 def _days(today: date, figures: dict[str, Any]) -> list[Day]:
     tomorrow = today + timedelta(days=1)
-    days = [
-        Day(name.capitalize(), on, [], figures[name], figures[f"{name}_not_ready"])
-        for name, on in (("today", today), ("tomorrow", tomorrow))
+    dated = _dated.all(today, tomorrow)
+    days = {"today": today, "tomorrow": tomorrow}
+    return [
+        _day(name.capitalize(), on, dated, figures[name], figures[f"{name}_not_ready"])
+        for name, on in days.items()
     ]
-    for item in _dated.all(today, tomorrow):
-        days[item.foc_date != today].lines.append(line(item))
-    return days
+
+
+def _day(name: str, on: date, dated: list[WorkItem], count: int, not_ready: int) -> Day:
+    # An order that goes on both days is found by the one of them, and was counted there.
+    also = [item for item in dated if item.foc_date != on and on.isoformat() in _days_of(item)]
+    found = [item for item in dated if item.foc_date == on or item in also]
+    return Day(
+        name=name,
+        on=on,
+        lines=[line(item, on=on) for item in found],
+        count=count + len(also),
+        not_ready=not_ready + sum(item.bucket == WorkItem.Bucket.US for item in also),
+    )
+
+
+def _days_of(item: WorkItem) -> set[str]:
+    return {day for day, _ in item.foc_dates}
 
 
 def _going(on: date) -> QuerySet[WorkItem]:

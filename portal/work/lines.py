@@ -55,6 +55,7 @@ class Line:
     clock_about: str = ""
     changed: str = ""
     match: Match | None = None
+    on: date | None = None  # the day it is told at, when it has several
 
     @property
     def chip_kind(self) -> str:
@@ -89,10 +90,10 @@ class Line:
 
     @property
     def going(self) -> int:
-        """How many of its numbers go on its FOC date."""
+        """How many of its numbers go on the day it is told at, else on its FOC date."""
         there: dict[str, int] = dict(self.item.foc_dates)
-        day = self.item.foc_date.isoformat() if self.item.foc_date else ""
-        return there.get(day, self.item.counted)
+        on = self.on or self.item.foc_date
+        return there.get(on.isoformat() if on else "", self.item.counted)
 
     @property
     def later_dates(self) -> int:
@@ -112,10 +113,17 @@ class Line:
         return self.item.assignee.short_name if self.item.assignee else ""
 
 
-def line(item: WorkItem, *, changed: bool = False, match: Match | None = None) -> Line:
+def line(
+    item: WorkItem,
+    *,
+    changed: bool = False,
+    match: Match | None = None,
+    on: date | None = None,
+) -> Line:
     """Return an item in words.
 
-    `changed` marks it as changed while the page was open, `match` is the number it was found by.
+    `changed` marks it as changed while the page was open, `match` is the number it was found by,
+    `on` the day it is told at.
     """
     url = item.get_absolute_url()
     reason = item.first_reason
@@ -146,6 +154,7 @@ def line(item: WorkItem, *, changed: bool = False, match: Match | None = None) -
         clock_about=about,
         changed=words.clock_text(item.changed_at) if changed else "",
         match=match,
+        on=on,
     )
 
 

@@ -229,6 +229,18 @@ def test_a_day_counts_the_numbers_that_go_on_it(agent_client, make_item):
     assert "8 numbers, by us" in page
 
 
+def test_an_order_that_goes_on_both_days_stands_at_both(agent_client, make_item):
+    today = timezone.localdate()
+    tomorrow = today + timedelta(days=1)
+    dates = [[today.isoformat(), 8], [tomorrow.isoformat(), 3]]
+    make_item(bucket="us", rank=100, foc_date=today, counted=11, foc_dates=dates)
+    page = get(agent_client)
+    assert "1 goes live today and 1 tomorrow; 2 of them are not ready." in page
+    first, second = page.partition("Going live")[2].split("Tomorrow")
+    assert "1 order, 8 numbers" in first
+    assert "1 order, 3 numbers" in second
+
+
 def test_a_day_with_more_orders_than_are_named_counts_them_all(agent_client, make_item):
     today = timezone.localdate()
     for number in range(home.MOST_DATED + 3):
