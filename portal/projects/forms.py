@@ -13,7 +13,7 @@ from portal.accounts.models import SinchProject, User
 from portal.operations.models import Operation
 from portal.sinch.payloads import PORT_ZONES
 
-# Sinch takes these four and no others. Source: Porting API, "Configuration".
+# Where staff and their numbers are; which of them Sinch ports in is in PORT_ZONES.
 ZONES = {
     "US/Eastern": "Eastern",
     "US/Central": "Central",
