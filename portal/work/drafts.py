@@ -4,7 +4,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
@@ -20,6 +20,10 @@ from portal.sinch.errors import SinchError, SinchUnexpectedReply
 from portal.work import items
 from portal.work.items import Event
 from portal.work.models import TimelineEntry
+
+# Drafts of one person that are listed. An order that was split may come back as a hundred of them,
+# and there is no other way to one than this list.
+MOST_OPEN: Final = 500
 
 
 class Why(Protocol):
@@ -176,7 +180,7 @@ def open_drafts(drafts: type[AnyDraft], by: User) -> list[AnyDraft]:
     )
     # Looked up apart: in one condition they would have every draft ever sent looked at.
     split = mine.filter(parts__state=state.SENDING)
-    return list(rows.filter(pk__in=whole.union(split)).defer("data")[:20])
+    return list(rows.filter(pk__in=whole.union(split)).defer("data")[:MOST_OPEN])
 
 
 def locked_draft(draft: AnyDraft) -> AnyDraft:

@@ -440,6 +440,15 @@ def test_the_frame_counts_the_drafts_that_home_tells_of(
     assert 'Mine + unassigned<span class="count">3</span>' in html
 
 
+def test_every_draft_that_the_frame_counts_can_be_gone_on_with(agent_client, agent, project):
+    for number in range(25):
+        PortInDraft.objects.create(by=agent, project=project, title=f"Store {number}")
+    html = get(agent_client, reverse("orders:create"))
+    assert 'Drafts<span class="count">25</span>' in html
+    listed = html.partition('id="drafts"')[2].partition("</section>")[0]
+    assert listed.count(">Store ") == 25
+
+
 def test_the_link_of_the_view_that_is_shown_is_marked(agent_client, busy):
     html = get(agent_client, "/work/?bucket=us")
     assert 'href="/work/?bucket=us" aria-current="true"' in html
