@@ -40,6 +40,6 @@ def submit(
             with transaction.atomic():
                 operation = Operation.objects.create(marker=marker, **values)
         except IntegrityError:
-            return Operation.objects.get(marker=marker), False
+            return Operation.objects.defer("payload").get(marker=marker), False
     doorbell.ring_on_commit(doorbell.OPERATIONS)
     return operation, True

@@ -533,6 +533,12 @@ def test_two_clicks_are_one_operation(project, desk, rung):
     assert Operation.objects.count() == 1
 
 
+def test_a_second_click_finds_the_first_though_no_key_decrypts_what_it_sends(write):
+    first = write(marker="draft:1:create:1")
+    lose(first, "payload")
+    assert write(marker="draft:1:create:1").pk == first.pk
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_clicks_at_once_are_one_operation(project, rung):
     barrier, made, errors = threading.Barrier(6), [], []
