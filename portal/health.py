@@ -211,7 +211,12 @@ def _tokens() -> list[Check]:
             name = f"Access key of {project.name}"
             found.append(Check(name, "its secret cannot be read", BAD, hint))
             continue
-        left = clients.token_seconds_left(project)
+        try:
+            left = clients.token_seconds_left(project)
+        except clients.KeyUnusable:
+            hint = "It cannot be one of Sinch's: replace the access key in Settings."
+            found.append(Check(f"Access key of {project.name}", "it cannot be used", BAD, hint))
+            continue
         said = "none yet; one is fetched with the next call"
         if left is not None:
             said = f"good for {words.count_text(max(1, round(left / 60)), 'more minute')}"

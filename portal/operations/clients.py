@@ -29,6 +29,10 @@ KEY_LOST = (
     "The secret of this project's access key cannot be read: no key in ENCRYPTION_KEYS decrypts "
     "it. Ask an administrator to replace the access key in Settings."
 )
+KEY_ODD = (
+    "The access key of this project cannot be one of Sinch's, so nothing is sent with it. "
+    "Ask an administrator to replace the access key in Settings."
+)
 SECRET_SECONDS = 5.0  # after which a worker notices that a key's secret was changed
 _lock = threading.Lock()
 _clients: dict[tuple[str, ...], PortingClient | HostingClient] = {}
@@ -42,16 +46,16 @@ mount: Callable[[Transport], None] | None = None
 sleep: Callable[[float], None] = time.sleep
 
 
-class SecretLost(SinchHeldBack):
-    """Not sent at all: no key of ours decrypts the secret of the project's access key."""
+class KeyUnusable(SinchHeldBack):
+    """Not sent at all: the project's access key cannot be read, or is none; `reason` says it."""
 
     @property
     def staff_message(self) -> str:
-        return KEY_LOST
+        return self.reason
 
     @property
     def question_message(self) -> str:
-        return KEY_LOST
+        return self.reason
 
 
 def _told(project: int, call: CallRecord) -> None:
@@ -71,7 +75,7 @@ def _told(project: int, call: CallRecord) -> None:
 def porting_client(project: SinchProject) -> PortingClient:
     """Return the porting client of a project, one for all threads as long as its key is valid.
 
-    Raises SecretLost.
+    Raises KeyUnusable.
     """
     client = _client(project, settings.SINCH_PORTING_URL, "porting", PortingClient)
     assert isinstance(client, PortingClient)
@@ -81,7 +85,7 @@ def porting_client(project: SinchProject) -> PortingClient:
 def hosting_client(project: SinchProject) -> HostingClient:
     """Return the hosting client of a project; it shares token and speed limit with porting.
 
-    Raises SecretLost.
+    Raises KeyUnusable.
     """
 
     def make(transport: Transport) -> HostingClient:
@@ -110,20 +114,23 @@ def _client(
             )
             breaker = Breaker()
             # Token and bucket are kept in Redis by key and by project: both APIs share them.
-            transport = Transport(
-                base_url=base_url,
-                project_id=project.project_id,
-                key_id=project.key_id,
-                key_secret=project.key_secret,
-                auth_url=settings.SINCH_AUTH_URL,
-                token_store=RedisTokenStore(server, cipher=cipher(), breaker=breaker),
-                limiter=RedisTokenBucket(
-                    server, rate=settings.SINCH_REQUESTS_PER_SECOND, breaker=breaker
-                ),
-                breaker=Breaker(patience=PATIENCE, who="Sinch"),
-                on_call=partial(_told, project.pk),
-                sleep=lambda seconds: sleep(seconds),
-            )
+            try:
+                transport = Transport(
+                    base_url=base_url,
+                    project_id=project.project_id,
+                    key_id=project.key_id,
+                    key_secret=project.key_secret,
+                    auth_url=settings.SINCH_AUTH_URL,
+                    token_store=RedisTokenStore(server, cipher=cipher(), breaker=breaker),
+                    limiter=RedisTokenBucket(
+                        server, rate=settings.SINCH_REQUESTS_PER_SECOND, breaker=breaker
+                    ),
+                    breaker=Breaker(patience=PATIENCE, who="Sinch"),
+                    on_call=partial(_told, project.pk),
+                    sleep=lambda seconds: sleep(seconds),
+                )
+            except ValueError as error:
+                raise KeyUnusable(KEY_ODD) from error
             if mount is not None:
                 mount(transport)
             _transports[identity], _clients[identity] = transport, make(transport)
@@ -138,7 +145,7 @@ def _identity(project: SinchProject, base_url: str, api: str) -> tuple[str, ...]
 def _secret_of(project: SinchProject) -> str:
     """Return the key's secret; who works through many readings does not decrypt it for each.
 
-    Raises SecretLost.
+    Raises KeyUnusable.
     """
     known = _secrets.get(project.pk)
     if "key_secret" in project.get_deferred_fields() and known is not None:
@@ -146,7 +153,7 @@ def _secret_of(project: SinchProject) -> str:
         if key_id == project.key_id and time.monotonic() < until:
             return secret
     if project.key_secret is None:
-        raise SecretLost(KEY_LOST)
+        raise KeyUnusable(KEY_LOST)
     secret = str(project.key_secret)
     _secrets[project.pk] = (project.key_id, secret, time.monotonic() + SECRET_SECONDS)
     return secret
@@ -155,7 +162,7 @@ def _secret_of(project: SinchProject) -> str:
 def token_seconds_left(project: SinchProject) -> float | None:
     """Return how long the shared access token of a project is good for; None without one.
 
-    Raises SecretLost.
+    Raises KeyUnusable.
     """
     porting_client(project)
     with _lock:

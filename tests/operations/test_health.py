@@ -219,6 +219,14 @@ def test_a_key_whose_secret_no_key_reads_is_told_with_what_to_do(quiet, mara):
     assert "its secret cannot be read" in mara.get(reverse("health")).content.decode()
 
 
+def test_a_key_that_is_none_of_sinchs_is_told_with_what_to_do(quiet, mara):
+    SinchProject.objects.update(key_id="key:secret")  # both typed into one field
+    code, said = status()
+    assert code == 2
+    assert "bad      Access key of Test project: it cannot be used" in said
+    assert "it cannot be used" in mara.get(reverse("health")).content.decode()
+
+
 @pytest.mark.parametrize(("lost", "code"), [(None, 0), ("old", 1), ("new", 2)])
 def test_a_callback_secret_that_no_key_reads_is_told_as_long_as_it_is_valid(lost, code, quiet):
     made = {name: CallbackSecret.make(quiet) for name in ("old", "new")}

@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from portal.operations import actions, doorbell, runner
+from portal.operations import actions, clients, doorbell, runner
 from portal.operations.models import Operation
 from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
 from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
@@ -503,6 +503,14 @@ def test_a_write_that_no_key_decrypts_is_known_not_to_have_left(write, desk):
     assert (lost.state, lost.sent_at) == (State.QUEUED, None)
     assert lost.next_try_at > timezone.now()
     assert desk.sent == desk.told == []
+
+
+def test_a_write_waits_while_the_key_of_its_project_is_none_of_sinchs(write, desk, project):
+    project.key_id = "key:secret"  # both typed into one field
+    project.save()
+    desk.send = lambda operation: clients.porting_client(operation.project).delete_order("1")
+    operation = run(write())
+    assert (operation.state, operation.staff_message) == (State.QUEUED, clients.KEY_ODD)
 
 
 def test_a_kind_nobody_knows_waits_without_stopping_the_others(write, desk):
