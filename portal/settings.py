@@ -155,7 +155,10 @@ _database.setdefault("OPTIONS", {}).update(
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        "options": "-c statement_timeout=20000 -c lock_timeout=5000",
+        # Nothing waits for Sinch inside a transaction: one that lies still is that of a stopped
+        # process or of a machine that is gone, and would hold its rows for hours.
+        "options": "-c statement_timeout=20000 -c lock_timeout=5000"
+        " -c idle_in_transaction_session_timeout=60000",
     }
 )
 DATABASES = {"default": _database}

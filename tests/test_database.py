@@ -46,6 +46,16 @@ def at_rest(elsewhere) -> set[int]:
     return set(elsewhere(lambda: session(together)))
 
 
+def test_who_is_stopped_inside_a_transaction_does_not_hold_its_rows_for_long():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setting::int FROM pg_settings"
+            " WHERE name = 'idle_in_transaction_session_timeout'"
+        )
+        (milliseconds,) = cursor.fetchone()
+    assert 0 < milliseconds <= 60_000
+
+
 def test_a_session_that_the_server_ended_is_not_handed_out(elsewhere, at_rest):
     assert len(at_rest) == MANY
     rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%s)", at_rest)
