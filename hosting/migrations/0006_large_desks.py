@@ -14,6 +14,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # On a large desk an index may take longer than any statement may otherwise.
+        migrations.RunSQL("SET LOCAL statement_timeout = 0", migrations.RunSQL.noop),
         migrations.RemoveIndex(
             model_name="qualifiednumber",
             name="qualified_state",

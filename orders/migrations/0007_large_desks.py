@@ -11,6 +11,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # On a large desk an index may take longer than any statement may otherwise.
+        migrations.RunSQL("SET LOCAL statement_timeout = 0", migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="portabilityrun",
             index=models.Index(fields=["-created_at"], name="portability_run_newest"),
