@@ -180,8 +180,7 @@ class CreateHandler(drafts.CreateHandler):
             follows=draft.follows,
         ).order
         item = WorkItem.objects.get(pk=order.item_id)
-        if item.assignee_id is None and operation.by_id is not None:
-            items.save_item(item, {"assignee_id": operation.by_id})
+        items.give_to_sender(item, operation)
         HostingDraft.objects.filter(pk=draft.pk).update(
             state=HostingDraft.State.SENT, order=order, updated_at=timezone.now()
         )

@@ -11,12 +11,13 @@ from orders.actions_documents import BY_NAME
 from orders.models import OrderDocument
 from portal.formkey import new_key
 from portal.work.actions import LONGEST_NOTE
+from portal.work.forms import NoteField
 
 
 class Composer(forms.Form):
     """A note to Sinch: first written, then read back, then sent."""
 
-    note = forms.CharField(
+    note = NoteField(
         label="To Sinch",
         max_length=LONGEST_NOTE,
         widget=forms.Textarea(attrs={"rows": 3, "data-key": "n"}),

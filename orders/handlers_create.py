@@ -159,8 +159,7 @@ class CreateHandler(drafts.CreateHandler):
             sent=body,
         ).order
         item = WorkItem.objects.get(pk=order.item_id)
-        if item.assignee_id is None and operation.by_id is not None:
-            items.save_item(item, {"assignee_id": operation.by_id})
+        items.give_to_sender(item, operation)
         PortInDraft.objects.filter(pk=operation.payload["draft"]).update(
             state=PortInDraft.State.SENT, order=order, updated_at=timezone.now()
         )

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from portal.operations import doorbell
+from portal.operations import doorbell, heard
 from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.operations.models import Operation
 from portal.sinch.errors import SinchError, SinchUnavailable, SinchUnexpectedReply
@@ -389,9 +389,10 @@ def may_be_tried_again(operation: Operation) -> bool:
     """Tell whether a stopped operation may be taken up: no newer one has taken its place.
 
     Nor is an older one under way again: nobody knows which of the two would arrive first. A draft
-    that was sent anew after its create had stopped must not be sent a second time.
+    that was sent anew after its create had stopped must not be sent a second time. What no key
+    decrypts can neither be sent nor looked up.
     """
-    if operation.state != Operation.State.DEAD:
+    if operation.state != Operation.State.DEAD or not _is_legible(operation):
         return False
     handler = _handlers.get(operation.kind)
     if handler is not None and handler.stands_alone:
@@ -399,6 +400,11 @@ def may_be_tried_again(operation: Operation) -> bool:
     others = Operation.objects.filter(target=operation.target, kind=operation.kind)
     in_its_place = Q(pk__gt=operation.pk, state=Operation.State.SUCCEEDED)
     return not others.filter(in_its_place | Q(state__in=Operation.UNDER_WAY)).exists()
+
+
+def _is_legible(operation: Operation) -> bool:
+    sends = Operation.objects.filter(pk=operation.pk).values_list(heard.SENDS, flat=True)
+    return sends.first() is not None
 
 
 def mark_seen(operation: Operation) -> None:
@@ -417,6 +423,8 @@ def try_again(operation: Operation) -> bool:
     state = Operation.State
     handler = _handlers.get(operation.kind)
     with transaction.atomic():
+        if not _is_legible(operation):
+            return False
         if handler is not None:
             handler.hold(operation)
         row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)

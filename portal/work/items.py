@@ -54,6 +54,12 @@ def tell(item: WorkItem | None, events: Iterable[Event]) -> int:
     return len(rows)
 
 
+def give_to_sender(item: WorkItem, operation: Operation) -> None:
+    """Have whoever sent an order own it, unless somebody does or they have left the desk."""
+    if item.assignee_id is None and operation.by is not None and operation.by.is_active:
+        save_item(item, {"assignee_id": operation.by_id})
+
+
 def adopt(item: WorkItem, operation: Operation) -> None:
     """Hand the entries that waited on an operation to the item that it made."""
     TimelineEntry.objects.filter(operation=operation, item=None).update(item=item)

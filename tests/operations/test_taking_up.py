@@ -11,7 +11,7 @@ from portal.operations import runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import drafts
-from tests.tools import somebody_waits_for_a_lock, wait_for
+from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 State = PortInDraft.State
@@ -45,6 +45,14 @@ def test_a_draft_that_is_sent_or_thrown_away_is_not_sent_again(stopped, state):
     draft.refresh_from_db()
     assert (operation.state, draft.state) == (Operation.State.DEAD, state)
     assert operation.next_try_at is None
+
+
+def test_one_that_no_key_decrypts_is_not_taken_up_and_its_page_opens(stopped, agent_client):
+    operation, _ = stopped
+    lose(operation, "payload")
+    answer = agent_client.post(f"{operation.get_absolute_url()}again/", follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    assert Operation.objects.defer("payload").get().state == Operation.State.DEAD
 
 
 def test_notes_and_documents_do_not_take_each_others_place(write):

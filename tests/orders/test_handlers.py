@@ -194,6 +194,14 @@ def test_an_order_that_came_to_be_after_it_was_looked_for_is_ours_and_no_refusal
     assert len(sandbox.control.orders()) == 1
 
 
+def test_an_order_of_somebody_who_has_left_the_desk_meanwhile_is_nobodys(
+    create: Operation, agent: User, settle: Run
+) -> None:
+    User.objects.filter(pk=agent.pk).update(is_active=False)
+    settle()
+    assert WorkItem.objects.get().assignee is None
+
+
 def test_an_answer_without_a_body_is_looked_up(
     create: Operation, sandbox: Sandbox, settle: Run
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from orders.forms_order import Composer
 from portal.work import actions
 from portal.work.forms import HandOverForm, TeamComposer
 from portal.work.models import TimelineEntry, WorkItem
@@ -70,7 +71,9 @@ def test_handing_over_twice_with_the_same_line_is_done_once(agent, make_agent, m
 
 def test_a_line_end_counts_once_as_in_the_browser(db):
     """A browser sends two characters for it, and lets somebody type as if it were one."""
-    note = TeamComposer({"text": "x" * 1999 + "\r\n" + "y" * 2000})
+    text = "x" * 1999 + "\r\n" + "y" * 2000
+    assert Composer({"note": text}).is_valid()
+    note = TeamComposer({"text": text})
     assert note.is_valid(), note.errors
     assert note.cleaned_data["text"] == "x" * 1999 + "\n" + "y" * 2000
     assert HandOverForm({"line": "x" * 149 + "\r\n" + "y" * 150}).is_valid()
