@@ -94,8 +94,8 @@ def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     if not runner.try_again(operation):
         title = "It cannot be tried again"
         text = (
-            "It is under way or finished, a newer one has taken its place, what it is about was "
-            "made anew since, or no key decrypts what it sends. Nothing was sent."
+            "It is under way or finished, a newer one has taken its place, no key decrypts what it "
+            "sends, or what it is about was made anew since. Nothing was sent."
         )
         if wants_fragment(request):
             answer = render(
