@@ -1,4 +1,4 @@
-"""How views answer htmx: fragments, redirects, and sign-in that has run out."""
+"""How views answer htmx: fragments, redirects, sign-in that has run out, and ways that end."""
 
 from collections.abc import Callable
 from typing import Any

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 Found = TypeVar("Found")
 
+# An end user as Sinch's orders have it.
+END_USER = {
+    "name": "Harborview Dental LLC",
+    "streetNum": "1420",
+    "streetName": "Alder",
+    "city": "Seattle",
+    "state": "WA",
+    "zipCode": "98101",
+}
+
 
 def wait_for(
     condition: Callable[[], Found], seconds: float = 30.0, what: str = "", pause: float = 0.05

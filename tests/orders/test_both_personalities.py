@@ -29,7 +29,7 @@ from portal.operations.clients import porting_client as client_of
 from portal.operations.models import Operation, Reading
 from portal.sandbox import Sandbox
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import port_day
+from tests.tools import END_USER, port_day
 from webhooks import dispatch, tokens
 from webhooks.models import Delivery
 
@@ -106,14 +106,7 @@ class Desk:
             bodies.create_body(
                 numbers=NUMBERS,
                 shared={
-                    "end_user": {
-                        "name": "Harborview Dental LLC",
-                        "streetNum": "1420",
-                        "streetName": "Alder",
-                        "city": "Seattle",
-                        "state": "WA",
-                        "zipCode": "98101",
-                    },
+                    "end_user": END_USER,
                     "port_out": {
                         "existingPortOutPin": PIN,
                         "accountNum": ACCOUNT,

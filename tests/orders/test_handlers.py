@@ -42,7 +42,7 @@ from portal.values import phone_of
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_documents import a_pdf
-from tests.tools import port_day, somebody_waits_for_a_lock, wait_for
+from tests.tools import END_USER, port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 A, B = "+12065550140", "+12065550141"
@@ -58,14 +58,7 @@ def body(sandbox: Sandbox) -> dict[str, Any]:
         bodies.create_body(
             numbers=[A, B],
             shared={
-                "end_user": {
-                    "name": "Harborview Dental LLC",
-                    "streetNum": "1420",
-                    "streetName": "Alder",
-                    "city": "Seattle",
-                    "state": "WA",
-                    "zipCode": "98101",
-                },
+                "end_user": END_USER,
                 "port_out": {"existingPortOutPin": PIN},
                 "voice": {"type": "EST", "id": "01HX0TRUNK0000000000007QK2"},
             },

@@ -12,7 +12,7 @@ from orders.models import PortInDraft
 from portal.accounts.models import SinchProject, User
 from portal.operations import runner
 from portal.operations.actions import submit
-from tests.tools import port_day
+from tests.tools import END_USER, port_day
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBER = "+12065550142"
@@ -37,14 +37,7 @@ def sent(project: SinchProject, agent: User, porting_client: Any) -> PortInDraft
     body = bodies.create_body(
         numbers=[NUMBER],
         shared={
-            "end_user": {
-                "name": "Harborview Dental LLC",
-                "streetNum": "1420",
-                "streetName": "Alder",
-                "city": "Seattle",
-                "state": "WA",
-                "zipCode": "98101",
-            },
+            "end_user": END_USER,
             "port_out": {"existingPortOutPin": "4821"},
         },
         overrides={},
