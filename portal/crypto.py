@@ -1,7 +1,7 @@
 """Secrets at rest: the cipher and the model fields that use it.
 
 The first of ENCRYPTION_KEYS encrypts, all of them decrypt, so a key is rotated by putting a new
-one in front and saving the rows again.
+one in front and running `manage.py reencrypt`; the old one may go then.
 """
 
 import json
@@ -22,6 +22,18 @@ def _cipher_of(keys: tuple[str, ...]) -> MultiFernet:
 def cipher() -> MultiFernet:
     """Return the cipher of the present ENCRYPTION_KEYS."""
     return _cipher_of(tuple(settings.ENCRYPTION_KEYS))
+
+
+def under_first_key(stored: bytes) -> bytes:
+    """Return stored bytes encrypted with the first key: the same ones when they are so already.
+
+    Raises InvalidToken when no key decrypts them.
+    """
+    try:
+        _cipher_of(tuple(settings.ENCRYPTION_KEYS[:1])).decrypt(stored)
+    except InvalidToken:
+        return cipher().rotate(stored)
+    return stored
 
 
 class EncryptedBytesField(models.BinaryField):
