@@ -166,6 +166,21 @@ def find(q: str) -> Q | None:
 
 def condition(wanted: Wanted) -> Q:
     """Return the condition that an item matches in any of the ways the text may be meant."""
+    first, *others = (part[:MOST_MATCHES] for part in _parts(wanted))
+    return Q(pk__in=first.union(*others, all=True))
+
+
+def finds_more(q: str) -> bool:
+    """Tell whether more match in one of the ways than are looked at; one statement."""
+    wanted = understand(q)
+    if not wanted:
+        return False
+    first, *others = (part[MOST_MATCHES : MOST_MATCHES + 1] for part in _parts(wanted))
+    return bool(first.union(*others, all=True))
+
+
+def _parts(wanted: Wanted) -> list[QuerySet[Any]]:
+    """Return the keys of the items that match, for each way the text may be meant."""
     parts: list[QuerySet[Any]] = []
     for source in _sources:
         if wanted.whole_number:
@@ -180,8 +195,7 @@ def condition(wanted: Wanted) -> Q:
     parts.append(items.filter(sinch_id__startswith=wanted.text).values("pk"))
     if wanted.words:
         parts.append(items.filter(search=_words_query(wanted.words)).values("pk"))
-    first, *others = (part.order_by()[:MOST_MATCHES] for part in parts)
-    return Q(pk__in=first.union(*others, all=True))
+    return [part.order_by() for part in parts]
 
 
 def matches(q: str, items: Collection[int]) -> dict[int, Match]:

@@ -37,7 +37,14 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
     now = timezone.now()  # before the rows are read: what comes later is news to the page
     filters = Filters.read(request.GET, request.user)
     page = queue.page(filters, request.GET)
-    if filters.q and page.total == 1 and len(page.rows) == 1:
+    is_only_search = not filters.parameters().keys() - {"q", "sort"}
+    # What stands here may then not be the worst of all, or not all that the filters leave.
+    finds_more = (
+        bool(filters.q)
+        and (not is_only_search or page.total > queue.MOST_COUNTED)
+        and search.finds_more(filters.q)
+    )
+    if filters.q and not finds_more and page.total == 1 and len(page.rows) == 1:
         return redirect(page.rows[0].get_absolute_url())
     found = search.matches(filters.q, [item.pk for item in page.rows])
     return render(
@@ -46,7 +53,8 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
         {
             "filters": filters,
             "beside": [] if page.rows else search.beside(filters.q),
-            "is_only_search": not filters.parameters().keys() - {"q", "sort"},
+            "is_only_search": is_only_search,
+            "most_matches": search.MOST_MATCHES if finds_more else 0,
             "kept": [(n, v) for n, v in filters.parameters().items() if n != "q"],
             "page": page,
             "lines": [line(item, match=found.get(item.pk)) for item in page.rows],

@@ -420,6 +420,24 @@ def test_a_name_that_holds_a_number_is_found_as_a_name(agent_client, numbered, m
     assert keys(answer.content.decode()) == [numbered["seattle"].pk, item.pk]
 
 
+@pytest.mark.parametrize("query", ["?q=harbor&bucket=us", "?q=harbor"])
+def test_a_search_says_when_more_match_than_it_looks_through(
+    agent_client, make_item, monkeypatch, query
+):
+    monkeypatch.setattr(search, "MOST_MATCHES", 3)
+    monkeypatch.setattr(queue, "MOST_COUNTED", 2)
+    told = "More than 3 orders match “harbor”, and no more than that are looked through here."
+    make_item(words="harbor", bucket="us")
+    for _ in range(2):
+        make_item(words="harbor")
+    # All that match were looked through: the one hit is the only one there is.
+    page = agent_client.get(LIST + query, follow=True).content.decode()
+    assert told not in page
+    make_item(words="harbor")
+    assert told in get(agent_client, LIST + query)
+    assert told not in get(agent_client, LIST + "?bucket=us")
+
+
 def test_a_search_with_several_hits_lists_them(agent_client, numbered):
     html = get(agent_client, f"{LIST}?q=555")
     assert keys(html) == []  # nobody's area code
