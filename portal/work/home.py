@@ -1,13 +1,14 @@
 """The home page: what to do now, what goes live, what changed, and whether it left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache as kept_once
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models import F, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from portal import words
@@ -22,6 +23,7 @@ from portal.work.office import first_open_day
 from portal.work.unmade import Unmade
 
 MOST_TODO = 20
+FEWEST_TODO = 10  # of each bucket, when there are as many
 MOST_DATED = 40  # of one day
 MOST_LATE = 5
 SUPERVISES = "accounts.manage_project"
@@ -132,6 +134,8 @@ class Home:
     needs_us: list[Line]
     figures: dict[str, Any]
     list_url: str
+    ready_url: str
+    us_url: str
     days: list[Day]
     since: datetime
     news: list[News]
@@ -157,6 +161,16 @@ class Home:
     def ready_text(self) -> str:
         """How many can be activated."""
         return queue.count_text(self.figures["ready"])
+
+    @property
+    def more_ready(self) -> str:
+        """How many that can be activated are not named, "" for none: `3 more orders`."""
+        return _more_than(self.ready, self.figures["ready"])
+
+    @property
+    def more_us(self) -> str:
+        """How many that need us are not named, "" for none."""
+        return _more_than(self.needs_us, self.figures["us"])
 
     @property
     def list_count(self) -> int:
@@ -211,8 +225,7 @@ def home(person: User, *, whole_team: bool) -> Home:
     statement, and so does the alarm when there is one."""
     today = timezone.localdate()
     since = looked_before(person)
-    todo = _todo(Q()) if whole_team else _own_todo.all(person.pk)
-    lines = [line(item) for item in todo]
+    ready, needs_us = _both(_todo(Q()) if whole_team else _own_todo.all(person.pk))
     scope = {} if whole_team else {"owner": "me,nobody"}
     # Whoever looks after the others hears of their late orders and failed drafts too.
     watches_all = whole_team or person.has_perm(SUPERVISES)
@@ -225,11 +238,13 @@ def home(person: User, *, whole_team: bool) -> Home:
         title=f"{today:%A} {today.day} {today:%B}",
         whole_team=whole_team,
         alarm=_alarm(watched, open_day, figures["overdue"]) if figures["overdue"] else None,
-        ready=[line for line in lines if line.item.bucket == WorkItem.Bucket.READY],
+        ready=ready,
         drafts=unmade.unmade_of(figures),
-        needs_us=[line for line in lines if line.item.bucket == WorkItem.Bucket.US],
+        needs_us=needs_us,
         figures=figures,
         list_url=address("work:list", {"bucket": "ready,us", **scope}),
+        ready_url=address("work:list", {"bucket": "ready", **scope}),
+        us_url=address("work:list", {"bucket": "us", **scope}),
         days=_days(today, figures),
         since=since,
         news=_news(person, since),
@@ -243,8 +258,23 @@ def _mine(person: int) -> Q:
 
 
 def _todo(which: Q) -> QuerySet[WorkItem]:
+    """Return the worst of each bucket, looked for among those of `which` and nowhere else."""
+    place = Window(RowNumber(), partition_by="bucket", order_by=["urgency", "pk"])
     wanted = WorkItem.objects.filter(which, bucket__in=WorkItem.HOME)
-    return queue.rows(wanted).order_by("urgency", "pk")[:MOST_TODO]
+    worst = wanted.annotate(place=place).filter(place__lte=MOST_TODO).values("pk")
+    return queue.rows(WorkItem.objects.filter(pk__in=worst)).order_by("urgency", "pk")
+
+
+def _both(todo: Iterable[WorkItem]) -> tuple[list[Line], list[Line]]:
+    """Return what can be activated and what needs us, as many in all as the page has room for.
+
+    However many there are of one, the other is not left out.
+    """
+    lines = [line(item) for item in todo]
+    ready = [line for line in lines if line.item.bucket == WorkItem.Bucket.READY]
+    needs_us = [line for line in lines if line.item.bucket == WorkItem.Bucket.US]
+    ready = ready[: max(FEWEST_TODO, MOST_TODO - len(needs_us))]
+    return ready, needs_us[: MOST_TODO - len(ready)]
 
 
 _own_todo = Prepared(lambda person: _todo(_mine(person)))

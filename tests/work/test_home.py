@@ -255,6 +255,30 @@ def test_a_day_with_more_orders_than_are_named_counts_them_all(agent_client, mak
     assert "1 order, 3 numbers" in tomorrow
 
 
+@pytest.mark.parametrize(
+    ("ready", "us", "named_ready", "named_us"),
+    [(25, 15, 10, 10), (25, 4, 16, 4), (3, 30, 3, 17), (25, 0, 20, 0), (0, 25, 0, 20)],
+)
+def test_many_of_one_kind_leave_the_other_its_place(
+    agent_client, make_item, ready, us, named_ready, named_us
+):
+    for bucket, rank, count in (("ready", 100, ready), ("us", 120, us)):
+        for number in range(count):
+            make_item(bucket=bucket, rank=rank, end_user=f"Store {bucket} {number}")
+    page = get(agent_client)
+    to_do = page.partition("Do now, worst first")[2].partition("living orders")[0]
+    first, _, second = to_do.partition("<span>Needs us</span>")
+    assert first.count('title="Store ready') == named_ready
+    assert second.count('title="Store us') == named_us
+    for part, bucket, more in (
+        (first, "ready", ready - named_ready),
+        (second, "us", us - named_us),
+    ):
+        assert (f'?bucket={bucket}&amp;owner=me,nobody">{more} more orders</a>' in part) is (
+            more > 0
+        )
+
+
 def test_figures_end_where_counting_does(agent_client, project):
     kept = {"project": project, "kind": "port_in", "status": "PENDING"}
     WorkItem.objects.bulk_create(
