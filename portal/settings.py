@@ -56,6 +56,11 @@ if any(_given) and not all(_given):
         "SINCH_PROJECT_ID, SINCH_KEY_ID and SINCH_KEY_SECRET belong together: set all three, "
         "or none to work with the sandbox."
     )
+if ":" in SINCH_KEY_ID:
+    raise ImproperlyConfigured(
+        "SINCH_KEY_ID has a colon in it: the id is what stands before it, and what follows belongs "
+        "in SINCH_KEY_SECRET."
+    )
 SINCH_AUTH_URL = env.address(
     "SINCH_AUTH_URL", _running.get("SINCH_AUTH_URL", "https://auth.sinch.com/oauth2/token")
 )

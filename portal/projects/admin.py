@@ -41,6 +41,16 @@ class SinchProjectForm(forms.ModelForm):
     def _is_lost(self) -> bool:
         return self.instance.pk is not None and self.instance.key_secret is None
 
+    def clean_key_id(self) -> str:
+        """No id of a key holds a colon, which ends it where it is sent."""
+        key_id: str = self.cleaned_data["key_id"]
+        if ":" in key_id:
+            raise forms.ValidationError(
+                "An access key id has no colon. Put what follows the colon into the field of the "
+                "secret."
+            )
+        return key_id
+
     def clean_new_secret(self) -> str:
         """A new project needs its secret; a present one may keep it."""
         secret: str = self.cleaned_data["new_secret"]

@@ -317,6 +317,16 @@ def stored_secret() -> bytes:
         return bytes(cursor.fetchone()[0])
 
 
+def test_a_key_typed_into_one_field_is_refused_with_what_to_do(boss_client, project):
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    values = {"name": "Alder", "project_id": "test-project", "key_id": "k2:s", "is_active": "on"}
+    page = boss_client.post(address, values).content.decode()
+    assert "An access key id has no colon." in page
+    assert 'value="k2:s"' in page
+    project.refresh_from_db()
+    assert project.key_id == "test-key"
+
+
 def test_a_new_project_needs_its_secret_and_can_be_called_back_at_once(boss_client, db):
     """A callback of hosting that no secret has signed is turned away."""
     address = reverse("admin:accounts_sinchproject_add")

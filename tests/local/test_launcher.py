@@ -64,6 +64,13 @@ def test_half_a_sinch_key_is_refused_and_the_missing_half_named(tmp_path, given,
     assert "some-value" not in the_sentence(done)
 
 
+def test_a_key_id_that_holds_the_secret_as_well_is_refused_and_not_repeated(tmp_path):
+    done = start_desk(tmp_path, **dict.fromkeys(SINCH_KEY, "key:secret"))
+    assert done.returncode == 2
+    assert "The portal cannot start: SINCH_KEY_ID has a colon in it" in done.stdout
+    assert "key:secret" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "eighty"])
 def test_a_port_that_is_none_is_refused(tmp_path, port):
     done = start_desk(tmp_path, PORT=port)
