@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from portal.local import chromium, paths
-from portal.local.desk import Desk, Refused, give_new_password, manage, reset
+from portal.local.desk import Desk, Refused, give_new_password, manage, reset, told_of_disk
 from portal.local.prepare import check_migrations
 from portal.local.servers import ServerError
 
@@ -32,6 +32,9 @@ def main() -> int:
     except (Refused, ServerError, chromium.NoChromium) as error:
         print(f"The portal cannot start: {error}" if command == "run" else error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"This cannot be done: {told_of_disk(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -51,6 +51,12 @@ class _Stop(BaseException):
     """Somebody pressed Ctrl-C or sent SIGTERM."""
 
 
+def told_of_disk(error: OSError) -> str:
+    """Return the sentence `No space left on device: /srv/portal/secrets.json.`."""
+    place = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{place}."
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Tell whether a process could listen on this port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -199,6 +205,9 @@ class Desk:
                 status = 2
             except (DeskError, ServerError) as error:
                 self.log.plain(f"The portal stops: {error}")
+                status = 1
+            except OSError as error:  # a disk that is full, or takes nothing any more
+                self.log.plain(f"The portal stops: {told_of_disk(error)}")
                 status = 1
             finally:
                 self._stopping = True

@@ -18,11 +18,16 @@ from tests.tools import ROOT, free_port, wait_for
 SINCH_KEY = ("SINCH_PROJECT_ID", "SINCH_KEY_ID", "SINCH_KEY_SECRET")
 
 
-def start_desk(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the launcher as somebody would type it, with nothing but these settings."""
+def start_desk(
+    folder: Path, shell: tuple[str, ...] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the launcher as somebody would type it, with nothing but these settings.
+
+    `shell` is a command that runs it.
+    """
     env = {"PATH": os.environ["PATH"], "PORTAL_LOCAL_DIR": str(folder), **settings}
     return subprocess.run(
-        [sys.executable, "-m", "portal.local", "run"],
+        [*shell, sys.executable, "-m", "portal.local", "run"],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -69,6 +74,14 @@ def test_a_key_id_that_holds_the_secret_as_well_is_refused_and_not_repeated(tmp_
     assert done.returncode == 2
     assert "The portal cannot start: SINCH_KEY_ID has a colon in it" in done.stdout
     assert "key:secret" not in done.stdout + done.stderr
+
+
+def test_a_disk_that_takes_nothing_is_told_in_one_sentence(tmp_path):
+    takes_nothing = ("bash", "-c", 'ulimit -f 0; exec "$@"', "bash")
+    done = start_desk(tmp_path / "local", takes_nothing, PORT=str(free_port()))
+    assert done.returncode == 1
+    assert "The portal stops: File too large" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty"])
