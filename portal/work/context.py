@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -28,6 +30,7 @@ from portal.work import queue, unmade
 from portal.work.filters import address
 from portal.work.home import SUPERVISES
 from portal.work.models import WorkItem
+from portal.work.office import zone_named
 
 KEPT_SECONDS = 5
 STUCK_AFTER = timedelta(minutes=2)  # a write under way for longer is worth a look
@@ -142,6 +145,14 @@ def counts_of(person: User) -> dict[str, Any]:
     return kept
 
 
+def zone_of(person: User) -> ZoneInfo:
+    """Return the time zone that orders go live in unless they have their own.
+
+    That of the project which was connected first; what the frame asks anyway tells it.
+    """
+    return zone_named(counts_of(person).get("zone") or "")
+
+
 def forget(person: User) -> None:
     """Have the next page count anew for this person."""
     cache.delete(f"frame:{person.pk}")
@@ -170,6 +181,7 @@ def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any
     sweep = SinchProject.objects.filter(is_active=True).order_by(
         F("discovered_at").asc(nulls_first=True)
     )
+    first_project = SinchProject.objects.filter(is_active=True).order_by("pk")
     waiting = deliveries.filter(next_try_at__isnull=False, received_at__lt=before)
     # The statement needs a row to hang on: the person's own.
     return User.objects.filter(pk=person).values(
@@ -191,6 +203,9 @@ def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any
         late_deliveries=queue.capped(waiting),
         last_delivery=Subquery(newest),
         last_sweep=Subquery(sweep.values("discovered_at")[:1]),
+        zone=Subquery(
+            first_project.values(zone=KT("porting_configuration__defaultPortTimeZone"))[:1]
+        ),
         **unmade.counts(Q() if supervises else unmade.own(person)),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache as kept_once
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.cache import cache
 from django.db.models import F, Q, QuerySet, Subquery, Window
@@ -128,6 +129,10 @@ class Home:
 
     title: str
     whole_team: bool
+    today: date  # where orders go live, which may not be the reader's
+    there: (
+        str  # the same in words when it is another day than the reader's: `Mon 30 Nov in Eastern`
+    )
     alarm: Alarm | None
     ready: list[Line]
     drafts: list[Unmade]
@@ -220,10 +225,13 @@ class Home:
         return bold, f"{live}."
 
 
-def home(person: User, *, whole_team: bool) -> Home:
-    """Return the home page of a person; the figures, rows, dates, news and actions each cost one
-    statement, and so does the alarm when there is one."""
-    today = timezone.localdate()
+def home(person: User, zone: ZoneInfo, *, whole_team: bool) -> Home:
+    """Return the home page of a person; `zone` is that in which orders go live.
+
+    The figures, rows, dates, news and actions each cost one statement, and so does the alarm when
+    there is one.
+    """
+    today, here = timezone.localdate(timezone=zone), timezone.localdate()
     since = looked_before(person)
     ready, needs_us = _both(_todo(Q()) if whole_team else _own_todo.all(person.pk))
     scope = {} if whole_team else {"owner": "me,nobody"}
@@ -235,9 +243,11 @@ def home(person: User, *, whole_team: bool) -> Home:
     )
     watched = Q() if watches_all else _mine(person.pk)
     return Home(
-        title=f"{today:%A} {today.day} {today:%B}",
+        title=f"{here:%A} {here.day} {here:%B}",
         whole_team=whole_team,
-        alarm=_alarm(watched, open_day, figures["overdue"]) if figures["overdue"] else None,
+        today=today,
+        there="" if today == here else f"{words.day_text(today)} in {words.zone_word(zone.key)}",
+        alarm=_alarm(watched, open_day, today, figures["overdue"]) if figures["overdue"] else None,
         ready=ready,
         drafts=unmade.unmade_of(figures),
         needs_us=needs_us,
@@ -298,16 +308,16 @@ def overdue(open_day: date) -> Q:
     return late | Q(bucket=WorkItem.Bucket.READY, foc_date__lt=open_day)
 
 
-def _alarm(watched: Q, open_day: date, count: int) -> Alarm:
+def _alarm(watched: Q, open_day: date, today: date, count: int) -> Alarm:
     found = queue.rows(WorkItem.objects.filter(watched & overdue(open_day)))
     worst = found.order_by(F("foc_date").asc(nulls_last=True), "pk")[:MOST_LATE]
-    return Alarm([(line(item), _how_long(item, open_day)) for item in worst], count)
+    return Alarm([(line(item), _how_long(item, open_day, today)) for item in worst], count)
 
 
-def _how_long(item: WorkItem, open_day: date) -> str:
+def _how_long(item: WorkItem, open_day: date, today: date) -> str:
     if item.foc_date is None or item.foc_date >= open_day:
         return ""
-    return f"{words.count_text((timezone.localdate() - item.foc_date).days, 'day')} late"
+    return f"{words.count_text((today - item.foc_date).days, 'day')} late"
 
 
 @kept_once

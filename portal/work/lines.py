@@ -84,11 +84,6 @@ class Line:
         return (self.item.first_reason or {}).get("code") in ("P11", "H7")
 
     @property
-    def is_today(self) -> bool:
-        """Whether its FOC date is today, where the reader is."""
-        return self.item.foc_date == timezone.localdate()
-
-    @property
     def going(self) -> int:
         """How many of its numbers go on the day it is told at, else on its FOC date."""
         there: dict[str, int] = dict(self.item.foc_dates)

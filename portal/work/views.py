@@ -14,8 +14,8 @@ from django_htmx.http import HttpResponseClientRefresh
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest
 from portal.projects import configuration
+from portal.work import context, queue, search
 from portal.work import home as home_page
-from portal.work import queue, search
 from portal.work.filters import SORTS, Choice, Filters
 from portal.work.lines import line
 from portal.work.watch import Watch, changed_lines, watch
@@ -25,7 +25,9 @@ from portal.work.watch import Watch, changed_lines, watch
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show what to do now, what goes live, what changed and what became of the last actions."""
-    page = home_page.home(person_of(request), whole_team=request.GET.get("who") == "team")
+    person = person_of(request)
+    zone = context.zone_of(person)
+    page = home_page.home(person, zone, whole_team=request.GET.get("who") == "team")
     sweep_minutes = configuration.sweep_minutes()
     return render(request, "work/home.html", {"page": page, "sweep_minutes": sweep_minutes})
 

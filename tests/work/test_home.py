@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from hosting.models import HostingDraft
 from orders.models import PortInDraft
+from portal import words
 from portal.accounts.models import User
 from portal.operations.models import Operation, Reading
 from portal.work import context, home, items
@@ -239,6 +240,26 @@ def test_an_order_that_goes_on_both_days_stands_at_both(agent_client, make_item)
     first, second = page.partition("Going live")[2].split("Tomorrow")
     assert "1 order, 8 numbers" in first
     assert "1 order, 3 numbers" in second
+
+
+def test_today_is_the_day_it_is_where_orders_go_live(agent_client, agent, project, make_item):
+    # Twenty-five hours apart: never the same day.
+    User.objects.filter(pk=agent.pk).update(time_zone="Pacific/Kiritimati")
+    project.porting_configuration = {"defaultPortTimeZone": "Pacific/Pago_Pago"}
+    project.save()
+    there = first_open_day(timezone.now())
+    make_item(bucket="ready", rank=100, foc_date=there, end_user="Pinecrest Clinic")
+    page = get(agent_client)
+    assert "1 goes live today and 0 tomorrow." in page
+    assert "<span>FOC today</span>" in page
+    first, second = page.partition("Going live")[2].split("Tomorrow")
+    assert f"{words.day_text(there)} in Pago Pago" in first
+    assert "Pinecrest Clinic" in first
+    assert "Pinecrest Clinic" not in second.partition("Since you last looked")[0]
+
+
+def test_whoever_is_where_orders_go_live_is_not_told_what_day_it_is_there(agent_client, make_item):
+    assert " in Eastern" not in get(agent_client)
 
 
 def test_a_day_with_more_orders_than_are_named_counts_them_all(agent_client, make_item):
