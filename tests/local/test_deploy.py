@@ -1,4 +1,4 @@
-"""What Django itself finds wanting in the settings of a desk that others can reach."""
+"""What Django finds wanting in a desk that others can reach, and how its web process starts."""
 
 import os
 import subprocess
@@ -43,3 +43,19 @@ def test_without_word_of_a_proxy_requests_are_not_sent_in_circles():
 @pytest.mark.parametrize("value", ["soon", "-1"])
 def test_a_malformed_time_for_https_is_named(value):
     assert "HSTS_SECONDS" in check(BEHIND_TLS_PROXY="yes", HSTS_SECONDS=value)
+
+
+def test_a_collection_does_not_look_through_what_was_loaded_at_the_start():
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import gc, portal.wsgi, sys; print(len(gc.get_objects()), len(sys.modules))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    objects, modules = map(int, told.stdout.split())
+    assert objects < modules  # of the hundred thousand and more that these modules hold
