@@ -60,6 +60,15 @@ def read_qualified(project: Any, work_off: Callable[[], None]) -> Callable[[str]
     return read
 
 
+@pytest.fixture
+def imported(sandbox: Any, read_imported: Callable[[str], Any]) -> Any:
+    """One number that is imported and linked."""
+    from tests.hosting.tools import PHONE
+
+    sandbox.hosting.add_imported(PHONE, "plan-a", "C3O8OGA", display_name="Front desk")
+    return read_imported(PHONE)
+
+
 @pytest.fixture(params=["seed", "reference"])
 def both(request: Any, sandbox: Any) -> str:
     """Run a test against both personalities of the sandbox."""
