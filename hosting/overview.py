@@ -7,7 +7,7 @@ one. Source: Imported Numbers and Hosting Orders API, "List hosting orders".
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,8 +26,14 @@ from hosting.models import (
 from portal.accounts.models import SinchProject
 from portal.operations import clients, readings
 from portal.operations.models import Reading
-from portal.sinch.errors import SinchError, SinchInvalidRequest, SinchNotFound
-from portal.sinch.hosting import HostingClient
+from portal.sinch.errors import (
+    SinchError,
+    SinchInvalidRequest,
+    SinchNotFound,
+    SinchUnexpectedReply,
+)
+from portal.sinch.hosting import IMPORTED, HostingClient
+from portal.sinch.hosting import QUALIFIED as QUALIFIED_NUMBERS
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +99,10 @@ class WalkReader(readings.Reader):
             Combination.objects.filter(pk=pair.pk).update(trouble=error.staff_message[:300])
             raise
         Combination.objects.filter(pk=pair.pk).update(
-            walked_at=started_at, orders_found=found.orders, numbers_found=found.numbers, trouble=""
+            walked_at=started_at,
+            orders_found=found.orders,
+            numbers_found=found.numbers,
+            trouble=found.trouble,
         )
         return None
 
@@ -105,10 +114,11 @@ def _note_trouble(pair: Combination, error: SinchError) -> None:
 
 @dataclass(frozen=True)
 class Found:
-    """What a walk came upon."""
+    """What a walk came upon, and what it could not make out."""
 
     orders: int
     numbers: int
+    trouble: str
 
 
 def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
@@ -130,9 +140,30 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
     found = client.iter_imported_numbers(
         service_plan_id=pair.service_plan_id, campaign_id=pair.campaign_id
     )
-    numbers = sync_numbers.store_imported_list(pair.project, found, at)
+    odd: list[Mapping[str, Any]] = []
+    numbers = sync_numbers.store_imported_list(pair.project, _numbers_in(found, odd), at)
     _want_missing_numbers(pair, at, is_listed=bool(pair.campaign_id))
-    return Found(len(listed), numbers)
+    return Found(len(listed), numbers, _odd_reply(IMPORTED).question_message if odd else "")
+
+
+def _numbers_in(
+    entries: Iterable[Mapping[str, Any]], odd: list[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of a list that have a number; the others are told when all are stored.
+
+    Whose number is missing there is not shown by the list, and is read by itself.
+    """
+    for entry in entries:
+        if wire.phone_of(entry):
+            yield entry
+        else:
+            odd.append(entry)
+
+
+def _odd_reply(path: str) -> SinchUnexpectedReply:
+    error = SinchUnexpectedReply("an entry without phoneNumber", method="GET", path=path)
+    log.warning("%s", error)
+    return error
 
 
 def _want_missing_numbers(pair: Combination, at: datetime, *, is_listed: bool) -> None:
@@ -202,16 +233,18 @@ def _want(project: SinchProject, ids: Iterable[str]) -> None:
 
 def walk_qualified(client: HostingClient, project: SinchProject, at: datetime) -> int:
     """List the qualified numbers of every state and store them; return how many. SinchError."""
-    count = 0
+    count, odd = 0, list[Mapping[str, Any]]()
     for state in QualifiedNumber.State.values:
         # Of a number that moves meanwhile two lists tell: the later one is the newer.
         left_at = timezone.now()
         entries = client.iter_qualified_numbers(state=state)
-        count += sync_numbers.store_qualified_list(project, entries, left_at)
+        count += sync_numbers.store_qualified_list(project, _numbers_in(entries, odd), left_at)
     # One that no list shows any more has moved meanwhile, or is gone: its own reading tells.
     missing = QualifiedNumber.objects.filter(project=project, gone_at=None, fetched_at__lt=at)
     wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())
     readings.want(project, sync.QUALIFIED_READER, wishes, readings.SWEEP)
+    if odd:
+        raise _odd_reply(QUALIFIED_NUMBERS)
     return count
 
 
@@ -223,7 +256,8 @@ class SearchReader(readings.Reader):
     def read(self, reading: Reading, started_at: datetime) -> timedelta | None:
         """Ask and store what was found; never again by itself. Raises SinchError.
 
-        A search that Sinch refuses is told beside its plan and campaign, as a walk is.
+        A search that Sinch refuses, or answers in part only, is told beside its plan and campaign,
+        as a walk is.
         """
         key, where, digits = reading.resource_id.split("|")
         pair = Combination.objects.filter(project=reading.project, pk=int(key)).first()
@@ -235,10 +269,13 @@ class SearchReader(readings.Reader):
             pattern=digits,
             search_pattern=where,
         )
+        odd: list[Mapping[str, Any]] = []
         try:
-            sync_numbers.store_imported_list(reading.project, found, started_at)
+            sync_numbers.store_imported_list(reading.project, _numbers_in(found, odd), started_at)
         except (SinchInvalidRequest, SinchNotFound) as error:
             _note_trouble(pair, error)
+        if odd:
+            _note_trouble(pair, _odd_reply(IMPORTED))
         return None
 
 

@@ -171,7 +171,7 @@ class HostingClient:
         pattern: str | None = None,
         search_pattern: str | None = None,
     ) -> Iterator[ImportedNumber]:
-        """Yield every imported number of a plan and campaign, once.
+        """Yield every imported number of a plan and campaign, once, and entries without a number.
 
         `search_pattern` says where the digits of `pattern` stand: START (with the plus), CONTAIN
         or END. Source: "List imported numbers".
@@ -183,7 +183,7 @@ class HostingClient:
             "numberPattern.pattern": pattern,
             "numberPattern.searchPattern": search_pattern if pattern else None,
         }
-        for entry in self._walk(IMPORTED, query, "importedNumbers", "phoneNumber"):
+        for entry in self._walk(IMPORTED, query, "importedNumbers", "phoneNumber", odd=True):
             yield cast(ImportedNumber, entry)
 
     def import_number(self, body: Mapping[str, Any]) -> ImportedNumber:
@@ -231,11 +231,11 @@ class HostingClient:
     ) -> Iterator[QualifiedNumber]:
         """Yield every qualified number of a state, with or without its prefix, once.
 
-        Source: "List qualified numbers".
+        So are entries without a number. Source: "List qualified numbers".
         """
         prefixed = state if state.startswith(STATE_PREFIX) else f"{STATE_PREFIX}{state}"
         query = {"states": prefixed, "regionCode": region_code}
-        for entry in self._walk(QUALIFIED, query, "qualifiedNumbers", "phoneNumber"):
+        for entry in self._walk(QUALIFIED, query, "qualifiedNumbers", "phoneNumber", odd=True):
             yield _qualified(entry)
 
     def get_qualified_number(self, phone: str) -> QualifiedNumber:
@@ -304,13 +304,15 @@ class HostingClient:
         key: str,
         *,
         whole: bool = False,
+        odd: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Yield the entries of all pages, each once, following `nextPageToken`.
 
         A token that comes again would go round for ever and is an unexpected reply. So is, for a
         list that must be `whole`, a total that changes or that the entries do not come to: what
         moved from a page still to come to one that was read is missing. One page cannot shift,
-        and where the last tells no total there is nothing to compare.
+        and where the last tells no total there is nothing to compare. An entry without its key is
+        an unexpected reply unless the caller takes `odd` ones, too.
         Source: hosting orders, "nextPageToken": absent, null or empty on the last page;
         "totalSize": count over all pages.
         """
@@ -328,9 +330,9 @@ class HostingClient:
                 raise _unexpected("GET", path, f"no {wrapper} in the answer")
             for entry in page:
                 name = _text(entry.get(key))
-                if not name:
+                if not name and not odd:
                     raise _unexpected("GET", path, f"an entry without {key}")
-                if name not in seen:
+                if not name or name not in seen:
                     seen.add(name)
                     yield entry
             total = _count((answer or {}).get("totalSize"))

@@ -206,3 +206,69 @@ def test_numbers_of_a_pair_that_sinch_lists_no_more_are_read_by_themselves(
     work_off()
     assert Combination.objects.get().trouble
     assert ImportedNumber.objects.get().gone_at is not None
+
+
+class NoDigits(str):
+    """What stands for a number in an odd entry of Sinch's; every search comes upon it."""
+
+    __slots__ = ()
+
+    def __contains__(self, digits):
+        return True
+
+
+ODD = "Sinch answered in a way the portal does not understand"
+
+
+@pytest.mark.parametrize("odd", ["", " - "])
+def test_an_imported_number_without_its_digits_is_told_and_keeps_no_other_from_being_stored(
+    odd, project, sandbox, work_off, agent_client
+):
+    def walk():
+        overview.want_walks(project)
+        work_off()
+        return agent_client.get(reverse("hosting:overview")).content.decode()
+
+    phones = [PHONE, "+12065550143", "+12065550144"]
+    first, _, last = (sandbox.hosting.add_imported(p, "plan-x", "CABC123") for p in phones)
+    sync.remember_pair(project, "plan-x", "CABC123")
+    assert ODD not in walk()
+    first.phone_number = odd
+    last.display_name = "Front desk"
+    del sandbox.state.hosting.imported[phones[1]]
+    assert ODD in walk()
+    found = {number.phone_number: number for number in ImportedNumber.objects.all()}
+    assert found.keys() == set(phones)
+    assert found[phones[2]].display_name == "Front desk"
+    # What the list does not show is gone only when its own reading says so.
+    assert [found[phone].gone_at is None for phone in phones] == [True, False, True]
+    first.phone_number = PHONE
+    assert ODD not in walk()
+
+
+@pytest.mark.parametrize("odd", [None, "", " - "])
+def test_a_qualified_number_without_its_digits_is_told_and_keeps_no_list_from_being_stored(
+    odd, project, sandbox, work_off
+):
+    sandbox.hosting.add_qualified("+12065550100", "ELIGIBLE").phone_number = odd
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    sandbox.hosting.add_qualified("+12065550143", "VERIFIED")
+    readings.want_one(project, overview.WALK_READER, overview.QUALIFIED, "staff")
+    work_off()
+    found = QualifiedNumber.objects.values_list("phone_number", "state")
+    assert dict(found) == {PHONE: "ELIGIBLE", "+12065550143": "VERIFIED"}
+    assert ODD in Reading.objects.get(kind=overview.WALK_READER).last_error
+
+
+def test_a_search_that_comes_upon_a_number_without_its_digits_stores_the_others_and_ends(
+    project, sandbox, work_off, agent_client
+):
+    sandbox.hosting.add_imported("+12065550143", "plan-x", "CABC123").phone_number = NoDigits()
+    sandbox.hosting.add_imported(PHONE, "plan-x", "CABC123")
+    agent_client.post(reverse("hosting:imported_numbers"), SEARCH)
+    assert readings.run_one()
+    assert ImportedNumber.objects.get().phone_number == PHONE
+    assert not Reading.objects.filter(
+        kind=overview.SEARCH_READER, next_try_at__isnull=False
+    ).exists()
+    assert ODD in Combination.objects.get().trouble
