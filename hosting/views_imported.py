@@ -313,10 +313,13 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 
 def _ask(request: HtmxHttpRequest, number: ImportedNumber, form: LinkForm) -> HttpResponse:
-    """Read the way of a move back and ask once more; a move to where it is asks nothing."""
+    """Read the way of a move back and ask once more; one that cannot be made asks nothing."""
     plan, campaign = form.cleaned_data["plan"], form.cleaned_data["campaign"]
     if (number.service_plan_id, number.campaign_id) == (plan, campaign):
         form.add_error("plan", "Choose another plan or campaign.")
+    elif reason := moves.why_not_yet(number, plan=plan, campaign=campaign):
+        form.add_error("plan", reason)
+    if form.errors:
         return _page(request, number, status=422, link_form=form)
     known = Combination.objects.filter(project=number.project)
     asking = {

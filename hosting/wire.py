@@ -404,6 +404,25 @@ def times_of_failures(payload: Mapping[str, Any]) -> dict[str, datetime]:
     return {} if failed_at is None else {"platform": failed_at, "campaign": failed_at}
 
 
+def links_at_work(payload: Mapping[str, Any]) -> list[str]:
+    """Return the links of an imported number, platform or campaign, that are not what they will be.
+
+    Such a link is being made or taken away, or another one than stands there is scheduled.
+    """
+    facts = read_imported(payload)
+    scheduled = mapping(mapping(payload.get("smsConfiguration")).get("scheduledProvisioning"))
+    is_scheduled = state_of_scheduled(scheduled) == IN_PROGRESS
+    found = []
+    for column, key, linked in (
+        ("platform", "servicePlanId", facts.service_plan_id),
+        ("campaign", "campaignId", facts.campaign_id),
+    ):
+        wanted = text(scheduled.get(key), 100) if is_scheduled else ""
+        if wanted not in ("", linked) or is_under_way(facts.steps.steps[column]):
+            found.append(column)
+    return found
+
+
 def unlinking_of(facts: ImportedFacts, column: str) -> str:
     """Return how far Sinch is with taking a link away: IN_PROGRESS, DONE, FAILED, "" for unsaid.
 

@@ -424,3 +424,34 @@ def test_numbers_being_moved_are_listed_once_and_those_that_have_arrived_no_more
     listed = agent_client.get(reverse("hosting:imported_numbers"), {"show": "moving"})
     shown = listed.context["page"]
     assert ([row.pk for row in shown.rows], shown.total) == ([imported.pk], 1)
+
+
+@pytest.mark.parametrize(
+    ("plan", "to", "what"),
+    [
+        ("", ("plan-b", ""), "service plan"),
+        ("plan-a", ("plan-a", "CQ2Z7LM"), "campaign"),
+        ("plan-a", ("plan-b", ""), "campaign"),
+    ],
+)
+def test_a_number_is_not_moved_before_a_link_that_is_only_scheduled_stands(
+    plan, to, what, sandbox, read_imported, agent_client, settle
+):
+    """It cannot be given up yet, and would come to stand beside the new one."""
+    number = sandbox.hosting.add_imported(PHONE, plan, "")
+    link = number.campaign if plan else number.plan
+    link.type, link.state, link.target = "PROVISIONING", "WAITING", "C3O8OGA" if plan else "plan-a"
+    row = read_imported(PHONE)
+    assert (row.service_plan_id, row.campaign_id, row.is_settling) == (plan, "", True)
+    told = f"Sinch is still at work on its link to a {what}. Wait until that has ended."
+    where = dict(zip(("plan", "campaign"), to, strict=True))
+    for do, status in (("ask", 422), ("start", 409)):
+        answer = post(agent_client, "imported_move", row, do=do, **where)
+        assert answer.status_code == status
+        assert told in answer.content.decode()
+        assert 'id="move-ask"' not in answer.content.decode()
+    settle()
+    assert (writes(sandbox), NumberMove.objects.count()) == (0, 0)
+    sandbox.hosting.do_imported(PHONE, "step")
+    row = read_imported(PHONE)
+    assert post(agent_client, "imported_move", row, do="start", **where).status_code == 302
