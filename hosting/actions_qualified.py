@@ -147,13 +147,13 @@ def under_review_since(number: QualifiedNumber) -> datetime | None:
     if mailed_at is None or number.state not in PROVABLE:
         return None
     # A proof that failed since is ours again, be it the invoices or a code: nobody waits for that.
-    has_failed = number.state == State.VERIFICATION_FAILED and number.state_since > mailed_at
+    has_failed = number.state in QualifiedNumber.UNPROVEN and number.state_since > mailed_at
     return None if has_failed else mailed_at
 
 
 def needs_us() -> Q:
     """Return the condition of numbers whose next step is ours; under review they are not."""
-    failed = Q(state=State.VERIFICATION_FAILED, state_since__gt=F("invoices_sent_at"))
+    failed = Q(state__in=QualifiedNumber.UNPROVEN, state_since__gt=F("invoices_sent_at"))
     mailed = Q(state__in=PROVABLE, invoices_sent_at__isnull=False)
     return Q(state__in=NEEDS_US) & (~mailed | failed)
 

@@ -370,6 +370,9 @@ class QualifiedNumber(NumberRecord):
         HOSTING_DONE = "HOSTING_DONE"
         HOSTING_FAILED = "HOSTING_FAILED"
 
+    # States in which Sinch has not accepted a proof, be it a code or invoices.
+    UNPROVEN = (State.VERIFICATION_FAILED, State.VERIFICATION_BLOCKED)
+
     state = models.CharField(max_length=32)  # without Sinch's prefix
     state_since = models.DateTimeField(default=timezone.now)
     eligibility = models.CharField(max_length=32, blank=True)

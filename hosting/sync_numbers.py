@@ -121,7 +121,7 @@ def _has_failed_anew(
     The state stays what it was: Sinch's time of the number or its reason is another.
     """
     mailed_at, updated_at = row.invoices_sent_at, wire.updated_at(payload)
-    if mailed_at is None or said.state != QualifiedNumber.State.VERIFICATION_FAILED:
+    if mailed_at is None or said.state not in QualifiedNumber.UNPROVEN:
         return False
     if updated_at is not None and updated_at < mailed_at - wire.CLOCK_SLACK:
         return False  # a code that was wrong before they were

@@ -409,8 +409,8 @@ def test_invoices_that_were_refused_are_not_told_as_being_reviewed(
 def proof_failed(project):
     """Read the number with a proof that failed for a reason, so many minutes ago if Sinch says."""
 
-    def read(error, minutes=None):
-        payload = {"phoneNumber": PHONE, "globalProcessState": "VERIFICATION_FAILED"}
+    def read(error, minutes=None, state="VERIFICATION_FAILED"):
+        payload = {"phoneNumber": PHONE, "globalProcessState": state}
         payload["ownershipVerification"] = {"status": "FAILED", "error": error}
         if minutes is not None:
             payload["updatedTime"] = iso_instant(timezone.now() - timedelta(minutes=minutes))
@@ -429,6 +429,23 @@ def test_invoices_that_were_refused_after_a_wrong_code_are_not_told_as_being_rev
     assert "The review mostly takes" in told_plainly(agent_client, row)
     row = proof_failed("The invoices do not list the number", now)
     assert "The review mostly takes" not in told_plainly(agent_client, row)
+
+
+@pytest.mark.parametrize(("before", "now"), [(60, 0), (None, None)])
+@pytest.mark.parametrize("was", ["VERIFICATION_BLOCKED", "VERIFICATION_PENDING"])
+def test_invoices_that_were_refused_for_a_number_that_cannot_be_called_any_more_are_told_as_that(
+    was, before, now, proof_failed, agent_client
+):
+    proof_failed("Too many wrong codes", before, was)
+    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    row = proof_failed("Too many wrong codes", before, was)
+    assert "The review mostly takes" in told_plainly(agent_client, row)
+    row = proof_failed("The invoices do not list the number", now, "VERIFICATION_BLOCKED")
+    told = told_plainly(agent_client, row)
+    assert "The review mostly takes" not in told
+    assert "Last mailed" in told, "nobody mails the same ones again"
+    listed = agent_client.get(reverse("hosting:qualified_numbers"), {"state": "us"}).context
+    assert ([line.move for line in listed["lines"]], listed["us"]) == (["us"], 1)
 
 
 def test_a_wrong_code_that_is_read_only_after_the_invoices_were_mailed_refuses_none(
