@@ -296,7 +296,7 @@ def _next_rows(
 def _read_again(was: standing.Row, entry: Mapping[str, Any], at: datetime) -> standing.Row:
     """Return a number as it is now; as long as the same steps have failed, `since` stands."""
     new = replace(was, payload=dict(entry), since=at)
-    new = replace(new, codes=codes_without_done(was.codes, new.steps.steps))
+    new = replace(new, codes=codes_that_hold(was.codes, new.steps.steps, was.steps.steps))
     return replace(new, since=was.since) if was.steps.standing == new.steps.standing else new
 
 
@@ -592,6 +592,9 @@ def _with_codes(
     if not bare:
         return now
     since = {phone: _told_since(rows.get(phone), made_at, read_at) for phone in bare}
+    moments = [at for at in since.values() if at is not None]
+    # What is told of the whole order is about the one that was read the longest ago, too.
+    since[sinch_id] = min(moments) if len(moments) == len(bare) else None
     told = codes_told(project, [sinch_id, *bare], of_order=True, since=since)
     if not told:
         return now
@@ -604,15 +607,25 @@ def _with_codes(
             for step in _TOLD_STEPS
             if own.get(step) or (step in wanted and step in of_order)
         }
-        codes = codes_without_done(codes, row.steps.steps)
+        codes = codes_that_hold(codes, row.steps.steps)
         if codes:
             found[phone] = replace(row, codes={**codes, **row.codes})
     return found
 
 
-def codes_without_done(codes: Mapping[str, str], steps: Mapping[str, str]) -> dict[str, str]:
-    """Return codes without those of steps that went well since: they are no cause any more."""
-    return {step: code for step, code in codes.items() if steps.get(step) != wire.DONE}
+def codes_that_hold(
+    codes: Mapping[str, str], steps: Mapping[str, str], before: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return codes without those of steps that went well since: they are no cause any more.
+
+    Nor is that of a step that had failed `before` and is being worked on anew.
+    """
+
+    def is_over(step: str) -> bool:
+        state, was = steps.get(step, ""), (before or {}).get(step)
+        return state == wire.DONE or (was == wire.FAILED and wire.is_under_way(state))
+
+    return {step: code for step, code in codes.items() if not is_over(step)}
 
 
 def _told_since(

@@ -71,14 +71,14 @@ def _codes_of(row: ImportedNumber, steps: Mapping[str, str]) -> dict[str, str]:
     """
     # One that was gone was made anew: what was told before is about the one before.
     known = row.failure_codes if row.gone_at is None else {}
-    codes = sync.codes_without_done(known, steps)
     links = ("platform", "campaign")
+    codes = sync.codes_that_hold(known, steps, {step: getattr(row, step) for step in links})
     failed = [s for s in links if steps[s] == wire.FAILED != getattr(row, s) and s not in codes]
     if row.pk is None or row.gone_at is not None or failed:
         phone = row.phone_number
         since = None if row.pk is None else {phone: row.known_at - wire.CLOCK_SLACK}
         told = sync.codes_told(row.project_id, [phone], of_order=False, since=since)
-        codes = {**sync.codes_without_done(told.get(phone, {}), steps), **codes}
+        codes = {**sync.codes_that_hold(told.get(phone, {}), steps), **codes}
     return codes
 
 

@@ -86,6 +86,38 @@ def test_a_step_that_failed_went_well_and_failed_anew_is_not_told_with_its_first
     assert read("FAILED") == {"campaign": "CAMPAIGN_EXPIRED"}
 
 
+def test_a_step_that_failed_and_fails_anew_is_not_told_with_its_first_cause(campaign_step):
+    read, tell = campaign_step
+    read("IN_PROGRESS")
+    tell("EXCEEDED_10DLC_LIMIT", 20)
+    assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+    assert read("FAILED") == {"campaign": "EXCEEDED_10DLC_LIMIT"}
+    assert read("IN_PROGRESS") == {}
+    assert read("FAILED") == {}
+    read("WAITING")
+    tell("CAMPAIGN_EXPIRED", 0)
+    assert read("IN_PROGRESS") == {"campaign": "CAMPAIGN_EXPIRED"}, "faster than the reading"
+    assert read("FAILED") == {"campaign": "CAMPAIGN_EXPIRED"}
+
+
+@pytest.mark.parametrize("between", ["IN_PROGRESS", "DONE"])
+def test_a_step_that_fails_anew_is_not_told_with_a_cause_that_its_order_had_before(
+    between, project, sandbox, read_order
+):
+    made = sandbox.hosting.make_order([PHONE, "+12065550143"])
+
+    def read(state):
+        sandbox.hosting.do(made.id, "set", {"step": "campaignProvisioning", "state": state})
+        return [number.failure_codes for number in read_order(made).numbers.all()]
+
+    assert read("FAILED") == [{}] * 2
+    event, at = "LINK_TO_10DLC_CAMPAIGN", timezone.now() - timedelta(minutes=20)
+    told(project, event, "FAILED", "CAMPAIGN_EXPIRED", at, "HOSTING_ORDER_NUMBER", made.id)
+    assert read("FAILED") == [{"campaign": "CAMPAIGN_EXPIRED"}] * 2
+    read(between)
+    assert read("FAILED") == [{}] * 2
+
+
 def test_a_cause_that_was_told_before_a_reading_without_it_came_in_is_kept(campaign_step):
     read, tell = campaign_step
     read("IN_PROGRESS")

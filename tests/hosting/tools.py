@@ -15,12 +15,12 @@ DONE = {"type": "PROVISIONING", "state": "DONE"}
 PLAN_EVENT, CAMPAIGN_EVENT = "DEPROVISIONING_TO_SMS_PLATFORM", "UNLINK_TO_10DLC_CAMPAIGN"
 
 
-def told(project, event_type, status, code="", at=None, about="IMPORTED_NUMBER"):
-    """Have a callback about the number applied."""
+def told(project, event_type, status, code="", at=None, about="IMPORTED_NUMBER", thing=PHONE):
+    """Have a callback about the number, or another thing, applied."""
     sync.apply_event(
         project.pk,
         resource_type=about,
-        resource_id=PHONE,
+        resource_id=thing,
         event_type=event_type,
         status=status,
         failure_code=code,
