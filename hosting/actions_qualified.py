@@ -126,11 +126,10 @@ def delete(number: QualifiedNumber, *, by: User) -> Operation:
         return submit_once(number, "qualified.delete", {}, what, by)
 
 
-def mark_mailed(project: SinchProject, phones: Iterable[str], *, by: User) -> int:
+def mark_mailed(numbers: Iterable[QualifiedNumber], *, by: User) -> int:
     """Note that the invoices that list these numbers were mailed to Sinch; return how many."""
-    rows = QualifiedNumber.objects.filter(
-        project=project, phone_number__in=list(phones), state__in=PROVABLE, gone_at=None
-    )
+    keys = [number.pk for number in numbers]
+    rows = QualifiedNumber.objects.filter(pk__in=keys, state__in=PROVABLE, gone_at=None)
     count = 0
     for row in rows:
         QualifiedNumber.objects.filter(pk=row.pk).update(

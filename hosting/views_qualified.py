@@ -5,8 +5,8 @@ from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Min
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.db.models import Min, OuterRef
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -14,11 +14,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from hosting import actions, clocks, number_list, overview, page_number, wire
 from hosting import actions_qualified as qualified
-from hosting.forms_numbers import CodeForm, QualifyForm
+from hosting.forms_numbers import MOST_QUALIFIED, CodeForm, QualifyForm
 from hosting.models import QualifiedNumber
 from portal import words
 from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
-from portal.accounts.models import User
+from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import person_of
 from portal.csvfile import download
 from portal.formkey import new_key, read_key
@@ -100,11 +100,23 @@ def _counts(person: User) -> dict[str, int]:
     return dict(zip(counted, counting.values_list(*counted).get(), strict=True))
 
 
+def _projects() -> list[Any]:
+    """Return the projects in use, the one of new orders first, each with how many are `verified`.
+
+    An order is of one project. Each is counted up to a thousand.
+    """
+    verified = QualifiedNumber.objects.filter(
+        project=OuterRef("pk"), state=State.VERIFIED, gone_at=None
+    )
+    active = SinchProject.objects.filter(is_active=True).defer("key_secret")
+    return list(active.annotate(verified=capped(verified)).order_by("pk"))
+
+
 def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
     parameters = _parameters(request)
-    project = project_for_new_orders()
+    projects = _projects()
     shown = number_list.page_of(_rows(parameters).defer("payload"), request.GET, parameters)
-    office = _office(shown.rows, project)
+    office = _office(shown.rows, projects[0] if projects else None)
     person = person_of(request)
     counts = _counts(person)
     link = number_list.link
@@ -139,8 +151,8 @@ def _list_context(request: HtmxHttpRequest) -> dict[str, Any]:
         "walked_at": walks.aggregate(at=Min("read_at"))["at"],
         "may_send": person.has_perm(MAY_SEND),
         "no_right": NO_RIGHT,
-        "verified": counts[State.VERIFIED],
-        "verified_text": count_text(counts[State.VERIFIED]),
+        "verified": [(one, count_text(one.verified)) for one in projects if one.verified],
+        "many_projects": len(projects) > 1,
         "invoices_to": qualified.INVOICES_TO,
     }
 
@@ -206,49 +218,40 @@ def qualify(request: HtmxHttpRequest) -> HttpResponse:
     return render(request, "hosting/qualify.html", context, status=status)
 
 
-def _chosen(request: HtmxHttpRequest) -> list[str]:
-    phones = request.POST.getlist("phone")[:500]
-    return [p for p in phones if p[:1] == "+" and p[1:].isdigit() and len(p) <= 16]
+def _chosen(request: HtmxHttpRequest) -> Any:
+    """Return the ticked numbers of projects in use, by number."""
+    keys = [k for k in request.POST.getlist("number")[:500] if _is_key(k)]
+    rows = QualifiedNumber.objects.filter(pk__in=keys, project__is_active=True, gone_at=None)
+    return rows.order_by("phone_number", "project_id")
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 @agents_only
 @require_http_methods(["GET", "POST"])
 def invoices(request: HtmxHttpRequest) -> HttpResponse:
     """Show the mail that goes with the invoices of chosen numbers; note that it was sent."""
-    project = project_for_new_orders()
-    if project is None:
-        raise Http404("No project")
     if request.method == "GET":
         return redirect(LIST)
-    phones = _chosen(request)
-    rows = list(
-        QualifiedNumber.objects.filter(
-            project=project,
-            phone_number__in=phones,
-            state__in=qualified.PROVABLE,
-            gone_at=None,
-        )
-        .order_by("phone_number")
-        .defer("payload")
-    )
+    rows = list(_chosen(request).filter(state__in=qualified.PROVABLE).defer("payload"))
     if not rows:
         messages.error(request, "Choose numbers whose proof is open.")
         return redirect(LIST)
     if request.POST.get("do") == "mailed":
-        count = qualified.mark_mailed(
-            project, [row.phone_number for row in rows], by=person_of(request)
-        )
+        count = qualified.mark_mailed(rows, by=person_of(request))
         count_text_ = words.count_text(count, "number")
         messages.success(request, f"Noted for {count_text_}. Sinch mostly takes 1 to 3 days.")
         return redirect(LIST)
-    text = qualified.mail_text(row.phone_number for row in rows)
+    text = qualified.mail_text(dict.fromkeys(row.phone_number for row in rows))
     query = urlencode({"subject": "Proof of ownership", "body": text}, quote_via=quote)
     context = {
         "rows": rows,
         "text": text,
         "to": qualified.INVOICES_TO,
         "mailto": f"mailto:{qualified.INVOICES_TO}?{query}" if len(query) < 1800 else "",
-        "left_out": len(phones) - len(rows),
+        "left_out": len(request.POST.getlist("number")) - len(rows),
     }
     return render(request, "hosting/invoices.html", context)
 
@@ -256,19 +259,30 @@ def invoices(request: HtmxHttpRequest) -> HttpResponse:
 @agents_only
 @require_POST
 def text_enable(request: HtmxHttpRequest) -> HttpResponse:
-    """Begin an order of the chosen verified numbers, or of all of them."""
-    project = project_for_new_orders()
-    if project is None:
-        raise Http404("No project")
-    rows = QualifiedNumber.objects.filter(project=project, state=State.VERIFIED, gone_at=None)
-    if not request.POST.get("all"):
-        rows = rows.filter(phone_number__in=_chosen(request))
-    phones = list(rows.order_by("phone_number").values_list("phone_number", flat=True)[:5000])
+    """Begin an order of the chosen verified numbers, or of all of a project; one for each."""
+    rows = _chosen(request)
+    if request.POST.get("all"):
+        key = request.POST.get("project", "")
+        rows = QualifiedNumber.objects.filter(project__is_active=True, gone_at=None)
+        rows = rows.filter(project=int(key)) if _is_key(key) else rows
+    rows = rows.filter(state=State.VERIFIED).order_by("phone_number")
+    phones: dict[int, list[str]] = {}
+    for project, phone in rows.values_list("project", "phone_number")[:MOST_QUALIFIED]:
+        phones.setdefault(project, []).append(phone)
     if not phones:
         messages.error(request, "Choose verified numbers; only they can be text-enabled.")
         return redirect(LIST)
-    drafts = actions.draft_of_verified(project, phones, by=person_of(request))
-    if len(drafts) > 1:
+    drafts = [
+        draft
+        for project in SinchProject.objects.filter(pk__in=phones).order_by("pk")
+        for draft in actions.draft_of_verified(project, phones[project.pk], by=person_of(request))
+    ]
+    if len(phones) > 1:
+        messages.info(
+            request,
+            "The numbers of each Sinch project go into an order of their own; it is a draft too.",
+        )
+    elif len(drafts) > 1:
         messages.info(
             request, "Toll-free numbers go into an order of their own; it is a draft too."
         )

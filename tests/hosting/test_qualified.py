@@ -10,7 +10,7 @@ from django.utils.html import strip_tags
 
 from hosting import actions_qualified as qualified
 from hosting import overview, sync, sync_numbers
-from hosting.models import QualifiedNumber
+from hosting.models import HostingDraft, QualifiedNumber
 from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
@@ -20,6 +20,12 @@ from tests.hosting.tools import FAULTS, PHONE, post, told_plainly
 pytestmark = pytest.mark.django_db
 VERIFY = "QualifiedNumberService_VerifyVoiceChallenge"
 DELETE_QUALIFIED = "QualifiedNumberService_DeleteQualifiedNumber"
+
+
+def mailed(client, *rows):
+    """Note that the invoices of these numbers were mailed."""
+    chosen = {"number": [row.pk for row in rows], "do": "mailed"}
+    return client.post(reverse("hosting:qualified_invoices"), chosen)
 
 
 def test_a_number_is_not_qualified_anew_before_its_deletion_has_ended(
@@ -280,12 +286,9 @@ def test_a_blocked_number_offers_invoices_and_no_call(
     assert post(agent_client, "qualified_call", number).status_code == 409
     page = agent_client.get(number.get_absolute_url()).content.decode()
     assert "use invoices" in page
-    mail = agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE})
+    mail = agent_client.post(reverse("hosting:qualified_invoices"), {"number": number.pk})
     assert PHONE in mail.content.decode() or "206 555 0142" in mail.content.decode()
-    noted = agent_client.post(
-        reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"}
-    )
-    assert noted.status_code == 302
+    assert mailed(agent_client, number).status_code == 302
     number.refresh_from_db()
     assert number.invoices_sent_at is not None
 
@@ -314,9 +317,8 @@ def test_numbers_whose_invoices_are_under_review_need_us_only_when_they_are_refu
     phones = [f"+1206555014{line}" for line in range(1, 4)]
     for phone in phones:
         sandbox.hosting.add_qualified(phone, "VERIFICATION_PENDING")
-        read_qualified(phone)
-    mailed = {"phone": phones[:2], "do": "mailed"}
-    agent_client.post(reverse("hosting:qualified_invoices"), mailed)
+    first, second, _ = (read_qualified(phone) for phone in phones)
+    mailed(agent_client, first, second)
     sandbox.hosting.do_qualified(phones[0], "refuse_invoices")
     read_qualified(phones[0])
     shown = agent_client.get(reverse("hosting:qualified_numbers"), {"state": "us"}).context
@@ -397,8 +399,7 @@ def test_invoices_that_were_refused_are_not_told_as_being_reviewed(
     agent_client, project, sandbox, read_qualified
 ):
     sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
-    read_qualified(PHONE)
-    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    mailed(agent_client, read_qualified(PHONE))
     sandbox.hosting.do_qualified(PHONE, "refuse_invoices")
     row = read_qualified(PHONE)
     assert row.state == "VERIFICATION_FAILED"
@@ -423,8 +424,7 @@ def proof_failed(project):
 def test_invoices_that_were_refused_after_a_wrong_code_are_not_told_as_being_reviewed(
     before, now, proof_failed, agent_client
 ):
-    proof_failed("Wrong code", before)
-    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    mailed(agent_client, proof_failed("Wrong code", before))
     row = proof_failed("Wrong code", before)
     assert "The review mostly takes" in told_plainly(agent_client, row)
     row = proof_failed("The invoices do not list the number", now)
@@ -436,8 +436,7 @@ def test_invoices_that_were_refused_after_a_wrong_code_are_not_told_as_being_rev
 def test_invoices_that_were_refused_for_a_number_that_cannot_be_called_any_more_are_told_as_that(
     was, before, now, proof_failed, agent_client
 ):
-    proof_failed("Too many wrong codes", before, was)
-    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    mailed(agent_client, proof_failed("Too many wrong codes", before, was))
     row = proof_failed("Too many wrong codes", before, was)
     assert "The review mostly takes" in told_plainly(agent_client, row)
     row = proof_failed("The invoices do not list the number", now, "VERIFICATION_BLOCKED")
@@ -451,8 +450,7 @@ def test_invoices_that_were_refused_for_a_number_that_cannot_be_called_any_more_
 def test_a_wrong_code_that_is_read_only_after_the_invoices_were_mailed_refuses_none(
     proof_failed, agent_client
 ):
-    proof_failed("Wrong code", 60)
-    agent_client.post(reverse("hosting:qualified_invoices"), {"phone": PHONE, "do": "mailed"})
+    mailed(agent_client, proof_failed("Wrong code", 60))
     row = proof_failed("Wrong code, one try left", 30)
     assert "The review mostly takes" in told_plainly(agent_client, row)
 
@@ -463,8 +461,7 @@ def test_a_number_qualified_anew_has_nothing_of_the_proof_before(
     first = sandbox.hosting.add_qualified(PHONE, "VERIFICATION_BLOCKED")
     first.created_at = iso_instant(timezone.now() - timedelta(hours=2))
     row = read_qualified(PHONE)
-    typed = {"phone": PHONE, "do": "mailed"}
-    agent_client.post(reverse("hosting:qualified_invoices"), typed)
+    mailed(agent_client, row)
     Operation.objects.create(
         project=project,
         kind="qualified.verify",
@@ -555,3 +552,85 @@ def test_a_number_that_goes_into_an_order_is_not_deleted_beside_it(
     settle()
     assert sandbox.state.calls[DELETE_QUALIFIED] == 0
     assert len(sandbox.hosting.orders()) == 1
+
+
+@pytest.fixture
+def of_two_projects(project):
+    """Return verified numbers of two projects, and of one that is out of use, by project."""
+    rows = {}
+    for name, quantity in ((project.name, 2), ("Clinics", 1), ("Out of use", 1)):
+        owner = project
+        if name != project.name:
+            owner = SinchProject.objects.create(
+                name=name, project_id=name, key_id="k", is_active=name != "Out of use"
+            )
+        rows[name] = [
+            sync_numbers.store_qualified(
+                owner,
+                {"phoneNumber": f"+1206555{place:04}", "globalProcessState": "VERIFIED"},
+                timezone.now(),
+            )
+            for place in range(142, 142 + quantity)
+        ]
+    return rows
+
+
+def drafted():
+    """Return the numbers of each draft by the name of its project."""
+    drafts = HostingDraft.objects.order_by("project_id")
+    return [(one.project.name, one.field("numbers").split("\n")) for one in drafts]
+
+
+def test_verified_numbers_are_counted_and_ordered_for_each_project(
+    of_two_projects, project, agent_client
+):
+    page = agent_client.get(reverse("hosting:qualified_numbers")).content.decode()
+    assert f"Text-enable all 2 verified of {project.name}…" in page
+    assert "Text-enable the verified one of Clinics…" in page
+    assert "Out of use…" not in page
+    keys = re.findall(r'name="project" value="(\d+)"', page)
+    for key in keys:
+        asked = {"all": "yes", "project": key}
+        assert agent_client.post(reverse("hosting:qualified_text_enable"), asked).status_code == 302
+    phones = ["+12065550142", "+12065550143"]
+    assert drafted() == [(project.name, phones), ("Clinics", phones[:1])]
+
+
+def test_verified_numbers_of_one_project_are_counted_without_its_name(
+    of_two_projects, project, agent_client
+):
+    SinchProject.objects.filter(name="Clinics").update(is_active=False)
+    page = agent_client.get(reverse("hosting:qualified_numbers")).content.decode()
+    assert "Text-enable all 2 verified…" in page
+    agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "yes"})
+    assert drafted() == [(project.name, ["+12065550142", "+12065550143"])]
+
+
+def test_chosen_numbers_of_two_projects_go_into_an_order_of_each(
+    of_two_projects, project, agent_client
+):
+    (first, _), (other,), (out,) = of_two_projects.values()
+    page = agent_client.get(reverse("hosting:qualified_numbers")).content.decode()
+    assert {str(row.pk) for row in (first, other)} <= set(
+        re.findall(r'type="checkbox" name="number" value="(\d+)"', page)
+    )
+    chosen = {"number": [first.pk, other.pk, out.pk, "x", "9" * 30]}
+    answer = agent_client.post(reverse("hosting:qualified_text_enable"), chosen, follow=True)
+    assert drafted() == [(project.name, [PHONE]), ("Clinics", [PHONE])]
+    assert "The numbers of each Sinch project go into an order of their own" in (
+        answer.content.decode()
+    )
+
+
+def test_a_number_of_another_project_is_ordered_and_proven_from_its_page(
+    of_two_projects, agent_client
+):
+    other = of_two_projects["Clinics"][0]
+    page = agent_client.get(other.get_absolute_url()).content.decode()
+    assert f'name="number" value="{other.pk}"' in page
+    agent_client.post(reverse("hosting:qualified_text_enable"), {"number": other.pk})
+    assert drafted() == [("Clinics", [PHONE])]
+    QualifiedNumber.objects.update(state="VERIFICATION_PENDING")
+    mailed(agent_client, other)
+    sent = QualifiedNumber.objects.exclude(invoices_sent_at=None)
+    assert sent.get() == other, "and not its namesake of another project"
