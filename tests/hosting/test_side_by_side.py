@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from hosting import moves, sync, sync_numbers
+from hosting import moves, overview, sync, sync_numbers, tasks
 from hosting.models import HostingOrder, ImportedNumber, NumberMove
+from portal.accounts.models import SinchProject
+from portal.operations.models import Reading
 from tests.hosting.tools import PHONE, failed, told
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
@@ -98,3 +100,23 @@ def test_an_event_about_two_orders_and_a_reading_of_one_never_wait_for_each_othe
     assert (second.state, second.follows_id) == ("COMPLETED", first.pk)
     for order in (first, second):
         assert order.numbers.get().failure_codes == {"campaign": "CAMPAIGN_EXPIRED"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_project_that_somebody_holds_keeps_none_behind_it_from_being_walked(project):
+    behind = SinchProject.objects.create(name="Z", project_id="z", key_id="k", key_secret="s")
+
+    def walk():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '200ms'")
+            return tasks.walk()
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        SinchProject.objects.select_for_update().get(pk=project.pk)
+        assert pool.submit(walk).result() == 1
+    assert Reading.objects.filter(project=behind, kind=overview.WALK_READER).exists()
