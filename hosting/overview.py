@@ -34,6 +34,7 @@ from portal.sinch.errors import (
 )
 from portal.sinch.hosting import IMPORTED, HostingClient
 from portal.sinch.hosting import QUALIFIED as QUALIFIED_NUMBERS
+from portal.work.queue import capped, count_text
 
 log = logging.getLogger(__name__)
 
@@ -318,15 +319,20 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Picture:
-    """How complete the desk's picture of hosting is."""
+    """How complete the desk's picture of hosting is; everything is counted up to a thousand."""
 
     pairs: list[PairRow]
     unlisted: int  # living orders that no list shows
-    orders: int
-    imported: int
-    qualified: int
+    orders: str
+    imported: str
+    qualified: str
     qualified_read_at: datetime | None
     walked_at: datetime | None
+
+    @property
+    def unlisted_text(self) -> str:
+        """Return `1,000+`."""
+        return count_text(self.unlisted)
 
     @property
     def failing(self) -> int:
@@ -357,14 +363,22 @@ def picture_of(project: SinchProject) -> Picture:
         waits = walk is not None and (walk.read_at is None or walk.requested_at > walk.read_at)
         rows.append(PairRow(pair, waits, pair.trouble or (walk.last_error if walk else "")))
     orders = HostingOrder.objects.filter(project=project, gone_at=None)
-    unlisted = orders.filter(campaign_id="").exclude(state__in=facts.FINISHED)
+    counted = (
+        orders.filter(campaign_id="").exclude(state__in=facts.FINISHED),
+        orders,
+        ImportedNumber.objects.filter(project=project, gone_at=None),
+        QualifiedNumber.objects.filter(project=project, gone_at=None),
+    )
+    # The statement needs a row to hang on: the project's own.
+    counting = SinchProject.objects.filter(pk=project.pk).values_list(*map(capped, counted))
+    unlisted, *counts = counting.get()
     walk = walks.get(QUALIFIED)
     return Picture(
         pairs=rows,
-        unlisted=unlisted.count(),
-        orders=orders.count(),
-        imported=ImportedNumber.objects.filter(project=project, gone_at=None).count(),
-        qualified=QualifiedNumber.objects.filter(project=project, gone_at=None).count(),
+        unlisted=unlisted,
+        orders=count_text(counts[0]),
+        imported=count_text(counts[1]),
+        qualified=count_text(counts[2]),
         qualified_read_at=walk.read_at if walk else None,
         walked_at=project.hosting_walked_at,
     )

@@ -1,5 +1,7 @@
 """The walks through Sinch's lists, and the searches in them."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -272,3 +274,15 @@ def test_a_search_that_comes_upon_a_number_without_its_digits_stores_the_others_
         kind=overview.SEARCH_READER, next_try_at__isnull=False
     ).exists()
     assert ODD in Combination.objects.get().trouble
+
+
+def test_what_is_there_of_hosting_is_counted_up_to_a_thousand(project, agent_client):
+    now = timezone.now()
+    for model, quantity in ((ImportedNumber, 1001), (QualifiedNumber, 1000)):
+        rows = (
+            model(project=project, phone_number=f"+1206555{place:04}", fetched_at=now)
+            for place in range(quantity)
+        )
+        model.objects.bulk_create(rows)
+    page = agent_client.get(reverse("hosting:overview")).content.decode()
+    assert re.findall(r'class="big">([^<]*)<', page) == ["0", "1,000+", "1,000"]

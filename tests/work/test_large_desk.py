@@ -104,6 +104,7 @@ PAGES = {
         (),
     ),
     "qualified numbers": ("hosting:qualified_numbers", "", ()),
+    "how complete hosting is": ("hosting:overview", "", ()),
     "webhooks": ("webhooks:log", "", ()),
     "webhooks of hosting": ("webhooks:log", "?kind=hosting", ()),
     "webhooks of an event": ("webhooks:log", "?q=no+such+event", ()),
