@@ -40,7 +40,7 @@ def store_imported(
         row = _locked(ImportedNumber, project, phone)
         is_newer = row.pk is None or fetched_at > row.known_at
         if is_newer:
-            merged = {**row.payload, **payload} if partial else dict(payload)
+            merged = wire.merge(row.payload, payload) if partial else dict(payload)
             said = wire.read_imported(merged)
             values = _imported_columns(said)
             if any(getattr(row, c) != values[c] for c in STEPS.values()):

@@ -161,7 +161,7 @@ def as_read(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an order's JSON with a newer answer over it; an answer may leave out what it had."""
+    """Return JSON of Sinch's with a newer answer over it; an answer may leave out what it had."""
     merged = {**stored, **{key: value for key, value in answer.items() if value is not None}}
     before = mapping(stored.get("textEnableInfo"))
     now = mapping(answer.get("textEnableInfo"))

@@ -125,3 +125,14 @@ def test_a_number_that_no_list_shows_comes_back_after_a_404_that_was_wrong(
     row.refresh_from_db()
     assert row.gone_at is None
     assert not Reading.objects.get(kind=sync.IMPORTED_READER).is_gone
+
+
+def test_what_the_answer_of_a_change_leaves_empty_takes_nothing_away(project):
+    left_at = timezone.now()
+    configuration = {"servicePlanId": "plan-a", "campaignId": "C3O8OGA"}
+    read = {"phoneNumber": PHONE, "displayName": "Front desk", "smsConfiguration": configuration}
+    answer = {"phoneNumber": PHONE, "displayName": "Back office", "smsConfiguration": None}
+    sync_numbers.store_imported(project, read, left_at)
+    after = left_at + timedelta(seconds=1)
+    row = sync_numbers.store_imported(project, answer, after, partial=True)
+    assert (row.display_name, row.service_plan_id) == ("Back office", "plan-a")
