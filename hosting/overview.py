@@ -32,8 +32,7 @@ from portal.sinch.errors import (
     SinchNotFound,
     SinchUnexpectedReply,
 )
-from portal.sinch.hosting import IMPORTED, HostingClient
-from portal.sinch.hosting import QUALIFIED as QUALIFIED_NUMBERS
+from portal.sinch.hosting import HostingClient, is_usable
 from portal.work.queue import capped, count_text
 
 log = logging.getLogger(__name__)
@@ -128,6 +127,7 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
     Twelve lists of orders and one of numbers. Raises SinchError.
     """
     listed: dict[str, dict[str, Any]] = {}
+    odd: list[Mapping[str, Any]] = []
     for state in STATES:
         for order_type in TYPES:
             for entry in client.iter_hosting_orders(
@@ -135,16 +135,19 @@ def walk_pair(client: HostingClient, pair: Combination, at: datetime) -> Found:
                 order_type=order_type,
                 service_plan_id=pair.service_plan_id,
                 campaign_id=pair.campaign_id,
+                odd=True,
             ):
-                listed[entry["hostingOrderId"]] = dict(entry)
+                if is_usable(sinch_id := entry.get("hostingOrderId", "")):
+                    listed[sinch_id] = dict(entry)
+                else:
+                    odd.append(entry)
     _want_orders(pair, listed, at)
     found = client.iter_imported_numbers(
         service_plan_id=pair.service_plan_id, campaign_id=pair.campaign_id
     )
-    odd: list[Mapping[str, Any]] = []
     numbers = sync_numbers.store_imported_list(pair.project, _numbers_in(found, odd), at)
     _want_missing_numbers(pair, at, is_listed=bool(pair.campaign_id))
-    return Found(len(listed), numbers, _odd_reply(IMPORTED).question_message if odd else "")
+    return Found(len(listed), numbers, _odd_reply(odd).question_message if odd else "")
 
 
 def _numbers_in(
@@ -161,8 +164,9 @@ def _numbers_in(
             odd.append(entry)
 
 
-def _odd_reply(path: str) -> SinchUnexpectedReply:
-    error = SinchUnexpectedReply("an entry without phoneNumber", method="GET", path=path)
+def _odd_reply(odd: list[Mapping[str, Any]]) -> SinchUnexpectedReply:
+    """Return what entries of a list that name nothing to ask for are told as; log it."""
+    error = SinchUnexpectedReply(f"{len(odd)} entries of a list name no order or number")
     log.warning("%s", error)
     return error
 
@@ -245,7 +249,7 @@ def walk_qualified(client: HostingClient, project: SinchProject, at: datetime) -
     wishes = dict.fromkeys(missing.values_list("phone_number", flat=True), timezone.now())
     readings.want(project, sync.QUALIFIED_READER, wishes, readings.SWEEP)
     if odd:
-        raise _odd_reply(QUALIFIED_NUMBERS)
+        raise _odd_reply(odd)
     return count
 
 
@@ -276,7 +280,7 @@ class SearchReader(readings.Reader):
         except (SinchInvalidRequest, SinchNotFound) as error:
             _note_trouble(pair, error)
         if odd:
-            _note_trouble(pair, _odd_reply(IMPORTED))
+            _note_trouble(pair, _odd_reply(odd))
         return None
 
 

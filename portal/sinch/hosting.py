@@ -61,10 +61,12 @@ class HostingClient:
         service_plan_id: str,
         campaign_id: str,
         region_code: str | None = None,
+        odd: bool = False,
     ) -> Iterator[HostingOrder]:
         """Yield every order of one state, type, plan and campaign, once.
 
-        Source: "List hosting orders"; all four filters are documented as required.
+        With `odd` so are entries whose id is missing or cannot be kept; see `is_usable`. Source:
+        "List hosting orders"; all four filters are documented as required.
         """
         query = {
             "states": state,
@@ -73,9 +75,9 @@ class HostingClient:
             "campaignId": campaign_id,
             "regionCode": region_code,
         }
-        for entry in self._walk(ORDERS, query, "hostingOrders", "hostingOrderId"):
+        for entry in self._walk(ORDERS, query, "hostingOrders", "hostingOrderId", odd=odd):
             order = _order(entry)
-            if not _is_usable(order["hostingOrderId"]):
+            if not odd and not is_usable(order["hostingOrderId"]):
                 raise _unexpected("GET", ORDERS, "an order id that cannot be kept")
             yield order
 
@@ -369,7 +371,7 @@ class HostingClient:
                 "no order in the answer", method="POST", path=path, outcome_unknown=True
             )
         order = _order(answer)
-        if order.get("hostingOrderId") and not _is_usable(order["hostingOrderId"]):
+        if order.get("hostingOrderId") and not is_usable(order["hostingOrderId"]):
             raise SinchUnexpectedReply(
                 "an order id that cannot be kept", method="POST", path=path, outcome_unknown=True
             )
@@ -401,7 +403,7 @@ def _qualified(payload: Mapping[str, Any]) -> QualifiedNumber:
     return cast(QualifiedNumber, number)
 
 
-def _is_usable(order_id: str) -> bool:
+def is_usable(order_id: str) -> bool:
     """Tell whether an order id can be stored and be asked for; otherwise it is opaque.
 
     One of dots alone would be taken out of the path on its way. Source: `hostingOrderId`.
@@ -410,7 +412,7 @@ def _is_usable(order_id: str) -> bool:
 
 
 def _order_path(order_id: str) -> str:
-    if not _is_usable(order_id):
+    if not is_usable(order_id):
         raise ValueError(f"an order id has 1 to {ID_LENGTH} characters and is no dots alone")
     return f"{ORDERS}/{quote(order_id, safe='')}"
 

@@ -286,3 +286,18 @@ def test_what_is_there_of_hosting_is_counted_up_to_a_thousand(project, agent_cli
         model.objects.bulk_create(rows)
     page = agent_client.get(reverse("hosting:overview")).content.decode()
     assert re.findall(r'class="big">([^<]*)<', page) == ["0", "1,000+", "1,000"]
+
+
+@pytest.mark.parametrize("odd", ["", "o" * 65])
+def test_an_order_that_is_listed_without_an_id_to_ask_for_is_told_and_keeps_no_other_waiting(
+    odd, project, sandbox, work_off, agent_client
+):
+    sandbox.hosting.make_order([PHONE], service_plan="plan-x", campaign="CABC123").id = odd
+    made = sandbox.hosting.make_order(["+12065550143"], service_plan="plan-x", campaign="CABC123")
+    sandbox.hosting.add_imported(PHONE, "plan-x", "CABC123")
+    sync.remember_pair(project, "plan-x", "CABC123")
+    overview.want_walks(project)
+    work_off()
+    assert HostingOrder.objects.get().sinch_id == made.id
+    assert ImportedNumber.objects.get().phone_number == PHONE
+    assert ODD in agent_client.get(reverse("hosting:overview")).content.decode()
