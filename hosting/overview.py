@@ -32,7 +32,7 @@ from portal.sinch.errors import (
     SinchNotFound,
     SinchUnexpectedReply,
 )
-from portal.sinch.hosting import HostingClient, is_usable
+from portal.sinch.hosting import HostingClient, is_number, is_usable
 from portal.work.queue import capped, count_text
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _numbers_in(
     Whose number is missing there is not shown by the list, and is read by itself.
     """
     for entry in entries:
-        if wire.phone_of(entry):
+        if is_number(wire.phone_of(entry)):
             yield entry
         else:
             odd.append(entry)

@@ -417,8 +417,13 @@ def _order_path(order_id: str) -> str:
     return f"{ORDERS}/{quote(order_id, safe='')}"
 
 
+def is_number(phone: str) -> bool:
+    """Tell whether a number is E.164 with its plus; no other can be asked for."""
+    return re.fullmatch(r"\+[1-9][0-9]{6,14}", phone) is not None
+
+
 def _phone(phone: str) -> str:
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", phone):
+    if not is_number(phone):
         raise ValueError("a number is E.164 with its plus")
     return quote(phone, safe="")
 

@@ -222,7 +222,7 @@ class NoDigits(str):
 ODD = "Sinch answered in a way the portal does not understand"
 
 
-@pytest.mark.parametrize("odd", ["", " - "])
+@pytest.mark.parametrize("odd", ["", " - ", "anonymous"])
 def test_an_imported_number_without_its_digits_is_told_and_keeps_no_other_from_being_stored(
     odd, project, sandbox, work_off, agent_client
 ):
@@ -248,7 +248,7 @@ def test_an_imported_number_without_its_digits_is_told_and_keeps_no_other_from_b
     assert ODD not in walk()
 
 
-@pytest.mark.parametrize("odd", [None, "", " - "])
+@pytest.mark.parametrize("odd", [None, "", " - ", "anonymous"])
 def test_a_qualified_number_without_its_digits_is_told_and_keeps_no_list_from_being_stored(
     odd, project, sandbox, work_off
 ):
