@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from hosting import sync, sync_numbers
+from hosting import sync, sync_numbers, wire
 from hosting.handlers_number import AboutNumber, Deletes, client_of
 from hosting.models import QualifiedNumber
 from portal.accounts.models import SinchProject
@@ -20,7 +20,7 @@ from portal.sinch.errors import (
     SinchNotFound,
     SinchPaymentRequired,
 )
-from portal.sinch.hosting import HostingClient
+from portal.sinch.hosting import HostingClient, is_number
 
 State = QualifiedNumber.State
 PAST_PROOF = (State.VERIFIED, State.HOSTING_IN_PROGRESS, State.HOSTING_DONE, State.HOSTING_FAILED)
@@ -87,7 +87,7 @@ class AddHandler(Handler):
         heard = recall(operation)
         if heard is not None:
             for entry in heard.payload["numbers"]:
-                if entry.get("phoneNumber") and entry.get("globalProcessState"):
+                if is_number(wire.phone_of(entry)) and entry.get("globalProcessState"):
                     sync_numbers.store_qualified(operation.project, entry, heard.at)
         self._read_all(operation)
 

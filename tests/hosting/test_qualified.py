@@ -634,3 +634,17 @@ def test_a_number_of_another_project_is_ordered_and_proven_from_its_page(
     mailed(agent_client, other)
     sent = QualifiedNumber.objects.exclude(invoices_sent_at=None)
     assert sent.get() == other, "and not its namesake of another project"
+
+
+@pytest.mark.parametrize("odd", [" - ", "anonymous"])
+def test_an_answer_that_names_a_number_without_its_digits_ends_the_batch_all_the_same(
+    odd, agent_client, project, sandbox, settle
+):
+    sandbox.hosting.add_qualified(PHONE, "VERIFIED").phone_number = odd
+    typed = {"numbers": "206 555 0142\n206-555-0143", "key": "a" * 32}
+    assert agent_client.post(reverse("hosting:qualify"), typed).status_code == 302
+    settle()
+    operation = Operation.objects.get()
+    assert (operation.state, operation.uncertain_since) == ("succeeded", None)
+    phones = QualifiedNumber.objects.values_list("phone_number", flat=True)
+    assert set(phones) - {PHONE} == {"+12065550143"}
