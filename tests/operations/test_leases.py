@@ -2,16 +2,17 @@
 
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from portal.operations import leases
 from portal.operations.leases import FIRST_PAUSE, LONGEST_PAUSE, pause_after
 from portal.operations.models import Reading
-from tests.tools import wait_for
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -154,6 +155,52 @@ def test_a_lease_is_renewed_for_as_long_as_its_worker_is_at_it(rows):
     # Let go, it is renewed no more, and nobody brings it back.
     row.let_go()
     assert Reading.objects.get(pk=row.pk).lease_until is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_whose_work_is_over_is_renewed_no_more_however_it_ended(rows, monkeypatch):
+    """Else a row whose worker failed is kept from everybody for as long as the process lives."""
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.1)
+    rows(2)
+    (failed,) = Reading.claim(Reading.objects.all(), limit=1, seconds=0.5)
+    with pytest.raises(ZeroDivisionError), leases.held([failed]):
+        raise ZeroDivisionError
+    (other,) = Reading.claim(Reading.objects.all(), limit=1, seconds=0.5)
+    with leases.held([other]):
+        # What was held before is renewed in the same round as this, or not at all.
+        wait_for(lambda: Reading.objects.get(pk=other.pk).lease_until > other.lease_until)
+    assert Reading.objects.get(pk=failed.pk).lease_until == failed.lease_until
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time(rows, monkeypatch, caplog):
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.1)
+    rows(1)
+    (row,) = Reading.claim(Reading.objects.all(), limit=1, seconds=0.5)
+    with leases.held([row]):
+        with transaction.atomic():
+            Reading.objects.select_for_update().get(pk=row.pk)
+            wait_for(somebody_waits_for_a_lock, what="the renewal")
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+            wait_for(lambda: "could not be renewed" in caplog.text, what="the warning")
+        wait_for(lambda: Reading.objects.get(pk=row.pk).lease_until > row.lease_until)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_has_locked_holds_up_no_claim(rows):
+    rows(2)
+
+    def claim():
+        try:
+            return Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Reading.objects.select_for_update().get(resource_id="0")
+        (claimed,) = pool.submit(claim).result(20)
+    assert claimed.resource_id == "1"
 
 
 @pytest.mark.django_db(transaction=True)
