@@ -1,15 +1,17 @@
 """Readings: wanted by many, done once, the newest wish fulfilled."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 
 from portal.operations import doorbell, readings, tasks
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchRateLimited, SinchUnavailable
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rung")]
 KIND = "test_thing"
@@ -260,6 +262,62 @@ def test_a_late_answer_does_not_set_the_clock_back(project, library):
     assert Reading.objects.get().read_at == newer
 
 
+def test_whoever_lost_a_reading_changes_nothing_of_it_but_when_it_was_read(project, library):
+    readings.want_one(project, KIND, "1", "staff")
+    (slow,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    began = timezone.now()
+    Reading.objects.update(next_try_at=began)
+    (other,) = Reading.claim(Reading.objects.all(), limit=1, seconds=60)
+    Reading.objects.update(last_error="Sinch cannot be reached.")
+    readings.finish(slow, began, timedelta(hours=1))
+    readings.note_gone(slow)
+    stored = Reading.objects.get()
+    assert stored.read_at == began
+    assert (stored.lease_id, stored.lease_until) == (other.lease_id, other.lease_until)
+    assert stored.next_try_at == other.next_try_at
+    assert (stored.attempts, stored.last_error) == (2, "Sinch cannot be reached.")
+    assert not stored.is_gone
+
+
+def test_what_is_wanted_again_is_not_gone_any_more(project, library):
+    library.meanwhile = readings.note_gone
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    assert Reading.objects.get().is_gone
+    library.meanwhile = None
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    assert not Reading.objects.get().is_gone
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("cause", "pause"), [("staff", 0.0), ("webhook", readings.CALM)])
+def test_a_wish_that_comes_while_it_is_read_rings_again_for_when_it_is_due(
+    project, library, monkeypatch, cause, pause
+):
+    """Whoever heard the bell of the wish found the thing being read, and nothing to do."""
+    heard = []
+
+    def wish(reading):
+        readings.want_one(project, KIND, "1", cause)
+        monkeypatch.setattr(doorbell, "ring", lambda task, after=0.0: heard.append((task, after)))
+
+    readings.want_one(project, KIND, "1", "staff")
+    library.meanwhile = wish
+    readings.run_one()
+    assert heard == [(doorbell.READINGS, pause)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_webhooks_right_behind_a_reading_ring_for_when_they_are_due(project, library, monkeypatch):
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    heard = []
+    monkeypatch.setattr(doorbell, "ring", lambda task, after=0.0: heard.append((task, after)))
+    readings.want_one(project, KIND, "1", "webhook")
+    assert (doorbell.READINGS, readings.CALM) in heard
+
+
 def test_a_missed_webhook_is_counted(project, library):
     pk = readings.want_one(project, KIND, "1", "sweep")
     readings.count_missed(Reading.objects.get(pk=pk))
@@ -305,3 +363,23 @@ def test_many_workers_and_many_wishes_lose_nothing(project, library):
     rows = Reading.objects.all()
     assert len(rows) == 3
     assert all(row.fulfils(row.requested_at) and row.next_try_at is None for row in rows)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_wishes_for_several_at_once_never_waits_for_another_who_does(project):
+    readings.want(project, KIND, {str(n): timezone.now() for n in (1, 2)}, "sweep")
+
+    def wish():
+        try:
+            readings.want(project, KIND, {str(n): timezone.now() for n in (2, 1)}, "staff")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # another one, who has come as far as the first
+            Reading.objects.select_for_update().get(resource_id="1")
+            wished = pool.submit(wish)
+            wait_for(somebody_waits_for_a_lock, what="the wish")
+            Reading.objects.select_for_update(nowait=True).get(resource_id="2")
+        wished.result(20)
+    assert set(Reading.objects.values_list("cause", flat=True)) == {"staff"}
