@@ -166,9 +166,9 @@ def _send(operation: Operation, handler: Handler) -> None:
     # On disk before the request leaves: whoever finds `sending` knows that it may have been done.
     now = timezone.now()
     flies_until = now + timedelta(seconds=handler.flight_seconds)
-    if not mine.update(state=state.SENDING, sent_at=now, looks=0, flies_until=flies_until):
+    if not mine.update(state=state.SENDING, sent_at=now, flies_until=flies_until):
         return
-    operation.refresh_from_db(fields=["state", "sent_at", "looks", "flies_until"])
+    operation.refresh_from_db(fields=["state", "sent_at", "flies_until"])
     try:
         # A worker that was stopped for longer, and wakes up, must not send what others look for.
         with flying_until(flies_until):
