@@ -8,7 +8,7 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from portal.operations import doorbell, readings, tasks
+from portal.operations import doorbell, leases, readings, tasks
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchRateLimited, SinchUnavailable
 from tests.tools import somebody_waits_for_a_lock, wait_for
@@ -123,6 +123,17 @@ def test_no_more_than_half_of_a_workers_threads_read(monkeypatch, threads, reade
     tasks.read_with_half(Worker())
     taken = [tasks._readers.acquire(blocking=False) for _ in range(threads)]
     assert taken.count(True) == readers
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reading_keeps_its_lease_however_long_it_takes(project, library, monkeypatch):
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.1)
+    library.meanwhile = lambda reading: wait_for(
+        lambda: Reading.objects.get().lease_until > reading.lease_until
+    )
+    readings.want_one(project, KIND, "1", "staff")
+    assert readings.run_one()
+    assert Reading.objects.get().read_at
 
 
 def test_a_worker_that_died_while_reading_gives_the_reading_back(project, library):

@@ -9,12 +9,12 @@ from cryptography.fernet import Fernet
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from portal.operations import actions, clients, doorbell, runner
+from portal.operations import actions, clients, doorbell, leases, runner
 from portal.operations.models import Operation
 from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
 from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
 from portal.work.models import TimelineEntry
-from tests.tools import lose
+from tests.tools import lose, wait_for
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -73,6 +73,21 @@ def test_no_transaction_is_open_while_sinch_is_asked(write, desk):
     run(operation)
     run(operation)
     assert inside == [False, False]
+    assert operation.state == State.SUCCEEDED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_keeps_its_lease_however_long_it_takes(write, desk, monkeypatch):
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.1)
+    operation, send = write(), desk.send
+
+    def slow(op):
+        wait_for(lambda: Operation.objects.get().lease_until > op.lease_until)
+        return send(op)
+
+    desk.send = slow
+    assert runner.run_one()
+    operation.refresh_from_db()
     assert operation.state == State.SUCCEEDED
 
 
@@ -139,6 +154,18 @@ def test_sinch_naming_a_pause_is_heeded(write, desk):
     desk.before = SinchRateLimited(status=429, retry_after=120.0)
     operation = run(write())
     assert operation.next_try_at > timezone.now() + timedelta(seconds=110)
+
+
+def test_however_often_sinch_was_away_it_is_asked_again_within_a_minute(write, desk):
+    desk.before = AWAY
+    operation = run(write(), attempts=MOST_SENDS - 2)
+    assert operation.state == State.QUEUED
+    assert operation.next_try_at < timezone.now() + timedelta(minutes=1)
+    desk.before, desk.finding = LOST, AWAY
+    run(operation)
+    run(operation, attempts=MOST_SENDS)
+    assert operation.state == State.UNCERTAIN
+    assert operation.next_try_at < timezone.now() + timedelta(minutes=1)
 
 
 def test_after_many_tries_that_did_nothing_a_person_is_asked(write, desk):
@@ -630,6 +657,25 @@ def test_a_stopped_write_that_may_have_been_done_is_looked_up_first(write, desk)
     desk.finding = desk.after = None
     run(operation)
     assert operation.state == State.SUCCEEDED
+    assert desk.sent == [operation.pk]
+
+
+def test_a_stopped_write_is_looked_for_as_patiently_as_at_first_when_it_is_tried_again(write, desk):
+    desk.before = LOST
+    operation = run(write())
+    Operation.objects.update(attempts=MOST_SENDS, uncertain_since=timezone.now() - PATIENCE * 2)
+    while operation.state == State.UNCERTAIN:
+        run(operation)
+    assert operation.state == State.DEAD
+    assert runner.try_again(operation)
+    desk.finding = AWAY
+    run(operation)
+    assert operation.state == State.UNCERTAIN, "Sinch may be away for a moment"
+    desk.finding = None
+    for _ in LOOK_PAUSES:
+        assert operation.state == State.UNCERTAIN, "not sent before it was looked for long enough"
+        run(operation)
+    assert operation.state == State.QUEUED
     assert desk.sent == [operation.pk]
 
 

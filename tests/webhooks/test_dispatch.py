@@ -10,9 +10,10 @@ from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portal.operations import doorbell, readings
+from portal.operations import doorbell, leases, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchNotFound, SinchUnavailable
+from tests.tools import wait_for
 from tests.webhooks.tools import work
 from webhooks import dispatch, fates
 from webhooks.models import Delivery
@@ -204,6 +205,20 @@ def test_a_batch_costs_the_same_statements_however_many_are_in_it(deliver, reade
     assert statements(2) == statements(150)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_hears_that_there_is_something_to_read_finds_the_deliveries_that_wait_for_it(
+    deliver, reader, monkeypatch
+):
+    """A reading that ended before they wait for it would leave them to the next sweep."""
+    deliver(EVENT)
+    found = []
+    monkeypatch.setattr(
+        doorbell, "ring", lambda task, after=0.0: found.append(Delivery.objects.get().state)
+    )
+    dispatch.process_some()
+    assert found == [State.WAITING]
+
+
 def test_nothing_due_is_no_work(reader):
     assert not dispatch.process_some()
 
@@ -216,6 +231,21 @@ def test_a_worker_that_dies_after_the_claim_leaves_the_row_to_the_next(deliver, 
     (claimed,) = Delivery.claim(Delivery.objects.all(), limit=5, seconds=60)
     assert not dispatch.process_some()
     due_now(claimed)
+    work()
+    assert Delivery.objects.get().state == State.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_keeps_its_leases_however_long_it_takes(deliver, reader, monkeypatch):
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.1)
+    deliver(EVENT)
+    judge = dispatch._judge
+
+    def slow(fate, round_):
+        wait_for(lambda: Delivery.objects.get().lease_until > fate.delivery.lease_until)
+        judge(fate, round_)
+
+    monkeypatch.setattr(dispatch, "_judge", slow)
     work()
     assert Delivery.objects.get().state == State.DONE
 
