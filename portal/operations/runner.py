@@ -245,7 +245,7 @@ def _note_uncertain(operation: Operation, handler: Handler) -> bool:
     Another worker may have taken it up, and even settled it, while our request hung.
     """
     with operation.all_or_nothing():
-        since = operation.uncertain_since or timezone.now()
+        since = timezone.now()
         ours = Operation.objects.filter(
             pk=operation.pk, lease_id=operation.lease_id, state__in=Operation.UNDER_WAY
         )
