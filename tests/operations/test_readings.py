@@ -54,6 +54,19 @@ def test_a_project_out_of_use_is_not_read_until_somebody_takes_it_up_again(proje
     assert len(library.asked) == 1
 
 
+def test_what_is_being_read_while_its_project_is_taken_up_is_not_read_by_another(project, library):
+    library.again = timedelta(hours=1)
+    readings.want_one(project, KIND, "1", "staff")
+    readings.run_one()
+    readings.want_one(project, KIND, "2", "staff")
+    library.meanwhile = lambda reading: readings.take_up(project)
+    readings.run_one()
+    library.meanwhile = None
+    while readings.run_one():
+        pass
+    assert [thing for thing, _ in library.asked] == ["1", "2", "1"]
+
+
 def test_a_reading_remembers_when_it_left_not_when_it_came_back(project, library):
     moments = []
     library.meanwhile = lambda reading: moments.append(timezone.now())
@@ -112,6 +125,17 @@ def test_a_heap_of_readings_leaves_threads_for_webhooks(project, library, monkey
     library.meanwhile = lambda reading: found.append(tasks.run_readings())
     assert tasks.run_readings() == 4
     assert found == [0, 0, 0, 0]
+
+
+def test_a_reading_that_ends_its_task_leaves_its_place_to_another(project, library, monkeypatch):
+    monkeypatch.setattr(tasks, "_readers", threading.BoundedSemaphore(1))
+    readings.want_one(project, KIND, "1", "staff")
+    library.error = SystemExit()
+    with pytest.raises(SystemExit):
+        tasks.run_readings()
+    library.error = None
+    due_now()
+    assert tasks.run_readings() == 1
 
 
 @pytest.mark.parametrize(("threads", "readers"), [(16, 8), (8, 4), (3, 1), (1, 1)])

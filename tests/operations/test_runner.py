@@ -264,6 +264,22 @@ def test_an_answer_lost_after_another_worker_settled_the_write_changes_nothing(w
     assert desk.told[-1] == ("succeeded", "found")
 
 
+def test_a_yes_that_comes_after_another_worker_settled_the_write_is_settled_once(write, desk):
+    operation, send = write(), desk.send
+
+    def while_another_settles_it(op):
+        answer = send(op)
+        due_now(op)
+        assert runner.run_one()
+        return answer
+
+    desk.send = while_another_settles_it
+    assert runner.run_one()
+    operation.refresh_from_db()
+    assert operation.answer == {"id": "found"}
+    assert desk.told == [("uncertain", ""), ("succeeded", "found")]
+
+
 def test_a_worker_that_lost_its_write_does_not_look_for_it_either(write, desk):
     operation = write()
     desk.after = LOST

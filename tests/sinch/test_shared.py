@@ -236,6 +236,17 @@ def test_after_a_pause_one_caller_tries_redis_and_success_closes_the_breaker():
     assert breaker.allows() is True
 
 
+def test_only_failures_in_a_row_count():
+    breaker = Breaker(patience=2)
+    for _ in range(3):
+        breaker.failed()
+        assert breaker.allows() is True
+        breaker.worked()
+    breaker.failed()
+    breaker.failed()
+    assert breaker.allows() is False
+
+
 def test_a_token_is_shared_encrypted_and_ends_on_time(server):
     RedisTokenStore(server.client(), cipher=CIPHER).set("a", "very-secret-token", 600)
     assert RedisTokenStore(server.client(), cipher=CIPHER).get("a") == "very-secret-token"
@@ -250,6 +261,14 @@ def test_a_deleted_token_is_gone_for_all(server):
     one.set("a", "token", 600)
     two.delete("a")
     assert one.get("a") is None
+
+
+def test_a_token_deleted_while_redis_is_away_is_gone(tmp_path):
+    store = RedisTokenStore(Server(tmp_path).client(), cipher=CIPHER)
+    store.set("a", "token", 600)
+    assert store.get("a") == "token"
+    store.delete("a")
+    assert store.get("a") is None
 
 
 def test_a_token_of_another_key_is_as_good_as_none(server):
@@ -296,6 +315,8 @@ def test_token_and_pace_survive_redis_going_and_coming(tmp_path):
         store.set("a", "third", 600)
         assert RedisTokenStore(own.client(), cipher=CIPHER).get("a") == "third"
         bucket.acquire(KEY)
+        RedisTokenStore(own.client(), cipher=CIPHER).delete("a")
+        assert store.get("a") is None, "what this process kept for itself does not come back"
     finally:
         own.stop()
 

@@ -2,6 +2,7 @@
 
 import copy
 import socket
+import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import requests
 
+from portal.sinch import network
 from portal.sinch.errors import (
     SinchAuthError,
     SinchConflict,
     SinchError,
+    SinchHeldBack,
     SinchInvalidRequest,
     SinchNotFound,
     SinchPaymentRequired,
@@ -23,6 +26,7 @@ from portal.sinch.errors import (
     Violation,
 )
 from portal.sinch.parts import CallRecord, MemoryTokenStore, RateLimitExceeded
+from portal.sinch.shared import Breaker
 from portal.sinch.transport import MAX_SECONDS_BEFORE_A_WRITE, TOKEN_SECONDS, Transport
 from tests.sinch.conftest import Call, Reply
 
@@ -148,6 +152,28 @@ def test_after_a_401_the_token_is_renewed_and_the_call_repeated(sinch, line):
     assert sinch.tokens_given == 2
 
 
+def test_a_token_in_use_is_not_tried_again_once_it_was_refused(sinch, line):
+    sinch.otherwise = lambda call: OK
+    line.transport.get(ORDER)
+    line.transport.get(ORDER)
+    sinch.refused_tokens = {"token-1"}
+    line.transport.get(ORDER)
+    line.transport.get(ORDER)
+    tried = [call.headers["authorization"] for call in sinch.called(READ)]
+    assert tried == ["Bearer token-1"] * 3 + ["Bearer token-2"] * 2
+
+
+def test_a_refused_token_is_not_tried_again_though_no_new_one_was_to_be_had(sinch, line):
+    sinch.refused_tokens = {"old"}
+    sinch.otherwise = lambda call: OK
+    sinch.queue(TOKEN, Reply(200, {"access_token": "old"}), Reply(403))
+    with pytest.raises(SinchAuthError):
+        line.transport.get(ORDER)
+    line.transport.get(ORDER)
+    tried = [call.headers["authorization"] for call in sinch.called(READ)]
+    assert tried == ["Bearer old", "Bearer token-1"]
+
+
 def test_even_a_write_is_repeated_after_a_401_as_that_did_nothing(sinch, line):
     sinch.refused_tokens = {"token-1"}
     sinch.otherwise = lambda call: NOTHING
@@ -227,6 +253,15 @@ def test_a_token_endpoint_that_fails_is_asked_again_and_leaves_no_doubt(sinch, l
     assert len(sinch.called(TOKEN)) == 4
     assert len(line.waits) == 3
     assert sinch.called(NOTE) == []
+
+
+def test_a_write_does_not_wait_for_a_token_until_it_may_not_leave_any_more(sinch, line):
+    wait = MAX_SECONDS_BEFORE_A_WRITE + 1
+    sinch.queue(TOKEN, Reply(503, headers={"Retry-After": str(wait)}))
+    with pytest.raises(SinchUnavailable) as caught:
+        line.transport.post(f"{ORDER}/notes", {"note": "Hello"})
+    assert (caught.value.outcome_unknown, caught.value.retry_after) == (False, wait)
+    assert line.waits == []
 
 
 @pytest.mark.parametrize(
@@ -402,6 +437,22 @@ def test_a_server_that_does_not_speak_tls_gets_no_request(sinch, line_to):
     assert len(sinch.calls) == before
 
 
+@pytest.mark.parametrize(
+    ("error", "is_certain"),
+    [
+        (requests.ConnectTimeout(), True),
+        (requests.exceptions.ProxyError(), True),
+        (ssl.SSLCertVerificationError(), True),
+        # Any of these may come when the request has arrived.
+        (requests.ReadTimeout(), False),
+        (ConnectionResetError(), False),
+        (ssl.SSLError("decryption failed or bad record mac"), False),
+    ],
+)
+def test_only_without_a_connection_is_it_certain_that_nothing_left(error, is_certain):
+    assert network.never_left(requests.ConnectionError(error)) is is_certain
+
+
 # Pace
 
 
@@ -454,10 +505,31 @@ def test_a_write_held_up_too_long_is_not_sent_any_more(sinch, line_to):
     assert sinch.called(NOTE) == []
 
 
-def test_retry_after_in_seconds_is_waited_for_and_told_to_all_workers(sinch, line_to):
+@pytest.mark.parametrize("status", [401, 422, 429, 500])
+def test_a_sinch_that_answers_is_asked_again_whatever_it_answers(sinch, line_to, status):
+    line = line_to(breaker=Breaker(patience=2))
+    sinch.otherwise = lambda call: Reply(status)
+    for _ in range(3):
+        with pytest.raises(SinchError):
+            line.transport.post(f"{ORDER}/notes", {"note": "Hello"})
+    assert len(sinch.called(NOTE)) >= 3
+
+
+@pytest.mark.parametrize("bad", [Reply(502), Reply(503), Reply(504), Reply(drop=True)])
+def test_a_sinch_that_does_not_answer_is_left_alone_and_nothing_is_tried_again(sinch, line_to, bad):
+    line = line_to(breaker=Breaker(patience=2))
+    sinch.otherwise = lambda call: bad
+    with pytest.raises(SinchHeldBack):
+        line.transport.get(ORDER)
+    assert len(sinch.called(READ)) == 2
+    assert len(line.waits) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_in_seconds_is_waited_for_and_told_to_all_workers(sinch, line_to, status):
     pace = Pace()
     line = line_to(limiter=pace)
-    sinch.queue(READ, Reply(429, headers={"Retry-After": "7"}), OK)
+    sinch.queue(READ, Reply(status, headers={"Retry-After": "7"}), OK)
     line.transport.get(ORDER)
     assert pace.paused == [("project-1", 7.0)]
     assert 7 <= line.waits[0] <= 7.5
@@ -593,6 +665,13 @@ def test_an_answer_beyond_the_size_limit_is_not_read_to_its_end(sinch, line_to):
     sinch.queue(READ, Reply(200, b"[" + b" " * 300_000 + b"]"))
     with pytest.raises(SinchUnexpectedReply, match="larger than 100000 bytes"):
         line_to(max_body=100_000).transport.get(ORDER)
+
+
+def test_a_yes_that_is_too_large_leaves_the_outcome_of_a_write_unknown(sinch, line_to):
+    sinch.queue(NOTE, Reply(201, b"[" + b" " * 300_000 + b"]"))
+    with pytest.raises(SinchUnexpectedReply) as caught:
+        line_to(max_body=100_000).transport.post(f"{ORDER}/notes", {"note": "Hello"})
+    assert caught.value.outcome_unknown is True
 
 
 def test_an_answer_that_trickles_in_does_not_hold_a_worker_for_ever(sinch, line_to):

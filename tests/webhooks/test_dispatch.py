@@ -181,6 +181,24 @@ def test_five_hundred_that_come_while_it_is_read_are_a_second_reading(deliver, r
     assert said[1] == "Covered by the same reading"
 
 
+def test_a_reading_that_left_between_two_deliveries_of_a_batch_is_followed_by_another(
+    deliver, reader, project
+):
+    deliver(EVENT)
+
+    def another_comes():
+        if len(reader.asked) == 1:
+            deliver(EVENT | {"number": 2})
+            dispatch.process_some()
+
+    reader.meanwhile = another_comes
+    readings.want_one(project, dispatch.READER, "40118273", "staff")
+    readings.run_one()
+    states = list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+    assert states == [State.DONE, State.WAITING]
+    assert Reading.objects.get().next_try_at <= timezone.now() + timedelta(seconds=readings.CALM)
+
+
 def test_a_stream_of_webhooks_is_read_a_little_apart(deliver, reader):
     """The first is read at once; what comes right behind it shares one reading a moment later."""
     deliver(EVENT)
