@@ -59,11 +59,15 @@ def test_what_is_being_read_while_its_project_is_taken_up_is_not_read_by_another
     readings.want_one(project, KIND, "1", "staff")
     readings.run_one()
     readings.want_one(project, KIND, "2", "staff")
-    library.meanwhile = lambda reading: readings.take_up(project)
+
+    def taken_up(reading):
+        library.meanwhile = None
+        readings.take_up(project)
+        while readings.run_one():
+            pass
+
+    library.meanwhile = taken_up
     readings.run_one()
-    library.meanwhile = None
-    while readings.run_one():
-        pass
     assert [thing for thing, _ in library.asked] == ["1", "2", "1"]
 
 
