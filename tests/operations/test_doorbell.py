@@ -72,6 +72,7 @@ def test_ringing_waits_for_nobody_while_the_broker_is_away_and_works_when_it_is_
         for _ in range(500):
             doorbell.ring(doorbell.OPERATIONS)
         wait_for(lambda: "the sweep takes over" in caplog.text, what="the warning")
+        warned = time.monotonic()
     finally:
         servers.redis.start()
 
@@ -80,6 +81,7 @@ def test_ringing_waits_for_nobody_while_the_broker_is_away_and_works_when_it_is_
         return doorbell.OPERATIONS in queue()
 
     wait_for(heard, what="the doorbell ringing again")
+    assert time.monotonic() - warned > doorbell.PAUSE / 2, "it is left alone for a while"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -728,3 +728,13 @@ def test_notes_stand_alone_and_replace_nothing(write, desk, monkeypatch):
     Operation.objects.update(state=State.DEAD, next_try_at=None)
     write(target="port_in:1")
     assert runner.try_again(stopped)
+
+
+def test_only_the_outcome_of_a_write_is_marked_as_seen(write, desk):
+    operation = write()
+    runner.mark_seen(operation)
+    run(operation)
+    assert operation.seen_at is None
+    runner.mark_seen(operation)
+    operation.refresh_from_db()
+    assert operation.seen_at

@@ -11,6 +11,7 @@ from portal.operations import runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import drafts
+from portal.work.models import TimelineEntry
 from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,33 @@ def test_a_draft_that_is_sent_or_thrown_away_is_not_sent_again(stopped, state):
     draft.refresh_from_db()
     assert (operation.state, draft.state) == (Operation.State.DEAD, state)
     assert operation.next_try_at is None
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.THROWN_AWAY])
+def test_a_draft_that_went_its_way_is_not_opened_by_a_create_that_was_not_sent(
+    stopped, project, state
+):
+    operation, draft = stopped
+    Operation.objects.update(state=Operation.State.QUEUED, next_try_at=timezone.now())
+    PortInDraft.objects.update(state=state)
+    project.is_active = False
+    project.save()
+    assert runner.run_one()
+    operation.refresh_from_db()
+    draft.refresh_from_db()
+    assert (operation.state, draft.state) == (Operation.State.REFUSED, state)
+
+
+def test_each_answer_that_was_lost_is_told_once(stopped):
+    operation, _ = stopped
+    handler, told = runner.handler_of(operation.kind), TimelineEntry.objects
+    operation.sent_at = timezone.now()
+    for _ in range(2):
+        handler.uncertain(operation)
+    assert told.count() == 1
+    operation.sent_at = timezone.now()  # nothing was found, and it was sent once more
+    handler.uncertain(operation)
+    assert told.count() == 2
 
 
 def test_one_that_no_key_decrypts_is_not_taken_up_and_its_page_opens(stopped, agent_client):

@@ -206,6 +206,20 @@ def test_without_redis_each_process_keeps_the_pace_by_itself(tmp_path):
         bucket.acquire("another project")
 
 
+def test_a_pause_that_began_while_redis_was_away_holds_when_it_is_back(tmp_path):
+    own, clock = Server(tmp_path), Clock()
+    bucket = RedisTokenBucket(own.client(), rate=100, max_wait=0, breaker=Breaker(clock=clock))
+    bucket.pause(KEY, 60)
+    own.start()
+    clock.now += 60
+    try:
+        with pytest.raises(RateLimitExceeded):
+            bucket.acquire(KEY)
+        bucket.acquire("another project")
+    finally:
+        own.stop()
+
+
 def test_a_dead_redis_is_asked_once_and_then_left_alone(tmp_path):
     clock = Clock()
     asked: list[str] = []

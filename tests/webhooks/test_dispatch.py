@@ -320,6 +320,14 @@ def test_while_sinch_is_away_a_delivery_waits_and_then_a_person_is_asked(deliver
     assert Delivery.objects.filter(dispatch.needs_a_look()).exists()
 
 
+def test_a_delivery_that_is_understood_at_the_last_try_is_read(deliver, reader):
+    deliver(EVENT)
+    Delivery.objects.update(attempts=fates.MOST_TRIES - 1)
+    work()
+    assert Delivery.objects.get().state == State.DONE
+    assert reader.asked == ["40118273"]
+
+
 def test_a_delivery_given_up_is_done_all_the_same_when_sinch_is_back(deliver, reader):
     reader.error = SinchUnavailable("no answer")
     deliver(EVENT)

@@ -115,6 +115,15 @@ def test_a_body_sent_in_chunks_is_taken_and_measured(token):
     assert json.loads(Delivery.objects.get().raw) == EVENT
 
 
+def test_a_sender_that_hangs_up_is_no_fault_of_ours_and_nothing_is_stored(deliver):
+    class HungUp(BytesIO):
+        def read(self, *args):
+            raise ConnectionResetError
+
+    assert deliver(EVENT, **{"wsgi.input": HungUp()}).status_code == 400
+    assert not Delivery.objects.exists()
+
+
 @pytest.mark.parametrize("body", [b"", b"{broken", b"\xff\xfe\x00", b"null", b"[" * 100_000])
 def test_what_is_not_readable_is_kept_and_answered(deliver, body):
     assert deliver(body).status_code == 200
