@@ -148,6 +148,8 @@ class UpdateHandler(OrderHandler):
         # An answer with nothing in it still stands for what was sent.
         said = {**(heard.payload if heard else {}), "id": order.sinch_id}
         at = heard.at if heard else operation.sent_at or operation.created_at
+        if at <= order.fetched_at:
+            body = self._beside_a_newer_reading(operation, order)
         # A number that has left takes its PIN with it.
         numbers = {*wire.numbers_of(body), *(order.secrets or {})}
         sync.store_reading(
@@ -158,6 +160,18 @@ class UpdateHandler(OrderHandler):
             sent=body,
             replaces=True,
         )
+
+    @staticmethod
+    def _beside_a_newer_reading(operation: Operation, order: PortInOrder) -> Mapping[str, Any]:
+        """Return what was sent, but for what the mirror has heard anew since it left.
+
+        What is there as it was before says nothing: the reading may have been faster than our
+        change, and need not repeat what was ordered.
+        """
+        body: Mapping[str, Any] = operation.payload["body"]
+        now = bodies.write_body(order, order.secrets)
+        against = unpacked(operation.payload.get("against", ""))
+        return conflicts.merge(against or now, body, now, choices={}).body
 
 
 def _named(lost: list[conflicts.Unit]) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from cryptography.fernet import Fernet
 from django.db import connection, transaction
 from django.utils import timezone
@@ -16,6 +17,7 @@ from orders import (
     actions_order,
     bodies,
     comparing,
+    edit_work,
     handlers_create,
     page_activation,
     readers,
@@ -37,6 +39,7 @@ from portal.operations.leases import LEASE_SECONDS
 from portal.operations.models import Operation, Reading
 from portal.projects import configuration as project_configuration
 from portal.sandbox import Sandbox
+from portal.sandbox.adapter import SandboxAdapter
 from portal.sinch.porting import ActivationGroup
 from portal.values import phone_of
 from portal.work import items
@@ -562,6 +565,55 @@ def test_a_change_refused_at_a_later_try_is_told_with_the_words_of_that_refusal(
     settle()
     assert state_of(operation) == State.REFUSED
     assert "at Sinch since you looked" in operation.staff_message
+
+
+class LateAnswers(SandboxAdapter):
+    """Lets something happen after a replacement has been done and before its answer arrives."""
+
+    def __init__(self, app: Sandbox, meanwhile: Run) -> None:
+        super().__init__(app)
+        self.meanwhile = meanwhile
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        answer = super().send(request, *args, **more)
+        if request.method == "PUT":
+            self.meanwhile()
+        return answer
+
+
+@pytest.mark.parametrize("numbers", ["full", "short"])
+def test_an_answer_to_a_change_does_not_go_over_what_was_read_after_the_change_had_left(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: str,
+) -> None:
+    """Somebody at Sinch changes the date and one number anew, and a webhook tells it at once."""
+    sandbox.control.personality(numbers_on_read=numbers)
+    later = {"desiredPortDate": port_day(30).isoformat()}
+
+    def meanwhile() -> None:
+        there = sandbox.control.orders()[0]
+        there.schedule |= later
+        there.numbers[0].details["endUser"]["streetNum"] = "9"
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+        assert readings.run_one()
+
+    operation = update({**NEW_STREET, "desiredPortSchedule": {"desiredPortDate": port_day(20)}})
+    payload = operation.payload | {"against": edit_work.packed(edit_work.copy_of(order))}
+    Operation.objects.filter(pk=operation.pk).update(payload=payload)
+    adapter = LateAnswers(sandbox, meanwhile)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.desired_port_date == port_day(30)
+    # What the reading does not speak of is as it was sent.
+    streets = [number["endUser"]["streetNum"] for number in order.payload["phoneNumbers"]]
+    assert streets == (["9", "1422"] if numbers == "full" else ["1422", "1422"])
+    assert Reading.objects.get(resource_id=order.sinch_id).next_try_at <= timezone.now()
 
 
 @pytest.mark.parametrize("others", [False, True])
