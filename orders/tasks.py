@@ -25,10 +25,14 @@ def discover() -> int:
             discovery.read_configuration(project, older_than=discovery.CONFIGURATION_AGE)
         except SinchError as error:
             log.warning("The settings of %s could not be read: %s", project.name, error)
+        except Exception:  # a fault of ours, which is no reason to find no orders either
+            log.exception("The settings of %s could not be read", project.name)
         try:
             wished += len(discovery.discover(project))
         except SinchError as error:
             log.warning("The orders of %s could not be listed: %s", project.name, error)
+        except Exception:
+            log.exception("The orders of %s could not be listed", project.name)
     return wished
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import standing, wire
+from orders import discovery, standing, wire
 from orders.models import PortInOrder
 from portal.accounts.models import SinchProject
 from portal.operations import readings, runner
@@ -143,6 +143,25 @@ def test_a_project_that_is_back_in_use_has_its_orders_read_at_once(
         pass
     order.refresh_from_db()
     assert order.status == "CONFIRMED"
+
+
+def test_an_order_long_over_that_changed_while_its_project_was_out_of_use_is_read_again(
+    project: SinchProject, order: PortInOrder, sandbox: Sandbox, work_off: Callable[[], None]
+) -> None:
+    """Nothing is due of it by itself; the list at Sinch tells."""
+    sandbox.control.cancel(order.sinch_id)
+    sandbox.control.next(order.sinch_id)
+    readings.want_one(project, "port_in_order", order.sinch_id, "staff")
+    work_off()
+    Reading.objects.update(next_try_at=None)
+    assert discovery.discover(project) == {}
+    sandbox.control.order(order.sinch_id).status = "COMPLETED"
+    readings.take_up(project)
+    work_off()
+    assert discovery.discover(project).keys() == {order.sinch_id}
+    work_off()
+    order.refresh_from_db()
+    assert order.status == "COMPLETED"
 
 
 def test_an_order_follows_whether_an_loa_is_expected(

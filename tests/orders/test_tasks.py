@@ -99,6 +99,25 @@ def test_settings_that_sinch_does_not_tell_keep_no_order_from_being_found(
     assert "The settings of Test project could not be read" in caplog.text
 
 
+def test_settings_that_cannot_be_stored_keep_no_order_from_being_found(
+    elsewhere: list[str], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.state.configuration = {"defaultPortTime": 900}
+    assert tasks.discover() == 5
+    assert "The settings of Test project could not be read" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_orders_that_fail_here_do_not_keep_the_next_project_waiting(
+    porting_client: PortingClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    SinchProject.objects.create(name="Z", project_id="other", key_id="k", key_secret="s")
+    sandbox.control.create_order(["+12065550100"]).id = 10**70  # longer than a column of ours
+    assert tasks.discover() == 0
+    assert "The orders of Test project could not be listed" in caplog.text
+    assert "The orders of Z could not be listed" in caplog.text
+
+
 def test_an_inactive_project_is_left_alone(elsewhere: list[str], project: SinchProject) -> None:
     SinchProject.objects.update(is_active=False)
     assert tasks.discover() == 0
