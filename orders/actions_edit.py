@@ -41,6 +41,10 @@ class Unsettled(Exception):
     """Raised when both sides changed a field and nobody has chosen yet."""
 
 
+class WouldClear(Exception):
+    """Raised when a PIN may be cleared that nobody here knows, and nobody has said that it may."""
+
+
 def order_to_edit(pk: int) -> PortInOrder:
     """Return an order with all that an edit needs. Raises PortInOrder.DoesNotExist."""
     return PortInOrder.objects.select_related("item", "project").get(pk=pk)
@@ -251,6 +255,11 @@ def unknown_secret_words(numbers: Sequence[str]) -> str:
     )
 
 
+def may_be_cleared(order: PortInOrder, merged: Merge) -> list[str]:
+    """Return the numbers whose PIN or account number a change would clear, if Sinch has one."""
+    return sorted({*bare_numbers(order, merged.body)} - {*merged.added})
+
+
 def bare_numbers(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
     """Return the numbers that `body` has neither a PIN nor an account number of, though Sinch may.
 
@@ -370,12 +379,14 @@ def look_at(order: PortInOrder, field_name: str, numbers: Sequence[str], *, by: 
     return ", ".join(value for value in values if value)
 
 
-def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: User) -> Operation:
+def submit_update(
+    order: PortInOrder, work: Work, *, seen: str, key: str, by: User, clears: bool = False
+) -> Operation:
     """Send a change of an order on its way to Sinch and return the operation.
 
     `seen` is the digest of the copy the check page compared with, `key` names the page: sent
-    twice it changes once. Raises NotEditable, ChangedAtSinch, Unsettled, and NotSendable with
-    what is open.
+    twice it changes once. `clears` says that PINs which nobody here knows may be cleared. Raises
+    NotEditable, ChangedAtSinch, Unsettled, WouldClear, and NotSendable with what is open.
     """
     marker = f"{order.target}:update:{key}"
     with transaction.atomic():
@@ -408,6 +419,8 @@ def submit_update(order: PortInOrder, work: Work, *, seen: str, key: str, by: Us
         body = merged.body
         if unknown := secrets_to_ask(order, body):
             raise NotSendable([Reason(unknown_secret_words(unknown), "id_pin", is_open=False)])
+        if may_be_cleared(order, merged) and not clears:
+            raise WouldClear
         labels = edit_words.labels_of(merged)
         operation, _ = submit(
             order.project,

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from orders import chosen, page
-from orders.actions_edit import Author, Authors, Judged, bare_numbers, bare_words, look_at
+from orders.actions_edit import Author, Authors, Judged, bare_words, look_at, may_be_cleared
 from orders.causes import Cause, repeated
 from orders.conflicts import OURS, SINCH, Change, Conflict, Merge, Unit, key_of, without
 from orders.edit_words import (
@@ -104,7 +104,10 @@ class Point:
 
 @dataclass
 class Check:
-    """The second step: everything somebody should know before a change is sent."""
+    """The second step: everything somebody should know before a change is sent.
+
+    `bare` are the numbers whose PIN it may clear, since nobody here knows one.
+    """
 
     judged: Judged
     groups: list[Group]
@@ -112,6 +115,7 @@ class Check:
     stays: list[tuple[str, str]]
     does: list[Point]
     drops: list[str]
+    bare: list[str]
 
     @property
     def merged(self) -> Merge:
@@ -147,6 +151,11 @@ class Check:
         row = self.open[0]
         found = " ".join(filter(None, (row.what, whose(row.numbers, len(self.merged.numbers)))))
         return f"First choose the {found}."
+
+    @property
+    def bare_said(self) -> str:
+        """Why something is ticked before a PIN may be cleared that nobody here knows."""
+        return bare_words(self.bare)
 
     @property
     def lede(self) -> str:
@@ -194,6 +203,7 @@ def refused_again(order: PortInOrder, cause: Cause, numbers: Sequence[str]) -> l
 def check_of(judged: Judged, numbers: Sequence[Mapping[str, Any]]) -> Check:
     """Return the second step of a valid edit."""
     merged, order = judged.merged, judged.order
+    bare = may_be_cleared(order, merged)
     authors = Authors(order, judged.work.copied_at)
     rows = [*_changed_rows(judged), *_conflict_rows(merged, authors)]
     carriers = {n["phone_number"]: n["losing_carrier"] for n in numbers}
@@ -210,8 +220,9 @@ def check_of(judged: Judged, numbers: Sequence[Mapping[str, Any]]) -> Check:
         sorted(groups.values(), key=lambda group: (bool(group.numbers), -len(group.numbers))),
         meanwhile=_meanwhile(merged, authors),
         stays=stays(merged),
-        does=_does(order, merged, numbers),
+        does=_does(order, merged, numbers, bare),
         drops=chosen.in_words(merged.dropped),
+        bare=bare,
     )
 
 
@@ -336,7 +347,12 @@ def _meanwhile(merged: Merge, authors: Authors) -> list[str]:
 # --- What sending does ---------------------------------------------------------------------------
 
 
-def _does(order: PortInOrder, merged: Merge, numbers: Sequence[Mapping[str, Any]]) -> list[Point]:
+def _does(
+    order: PortInOrder,
+    merged: Merge,
+    numbers: Sequence[Mapping[str, Any]],
+    bare: Sequence[str],
+) -> list[Point]:
     touched, total = set(merged.touched), len(merged.numbers)
     moved = [*touched, *merged.added]
     units = [c.unit for c in merged.changes]
@@ -361,8 +377,9 @@ def _does(order: PortInOrder, merged: Merge, numbers: Sequence[Mapping[str, Any]
         ),
         _loa_point(units, merged),
     ]
-    if bare := sorted({*bare_numbers(order, merged.body)} - {*merged.added}):
-        found[1] = replace(found[1], tone="us", glyph="us", hint=bare_words(bare))
+    if bare:
+        hint = "Sinch replaces the whole order, and clears what is not sent."
+        found[1] = replace(found[1], tone="us", glyph="us", hint=hint)
     frozen = page.freeze_of(order)
     if frozen:
         return [*found, Point("us", "us", "In the last 48 hours", frozen)]

@@ -142,6 +142,7 @@ def _edit_check(
     *,
     why: str = "",
     moved: bool = False,
+    unticked: bool = False,
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
@@ -164,6 +165,9 @@ def _edit_check(
         "seen": comparing.digest(order),
         "why_not": why,
         "moved": moved,
+        "unticked": unticked,
+        # Of a copy that has changed somebody looks again, and says so again.
+        "clears": request.POST.get("clears") == "yes" and not moved,
         "checking": True,
         "may_reveal": request.user.has_perm(MAY_REVEAL),
         "ready": "" if blocked else "confirm" if merged.dropped else "send",
@@ -281,12 +285,15 @@ def _send_edit(request: HtmxHttpRequest, order: PortInOrder, work: Work) -> Http
             seen=post.get("seen", ""),
             key=read_key(post.get("key", "")) or new_key(),
             by=person_of(request),
+            clears=post.get("clears") == "yes",
         )
     except NotEditable as locked:
         return _edit_check(request, actions_edit.order_to_edit(order.pk), work, why=str(locked))
     except (actions_edit.ChangedAtSinch, actions_edit.Unsettled) as raised:
         moved = isinstance(raised, actions_edit.ChangedAtSinch)
         return _edit_check(request, actions_edit.order_to_edit(order.pk), work, moved=moved)
+    except actions_edit.WouldClear:
+        return _edit_check(request, order, work, unticked=True, status=422)
     except NotSendable as refusal:
         notice = notice_of("Nothing was sent", " ".join(r.text for r in refusal.reasons))
         return _edit_form(request, order, work, complete=True, status=422, notice=notice)

@@ -333,6 +333,34 @@ def test_a_pin_that_nobody_shows_is_warned_of_before_a_change_clears_it(
     assert "nothing may be missing; nothing is" in page.html
 
 
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_pin_that_nobody_shows_is_typed_or_ticked_away_before_a_change_is_sent(
+    typed, agent_client, project, porting_client, sandbox, settle
+):
+    sandbox.control.personality(pin_on_read="absent")
+    made = sandbox.control.create_order([FIRST, SECOND], pin="4821")
+    readings.want_one(project, "port_in_order", str(made.id), "staff")
+    settle()
+    page = EditPage(agent_client, PortInOrder.objects.get())
+    page.post("check", zip="98102")
+    answer = page.post("send")
+    assert answer.status_code == 422
+    assert not Operation.objects.filter(kind="port_in.update").exists()
+    assert "Tick that Sinch may clear it" in page.html
+    assert "of +1 206 555 0142 and +1 206 555 0143" in page.html
+    assert "<ins>98102</ins>" in page.html, "what was typed is kept"
+    if typed:
+        page.post("check", pin="4821")
+        assert 'name="clears"' not in page.html
+        assert page.post("send").status_code == 302
+    else:
+        assert page.post("send", clears="yes").status_code == 302
+    settle()
+    assert update().state == "succeeded"
+    pins = {n.details["portOutInfo"].get("existingPortOutPin") for n in made.numbers}
+    assert pins == ({"4821"} if typed else {None})
+
+
 def test_nobody_is_warned_of_a_pin_when_the_order_was_changed_here_without_one(
     agent_client, project, porting_client, sandbox, settle
 ):
@@ -343,7 +371,7 @@ def test_nobody_is_warned_of_a_pin_when_the_order_was_changed_here_without_one(
     page = EditPage(agent_client, PortInOrder.objects.get())
     page.post("check", zip="98102")
     assert "would be cleared" in page.html
-    page.post("send")
+    page.post("send", clears="yes")
     settle()
     page = EditPage(agent_client, PortInOrder.objects.get())
     page.post("check", zip="98103")
