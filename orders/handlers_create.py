@@ -14,12 +14,16 @@ from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
+from portal.sinch.errors import SinchError
 from portal.work import drafts, items
 from portal.work.items import Event
 from portal.work.models import TimelineEntry, WorkItem
 
 # Sinch's clock may be behind ours, and its dates may be plain days.
 CREATED_SLACK = timedelta(days=2)
+# How long an order that Sinch took may stay out of its lists before a person is asked. Shorter than
+# the patience with writes of which nobody knows, so that this is the sentence they end with.
+SHOWN_WITHIN = runner.PATIENCE / 2
 
 
 # --- Portability check --------------------------------------------------------------------------
@@ -54,6 +58,15 @@ class CheckHandler(Handler):
 # --- Create -------------------------------------------------------------------------------------
 
 
+class NotShown(SinchError):
+    """An order that Sinch took is not in its lists yet."""
+
+    @property
+    def staff_message(self) -> str:
+        """What is known, and what is waited for."""
+        return "Sinch took the order without saying its id, and does not show it yet."
+
+
 class CreateHandler(drafts.CreateHandler):
     """Makes an order of a draft. Sinch knows no idempotency key: it is sent once."""
 
@@ -63,7 +76,7 @@ class CreateHandler(drafts.CreateHandler):
         "Orders at Sinch are looked up by our reference; one with the same numbers is ours, and "
         "so is one that shows only some of them yet. One that shares some of ours and has others "
         "is left to a person, and so is one that Sinch took without saying its id and does not "
-        "show."
+        "show for minutes."
     )
 
     def send(self, operation: Operation) -> dict[str, Any]:
@@ -113,6 +126,9 @@ class CreateHandler(drafts.CreateHandler):
                 "order of its own."
             )
         if operation.payload.get("taken") and self.is_last_look(operation):
+            since = operation.uncertain_since or timezone.now()
+            if timezone.now() - since < SHOWN_WITHIN:
+                raise NotShown(outcome_unknown=True)
             raise Refused(
                 "Sinch took this order without saying its id, and shows none with the reference "
                 f"{reference}. Look for it in Sinch’s dashboard before you send it again."

@@ -221,10 +221,36 @@ def test_an_order_taken_without_an_id_is_made_once_though_it_cannot_be_looked_up
     assert count(sandbox, "orderPortIn") == 1
 
 
+def look_for(operation: Operation, times: int) -> None:
+    """Send a write and look for it so many times, without waiting for the pauses."""
+    for _ in range(times + 1):
+        Operation.objects.filter(pk=operation.pk).update(next_try_at=timezone.now())
+        assert runner.run_one()
+
+
+def test_an_order_taken_without_an_id_that_sinch_shows_minutes_later_is_ours(
+    create: Operation, draft: PortInDraft, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("status", "orderPortIn", status=200)
+    look_for(create, 6)
+    assert state_of(create) == State.UNCERTAIN
+    made = sandbox.control.create_order([A, B], reference="HVD-2026-014")
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert create.answer["id"] == str(made.id)
+    draft.refresh_from_db()
+    assert draft.state == PortInDraft.State.SENT
+    assert count(sandbox, "orderPortIn") == 1
+
+
 def test_an_order_taken_without_an_id_that_sinch_does_not_show_is_not_sent_again_by_itself(
     create: Operation, sandbox: Sandbox, settle: Run
 ) -> None:
     sandbox.control.faults.add("status", "orderPortIn", status=200)
+    look_for(create, 6)
+    assert state_of(create) == State.UNCERTAIN
+    long_ago = timezone.now() - handlers_create.SHOWN_WITHIN
+    Operation.objects.filter(pk=create.pk).update(uncertain_since=long_ago)
     settle()
     assert state_of(create) == State.REFUSED
     assert "took this order without saying its id" in create.staff_message
