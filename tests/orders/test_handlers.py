@@ -594,15 +594,15 @@ def test_a_change_refused_at_a_later_try_is_told_with_the_words_of_that_refusal(
 
 
 class LateAnswers(SandboxAdapter):
-    """Lets something happen after a replacement has been done and before its answer arrives."""
+    """Lets something happen after a write has been done and before its answer arrives."""
 
-    def __init__(self, app: Sandbox, meanwhile: Run) -> None:
+    def __init__(self, app: Sandbox, method: str, meanwhile: Run) -> None:
         super().__init__(app)
-        self.meanwhile = meanwhile
+        self.method, self.meanwhile = method, meanwhile
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         answer = super().send(request, *args, **more)
-        if request.method == "PUT":
+        if request.method == self.method:
             self.meanwhile()
         return answer
 
@@ -629,7 +629,7 @@ def test_an_answer_to_a_change_does_not_go_over_what_was_read_after_the_change_h
     operation = update({**NEW_STREET, "desiredPortSchedule": {"desiredPortDate": port_day(20)}})
     payload = operation.payload | {"against": edit_work.packed(edit_work.copy_of(order))}
     Operation.objects.filter(pk=operation.pk).update(payload=payload)
-    adapter = LateAnswers(sandbox, meanwhile)
+    adapter = LateAnswers(sandbox, "PUT", meanwhile)
     monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
     clients.forget_clients()
     assert runner.run_one()
@@ -777,6 +777,29 @@ def test_a_cancelation_is_ours_and_ends_the_order(
     assert order.status == "CANCELED"
     assert WorkItem.objects.get().bucket == "ended"
     assert order.numbers.count() == 2
+
+
+def test_an_answer_to_a_cancelation_does_not_go_over_what_was_read_after_it_had_left(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox.control.personality(cancel_answer="order")
+
+    def meanwhile() -> None:
+        sandbox.control.next(order.sinch_id)
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+        assert readings.run_one()
+
+    operation = send("cancel", {"why": "The customer stays."})
+    adapter = LateAnswers(sandbox, "DELETE", meanwhile)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.status == "CANCELED"
 
 
 def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
