@@ -21,6 +21,7 @@ from orders.actions_edit import (
 )
 from orders.actions_order import NotPossible, NotSendable, refuse_secrets
 from orders.causes import causes_of
+from orders.edit_work import packed
 from orders.facts import Facts, Number
 from orders.models import OrderMark, PortInOrder
 from portal import words
@@ -262,7 +263,12 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
             order.project,
             "port_in.update",
             target=order.target,
-            payload={"body": body, "base": comparing.digest(order), "form": {}},
+            payload={
+                "body": body,
+                "base": comparing.digest(order),
+                "against": packed(body),
+                "form": {},
+            },
             by=by,
             subject=f"{_count(numbers)} to be tried again",
             marker=f"{marker}{last.pk if last else 0}",

@@ -10,11 +10,12 @@ from django.urls import reverse
 
 from orders import follow_up, standing
 from orders.models import PortInDraft, PortInOrder
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.models import Operation
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_drafts import ACCOUNT, PIN, Desk, in_days
 from tests.orders.test_edit import EditPage, order
+from tests.orders.test_handlers import LateAnswers
 from tests.orders.test_marks import codes, item_of, page_of, press, told
 
 __all__ = ["order"]  # a fixture: a pending order of three numbers, made through the intake
@@ -267,6 +268,30 @@ def test_an_order_is_sent_once_more_unchanged_when_the_trouble_was_outside(
     assert [dict(number.details) for number in after.numbers] == details, "nothing has changed"
     assert "P3" not in codes(found)
     assert TimelineEntry.objects.filter(text__startswith="Order sent once more").count() == 1
+
+
+def test_an_order_sent_once_more_does_not_go_over_what_was_read_after_it_had_left(
+    agent_client: Client,
+    order: PortInOrder,
+    sandbox: Any,
+    read: Read,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox.control.reject(order.sinch_id, "Number lock active on line", [SECOND])
+    press(agent_client, read(), "resubmit:P3")
+
+    def meanwhile() -> None:
+        sandbox.control.orders()[0].numbers[0].details["endUser"]["city"] = "Tukwila"
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+        assert readings.run_one()
+
+    adapter = LateAnswers(sandbox, "PUT", meanwhile)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    assert Operation.objects.get(kind="port_in.update").state == "succeeded"
+    order.refresh_from_db()
+    assert order.payload["phoneNumbers"][0]["endUser"]["city"] == "Tukwila"
 
 
 def test_an_order_of_which_nobody_shows_the_pin_is_not_sent_once_more(
