@@ -16,7 +16,7 @@ from orders.details import SECRET_FIELDS
 from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, fields_of_edit, packed
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
 from orders.forms import MAX_NUMBERS, DetailsForm, listed
-from orders.models import PortInDraft, PortInOrder
+from orders.models import PortInOrder
 from orders.review import Reason, places_of, reference_owner
 from orders.verdicts import gone_results
 from portal import words
@@ -263,19 +263,13 @@ def may_be_cleared(order: PortInOrder, merged: Merge) -> list[str]:
 def bare_numbers(order: PortInOrder, body: Mapping[str, Any]) -> list[str]:
     """Return the numbers that `body` has neither a PIN nor an account number of, though Sinch may.
 
-    It need not show one it has: an order made elsewhere may have what nobody here can see. One
-    that this desk has made or changed has what was sent.
+    It need not show one it has: what was ordered elsewhere may have what nobody here can see. A
+    number that this desk has sent has what was sent.
     """
     sent = wire.order_secrets(body)
     bare = [n for n in wire.numbers_of(body) if sent.get(n, {}).keys().isdisjoint(wire.PIN_KEYS)]
-    return [] if bare and _is_written_here(order) else bare
-
-
-def _is_written_here(order: PortInOrder) -> bool:
-    changed = Operation.objects.filter(
-        target=order.target, kind=UPDATE, state=Operation.State.SUCCEEDED
-    )
-    return PortInDraft.objects.filter(order=order).exists() or changed.exists()
+    ours = {n for one in sync.sent_bodies(order) for n in wire.numbers_of(one)} if bare else set()
+    return [number for number in bare if number not in ours]
 
 
 def bare_words(numbers: Sequence[str]) -> str:

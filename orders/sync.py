@@ -262,15 +262,21 @@ def _with_ordered(order: PortInOrder, merged: wire.Json) -> wire.Json:
     bare = {n for n, entry in wire.by_number(merged).items() if not entry.get("endUser")} & joined
     if not bare:
         return merged
+    for body in sent_bodies(order):
+        sent = wire.by_number(body)
+        entries = [entry for number, entry in sent.items() if number in bare]
+        merged = wire.with_sent(merged, {"phoneNumbers": entries}, replaces=False)
+    return merged
+
+
+def sent_bodies(order: PortInOrder) -> list[Mapping[str, Any]]:
+    """Return the bodies of our last writes of an order that Sinch accepted, the newest first."""
     made = order.portindraft_set.exclude(operation=None).values_list("operation", flat=True)
     # By keys: an OR with another table would have every write ever sent looked at.
     ours = Q(target=order.target, kind=UPDATE) | Q(pk__in=list(made), kind=CREATE)
     written = Operation.objects.filter(ours, state=Operation.State.SUCCEEDED).order_by("-pk")
-    for sends in written.values_list(heard.SENDS, flat=True)[:MOST_LOOKED_BACK]:
-        sent = wire.by_number((sends or {}).get("body") or {})
-        entries = [entry for number, entry in sent.items() if number in bare]
-        merged = wire.with_sent(merged, {"phoneNumbers": entries}, replaces=False)
-    return merged
+    sends = written.values_list(heard.SENDS, flat=True)[:MOST_LOOKED_BACK]
+    return [(sent or {}).get("body") or {} for sent in sends]
 
 
 def _is_our_change(rows: standing.Rows, merged: Mapping[str, Any]) -> bool:

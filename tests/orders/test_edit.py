@@ -1,5 +1,6 @@
 """Editing a pending order: what is shown, what is sent, and what is never lost."""
 
+import copy
 import re
 from datetime import timedelta
 from typing import Any
@@ -359,6 +360,24 @@ def test_a_pin_that_nobody_shows_is_typed_or_ticked_away_before_a_change_is_sent
     assert update().state == "succeeded"
     pins = {n.details["portOutInfo"].get("existingPortOutPin") for n in made.numbers}
     assert pins == ({"4821"} if typed else {None})
+
+
+def test_a_pin_of_a_number_that_joined_an_order_of_ours_elsewhere_is_not_cleared_unseen(
+    agent_client, order, sandbox
+):
+    sandbox.control.personality(pin_on_read="absent")
+    there = sandbox.control.order(order.sinch_id)
+    joined = copy.deepcopy(there.numbers[0])
+    joined.phone_number = "+12065550149"
+    joined.details["portOutInfo"] = {"existingPortOutPin": "4821"}
+    there.numbers.append(joined)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+    assert readings.run_one()
+    page = EditPage(agent_client, order)
+    page.post("check", zip="98102")
+    assert "of +1 206 555 0149, and Sinch shows none" in page.html
+    assert page.post("send").status_code == 422
+    assert not Operation.objects.filter(kind="port_in.update").exists()
 
 
 def test_nobody_is_warned_of_a_pin_when_the_order_was_changed_here_without_one(
