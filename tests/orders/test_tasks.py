@@ -169,6 +169,16 @@ def test_a_sync_without_sinch_says_so_in_a_sentence(
     assert "Traceback" not in err
 
 
+def test_a_project_out_of_reach_keeps_no_other_from_being_synced_by_hand(
+    elsewhere: list[str], project: SinchProject
+) -> None:
+    SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
+    out, err, code = run()
+    assert code == 1
+    assert err.startswith("A: Sinch does not accept the access key")
+    assert f"{project.name}: 5 orders here, 5 read again" in out
+
+
 def test_orders_that_could_not_be_read_are_counted_and_tried_again(
     elsewhere: list[str], sandbox: Sandbox
 ) -> None:

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             projects = projects.filter(project_id=options["project"])
         if not projects:
             self._stop("There is no such active Sinch project in the desk.")
-        failed = 0
+        failed, is_all = 0, True
         for project in projects:
             started = time.monotonic()
             try:
@@ -47,7 +47,9 @@ class Command(BaseCommand):
                 wished = discovery.discover(project, everything=options["all"])
                 failed += self._read(project, list(wished.values()))
             except SinchError as error:
-                self._stop(f"{project.name}: {error.staff_message}")
+                self.stderr.write(f"{project.name}: {error.staff_message}")
+                is_all = False
+                continue
             seconds = time.monotonic() - started
             orders = PortInOrder.objects.filter(project=project).count()
             self.stdout.write(
@@ -56,6 +58,8 @@ class Command(BaseCommand):
             )
         if failed:
             self._stop(f"{failed:,} orders could not be read; they are tried again by themselves.")
+        if not is_all:
+            raise SystemExit(1)
 
     def _read(self, project: SinchProject, pks: list[int]) -> int:
         """Read what was asked for, beside the workers; return how many could not be read."""
