@@ -22,7 +22,7 @@ from orders.verdicts import gone_results
 from portal import words
 from portal.accounts.models import User
 from portal.numbers import numbers_of, read_numbers
-from portal.operations import readings
+from portal.operations import heard, readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.work import items
@@ -61,17 +61,22 @@ def why_no_edit(order: PortInOrder) -> str:
 
 
 def refused_update(order: PortInOrder) -> Operation | None:
-    """Return the last change of an order if it did not arrive and nobody has closed it yet."""
+    """Return the last change of an order if it did not arrive and nobody has closed it yet.
+
+    None as well where no key decrypts what it was: there is nothing to go on with.
+    """
     last = _update_of(order)
     ended = (Operation.State.REFUSED, Operation.State.DEAD)
-    return last if last and last.state in ended and last.seen_at is None else None
+    is_open = last and last.state in ended and last.seen_at is None
+    return last if is_open and last.sends is not None else None
 
 
-def _update_of(order: PortInOrder, states: Sequence[str] | None = None) -> Operation | None:
+def _update_of(order: PortInOrder, states: Sequence[str] | None = None) -> Any:
+    """Return the last change of an order, with `sends`, its payload; None without one."""
     found = Operation.objects.filter(target=order.target, kind=UPDATE).select_related("by")
     if states is not None:
         found = found.filter(state__in=states)
-    return found.order_by("-pk").first()
+    return found.order_by("-pk").defer("payload").annotate(sends=heard.SENDS).first()
 
 
 # --- How fresh Sinch's copy is -------------------------------------------------------------------
@@ -319,14 +324,15 @@ class Authors:
             state=Operation.State.SUCCEEDED,
             finished_at__gte=since,
         ).select_related("by")
+        done = done.defer("payload").annotate(sends=heard.SENDS)
         self._ours = [
-            (operation, units_of(operation.payload.get("body") or {}))
+            (operation, units_of((operation.sends or {}).get("body") or {}))
             for operation in done.order_by("-pk")[:_MOST_AUTHORS]
         ]
-        heard = TimelineEntry.objects.filter(
+        told = TimelineEntry.objects.filter(
             item_id=order.item_id, at__gte=since, source=TimelineEntry.Source.SINCH
         ).values_list("at", flat=True)
-        self._seen_at = heard.first() or order.fetched_at
+        self._seen_at = told.first() or order.fetched_at
 
     def of(self, unit: Unit, now: Mapping[str, Any]) -> Author:
         """Return who made the field what it is now."""

@@ -245,6 +245,7 @@ def resubmit(order: PortInOrder, phones: Sequence[str], seen: str, *, by: User) 
         last = (
             Operation.objects.filter(target=order.target, kind="port_in.update")
             .order_by("-pk")
+            .defer("payload")
             .first()
         )
         marker = f"{order.target}:resubmit:"

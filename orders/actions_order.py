@@ -175,10 +175,10 @@ def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
     refuse_secrets(order, why)
     with transaction.atomic():
         order = locked(order)
-        under_way = Operation.objects.filter(
+        canceling = Operation.objects.filter(
             target=order.target, kind="port_in.cancel", state__in=Operation.UNDER_WAY
-        ).first()
-        if under_way:
+        )
+        if under_way := canceling.defer("payload").first():
             return under_way
         if reason := why_no_change(order):
             raise NotPossible(reason)

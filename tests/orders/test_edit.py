@@ -397,6 +397,25 @@ def test_nobody_is_warned_of_a_pin_when_the_order_was_changed_here_without_one(
     assert "nothing may be missing; nothing is" in page.html
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_an_order_can_be_edited_though_no_key_decrypts_the_last_change_of_it(
+    arrives, page, order, sandbox
+):
+    if not arrives:
+        sandbox.control.faults.add("status", "updatePortInOrder", status=422)
+    page.post("check", zip="98102")
+    page.post("send")
+    assert runner.run_one()
+    while readings.run_one():
+        pass
+    assert update().state == ("succeeded" if arrives else "refused")
+    lose(update(), "payload")
+    again = EditPage(page.client, order)
+    answer = again.post("check", zip="98103")
+    assert answer.status_code == 200
+    assert again.post("send").status_code == 302
+
+
 def test_a_page_older_than_a_working_day_starts_anew(page, monkeypatch):
     page.post("check", zip="98102")
     monkeypatch.setattr(actions, "SEAL_HOLDS_SECONDS", -1)

@@ -17,6 +17,7 @@ from tests.orders.test_drafts import ACCOUNT, PIN, Desk, in_days
 from tests.orders.test_edit import EditPage, order
 from tests.orders.test_handlers import LateAnswers
 from tests.orders.test_marks import codes, item_of, page_of, press, told
+from tests.tools import lose
 
 __all__ = ["order"]  # a fixture: a pending order of three numbers, made through the intake
 
@@ -292,6 +293,17 @@ def test_an_order_sent_once_more_does_not_go_over_what_was_read_after_it_had_lef
     assert Operation.objects.get(kind="port_in.update").state == "succeeded"
     order.refresh_from_db()
     assert order.payload["phoneNumbers"][0]["endUser"]["city"] == "Tukwila"
+
+
+def test_an_order_is_sent_once_more_though_no_key_decrypts_the_last_time_it_was(
+    agent_client: Client, order: PortInOrder, sandbox: Any, read: Read, work_off: Callable[[], None]
+) -> None:
+    for _ in range(2):
+        sandbox.control.reject(order.sinch_id, "Number lock active on line", [SECOND])
+        assert press(agent_client, read(), "resubmit:P3").status_code == 302
+        work_off()
+        lose(Operation.objects.filter(kind="port_in.update").latest("pk"), "payload")
+    assert Operation.objects.filter(kind="port_in.update", state="succeeded").count() == 2
 
 
 def test_an_order_of_which_nobody_shows_the_pin_is_not_sent_once_more(

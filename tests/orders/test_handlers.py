@@ -45,7 +45,7 @@ from portal.values import phone_of
 from portal.work import items
 from portal.work.models import TimelineEntry, WorkItem
 from tests.orders.test_documents import a_pdf
-from tests.tools import END_USER, port_day, somebody_waits_for_a_lock, wait_for
+from tests.tools import END_USER, lose, port_day, somebody_waits_for_a_lock, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
 A, B = "+12065550140", "+12065550141"
@@ -777,6 +777,14 @@ def test_a_cancelation_is_ours_and_ends_the_order(
     assert order.status == "CANCELED"
     assert WorkItem.objects.get().bucket == "ended"
     assert order.numbers.count() == 2
+
+
+def test_a_cancelation_that_no_key_decrypts_is_under_way_all_the_same(
+    order: PortInOrder, agent: User
+) -> None:
+    first = actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    lose(first, "payload")
+    assert actions_order.cancel_order(order, why="The customer stays.", by=agent) == first
 
 
 def test_an_answer_to_a_cancelation_does_not_go_over_what_was_read_after_it_had_left(
