@@ -111,11 +111,14 @@ class _NumbersWith(Func):
 
 
 def routing_of(pks: Iterable[int]) -> dict[int, Routing]:
-    """Return the routing of orders by their keys, in one statement that moves no payload."""
+    """Return the routing of orders by their keys, in one statement that moves no payload.
+
+    Nothing is greater than "" but a text: null, as Sinch may show it, only differs from it.
+    """
     found = PortInOrder.objects.filter(pk__in=pks).order_by()
     rows = found.annotate(
-        voice_numbers=_NumbersWith("payload", path='@.voiceConfiguration.type != ""'),
-        sms_numbers=_NumbersWith("payload", path='@.smsConfiguration.smsAppId != ""'),
+        voice_numbers=_NumbersWith("payload", path='@.voiceConfiguration.type > ""'),
+        sms_numbers=_NumbersWith("payload", path='@.smsConfiguration.smsAppId > ""'),
     ).values_list("pk", "voice_numbers", "sms_numbers")
     return {
         pk: Routing(frozenset(map(str, voice)), frozenset(map(str, sms))) for pk, voice, sms in rows

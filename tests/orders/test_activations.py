@@ -213,6 +213,18 @@ def test_routing_is_told_and_required_of_nobody(
     assert "Yes, activate the chosen groups" in html
 
 
+def test_routing_that_sinch_shows_as_null_is_none(
+    agent_client: Client, two_groups: PortInOrder
+) -> None:
+    payload = PortInOrder.objects.get(pk=two_groups.pk).payload
+    for entry in payload["phoneNumbers"]:
+        entry["voiceConfiguration"] = {"type": None, "appId": None}
+        entry["smsConfiguration"] = {"smsAppId": None}
+    PortInOrder.objects.filter(pk=two_groups.pk).update(payload=payload)
+    html = get(agent_client, reverse("orders:activate", args=[two_groups.pk]))
+    assert html.count("Voice and SMS routing set for 0 of 2") == 2
+
+
 def test_a_group_that_somebody_unticked_stays_so_when_the_page_changes(
     agent_client: Client, two_groups: PortInOrder
 ) -> None:
