@@ -126,7 +126,7 @@ def activate_groups(
     with transaction.atomic():
         order = locked(order)
         marker = marker_of(order.pk, key or new_key())
-        if sent := Operation.objects.filter(marker=marker).first():
+        if sent := Operation.objects.filter(marker=marker).defer("payload").first():
             return sent
         offered = _ready_groups(order, keys)
         chosen = [
@@ -147,7 +147,7 @@ def activate_whole(order: PortInOrder, *, by: User, key: str = "") -> Operation:
     with transaction.atomic():
         order = locked(order)
         marker = marker_of(order.pk, key or new_key())
-        if sent := Operation.objects.filter(marker=marker).first():
+        if sent := Operation.objects.filter(marker=marker).defer("payload").first():
             return sent
         offered = _ready_groups(order, [str(group["key"]) for group in order.offered_groups])
         covered = {str(number) for group in offered for number in group.get("numbers") or ()}

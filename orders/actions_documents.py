@@ -57,7 +57,8 @@ def upload_documents(
         if why := why_no_message(order):
             raise NotPossible(why)
         markers = [f"{order.target}:document:{marker}:{at}" for at in range(len(documents))]
-        if sent := list(Operation.objects.filter(marker__in=markers).order_by("pk")):
+        known = Operation.objects.filter(marker__in=markers).defer("payload")
+        if sent := list(known.order_by("pk")):
             return sent
         _refuse_too_many(order, len(documents))
         added = [
@@ -88,7 +89,7 @@ def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: st
         if why := why_no_message(order):
             raise NotPossible(why)
         marker = f"{order.target}:document:{key or new_key()}:loa"
-        if sent := Operation.objects.filter(marker=marker).first():
+        if sent := Operation.objects.filter(marker=marker).defer("payload").first():
             return sent
         letter = letters.nth(letters.letters_of_order(order), part)
         if letter is None or letters.print_of(letter) != seen:

@@ -395,7 +395,7 @@ def submit_update(
             .select_related("item", "project")
             .get(pk=order.pk)
         )
-        if done := Operation.objects.filter(marker=marker).first():
+        if done := Operation.objects.filter(marker=marker).defer("payload").first():
             return done
         if why := why_no_edit(order):
             raise NotEditable(why)

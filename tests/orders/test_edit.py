@@ -416,6 +416,16 @@ def test_an_order_can_be_edited_though_no_key_decrypts_the_last_change_of_it(
     assert again.post("send").status_code == 302
 
 
+def test_a_second_click_finds_the_first_change_though_no_key_decrypts_it(page):
+    page.post("check", zip="98102")
+    fields = page.fields() | {"action": "send"}
+    assert page.client.post(page.url, fields).status_code == 302
+    assert runner.run_one()
+    lose(update(), "payload")
+    assert page.client.post(page.url, fields).status_code == 302
+    assert Operation.objects.filter(kind="port_in.update").count() == 1
+
+
 def test_a_page_older_than_a_working_day_starts_anew(page, monkeypatch):
     page.post("check", zip="98102")
     monkeypatch.setattr(actions, "SEAL_HOLDS_SECONDS", -1)

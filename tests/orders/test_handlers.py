@@ -779,6 +779,28 @@ def test_a_cancelation_is_ours_and_ends_the_order(
     assert order.numbers.count() == 2
 
 
+@pytest.mark.parametrize("what", ["groups", "whole", "document"])
+def test_a_second_click_finds_the_first_write_though_no_key_decrypts_it(
+    offered: PortInOrder, agent: User, what: str
+) -> None:
+    keys = [group["key"] for group in offered.offered_groups]
+
+    def click() -> Operation:
+        if what == "groups":
+            return actions_activation.activate_groups(offered, keys, by=agent, key="one page")
+        if what == "whole":
+            return actions_activation.activate_whole(offered, by=agent, key="one page")
+        documents = [check("bill.pdf", a_pdf())]
+        (operation,) = actions_documents.upload_documents(
+            offered, documents, kind="bill", by=agent, key="one page"
+        )
+        return operation
+
+    first = click()
+    lose(first, "payload")
+    assert click() == first
+
+
 def test_a_cancelation_that_no_key_decrypts_is_under_way_all_the_same(
     order: PortInOrder, agent: User
 ) -> None:
