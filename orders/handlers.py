@@ -107,10 +107,8 @@ class OrderHandler(Handler):
             said = words_of_refusal(operation)
             self._tell(operation, order, f"{name} refused by Sinch{said}", "bad", "bad")
         else:
-            # One that was looked for in vain may have been done all the same.
-            became = "stopped" if operation.uncertain_since else "not sent"
             self._tell(
-                operation, order, f"{name} {became}: {operation.staff_message}", "bad", "bad"
+                operation, order, f"{name} not sent: {operation.staff_message}", "bad", "bad"
             )
         standing.recompute(order)
         readings.want_one(operation.project, sync.READER, order.sinch_id, "staff")
@@ -371,10 +369,9 @@ class ActivateHandler(OrderHandler):
     kind = "port_in.activate"
     what = "Activation"
     how_found_out = (
-        "The numbers are read, and what Sinch offers: a group whose numbers are live was "
-        "activated, and one that is still offered was not. One that is no longer offered though "
-        "its numbers are not live, whose FOC date has moved to a later day, whose numbers have all "
-        "fallen back, or are in another group by now, is left to a person."
+        "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
+        "live, was activated. One whose FOC date has moved to a later day, whose numbers have "
+        "all fallen back, or are in another group by now, is left to a person."
     )
 
     def name(self, operation: Operation) -> str:
@@ -421,17 +418,8 @@ class ActivateHandler(OrderHandler):
         if groups:
             _refuse_if_regrouped(groups, waiting, sync.with_numbers(offered, facts))
         keys = {group.key for group in groups}
-        if any(not keys or group.key in keys for group in offered):
-            return None
-        if operation.state != Operation.State.UNCERTAIN:
-            return Found({"groups": []})  # Sinch has just said no to a second try of it
-        if self.is_last_look(operation):
-            raise Refused(
-                "Sinch does not offer these numbers any more, and not all of them are live: it may "
-                "have taken the activation, or taken back the offer. Watch whether they go live, "
-                "and activate again only what Sinch offers again."
-            )
-        return None
+        still = [group for group in offered if not keys or group.key in keys]
+        return None if still else Found({"groups": []})
 
     @staticmethod
     def _groups(operation: Operation) -> list[ActivationGroup]:

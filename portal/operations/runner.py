@@ -77,11 +77,6 @@ class Handler(ABC):
         Raises SinchError when Sinch can't be asked, Refused when sending again would do harm.
         """
 
-    @staticmethod
-    def is_last_look(operation: Operation) -> bool:
-        """Tell whether a write of which no trace is found now would be sent again."""
-        return operation.looks + 1 >= len(LOOK_PAUSES)
-
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
         """Settle a success: store, tell. In the transaction that ends the operation."""
 

@@ -15,7 +15,7 @@ from portal.accounts.models import SinchProject, User
 from portal.crypto import EncryptedJSONField, LegibleJSONField
 from portal.operations.heard import recall, words_of_refusal
 from portal.operations.models import Operation
-from portal.operations.runner import Found, Handler, Refused
+from portal.operations.runner import LOOK_PAUSES, Found, Handler, Refused
 from portal.sinch.errors import SinchError, SinchUnexpectedReply
 from portal.work import items
 from portal.work.items import Event
@@ -300,6 +300,11 @@ class CreateHandler(Handler):
             # Asking changed nothing, but what was sent before it may have been done.
             error.outcome_unknown = True
             raise
+
+    @staticmethod
+    def is_last_look(operation: Operation) -> bool:
+        """Tell whether an order that is not found now would be sent again."""
+        return operation.looks + 1 >= len(LOOK_PAUSES)
 
     def failed(self, operation: Operation) -> None:
         """Open the draft again, unless the order may have been made all the same.

@@ -1040,7 +1040,7 @@ def ready(order: PortInOrder, sandbox: Sandbox, settle: Run) -> PortInOrder:
 
 
 @pytest.mark.parametrize("shape", ["wrapped", "list"])
-@pytest.mark.parametrize("fault", [None, "drop_before"])
+@pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_an_activation_is_accepted_once_and_numbers_are_live_only_when_sinch_says_so(
     ready: PortInOrder,
@@ -1067,42 +1067,6 @@ def test_an_activation_is_accepted_once_and_numbers_are_live_only_when_sinch_say
     readings.want_one(ready.project, "port_in_order", ready.sinch_id, "staff")
     settle()
     assert WorkItem.objects.get().live_count == 2
-
-
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("goes_live", [True, False])
-def test_a_lost_activation_is_known_by_its_numbers_and_not_by_what_is_offered_no_longer(
-    ready: PortInOrder,
-    send: Callable[..., Operation],
-    sandbox: Sandbox,
-    settle: Run,
-    goes_live: bool,
-    whole: bool,
-) -> None:
-    """Sinch offers what is ready now: it may have taken the activation, or the offer back."""
-    sandbox.control.faults.add("drop_after", "activatePortIn")
-    operation = send("activate", {"groups": [] if whole else ready.offered_groups})
-    assert runner.run_one()
-    Operation.objects.update(next_try_at=timezone.now())
-    assert runner.run_one()
-    assert state_of(operation) == State.UNCERTAIN
-    if goes_live:
-        sandbox.control.next(ready.sinch_id)
-    settle()
-    assert count(sandbox, "activatePortIn") == 1
-    reasons = [reason["code"] for reason in WorkItem.objects.get().reasons]
-    if goes_live:
-        assert state_of(operation) == State.SUCCEEDED
-        assert "P1" not in reasons
-        return
-    assert state_of(operation) == State.REFUSED
-    assert reasons[0] == "P1"
-    assert operation.staff_message.startswith("Sinch does not offer these numbers any more")
-    assert any(" stopped: Sinch does not offer" in text for text in timeline(ready))
-    sandbox.control.next(ready.sinch_id)
-    readings.want_one(ready.project, "port_in_order", ready.sinch_id, "staff")
-    settle()
-    assert "P1" not in [reason["code"] for reason in WorkItem.objects.get().reasons]
 
 
 def test_an_activation_that_got_through_after_it_was_looked_for_is_no_refusal(
@@ -1291,7 +1255,6 @@ def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     assert choice.why_not == "An earlier activation may have been done; try that one again."
     runner.mark_seen(stopped)  # somebody has looked, and knows
     assert not actions_activation.activations([offered.target])[offered.target]
-    sandbox.control.next(offered.sinch_id)
     assert runner.try_again(stopped)
     settle()
     assert state_of(stopped) == State.SUCCEEDED
