@@ -141,17 +141,21 @@ class Review(OpenOrSaid):
         # move is this very order. Source: "T-Mobile 60135": 409 first, unlink only then.
         blocks = self.draft.kind == Kind.IMPORT and not self.draft.field("migrate")
         for number in self.imported:
-            text = f"imported already, on the service plan {number.service_plan_id}"
+            where = f"on the service plan {number.service_plan_id}"
+            if not number.service_plan_id:
+                where = "and its link to a service plan is being made"
+            text = f"imported already, {where}"
             found.append(Place(number.phone_number, text, number.get_absolute_url(), blocks))
         return found
 
     @cached_property
     def imported(self) -> list[ImportedNumber]:
-        """Its numbers that are on a service plan of ours."""
+        """Its numbers that are on a service plan of ours, or about to be."""
         rows = ImportedNumber.objects.filter(
             project=self.draft.project, phone_number__in=self.numbers, gone_at=None
         )
-        return list(rows.exclude(service_plan_id="").defer("payload"))
+        about_to_be = Q(is_settling=True) & ~Q(platform_type=wire.DEPROVISIONING)
+        return list(rows.filter(~Q(service_plan_id="") | about_to_be).defer("payload"))
 
     @property
     def blocked(self) -> list[str]:

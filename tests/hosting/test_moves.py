@@ -455,3 +455,22 @@ def test_a_number_is_not_moved_before_a_link_that_is_only_scheduled_stands(
     sandbox.hosting.do_imported(PHONE, "step")
     row = read_imported(PHONE)
     assert post(agent_client, "imported_move", row, do="start", **where).status_code == 302
+
+
+def test_a_number_whose_link_is_only_scheduled_goes_into_no_order_that_would_link_it_elsewhere(
+    agent_client, sandbox, read_imported, settle
+):
+    def asked():
+        typed = {"numbers": PHONE, "plan": "plan-c", "version": "0", "action": "ask"}
+        answer = agent_client.post(NEW["import"], typed | {"draft": str(uuid.uuid4())})
+        assert 'name="attempt"' not in answer.content.decode(), "nothing is offered to be sent"
+        return strip_tags(answer.content.decode())
+
+    typed = {"number": PHONE, "name": "", "plan": "plan-a", "campaign": ""}
+    agent_client.post(reverse("hosting:import_number"), typed)
+    settle()
+    assert ImportedNumber.objects.get().service_plan_id == ""
+    assert "imported already, and its link to a service plan is being made" in asked()
+    sandbox.hosting.do_imported(PHONE, "step")
+    read_imported(PHONE)
+    assert "imported already, on the service plan plan-a" in asked()
