@@ -364,7 +364,12 @@ def picture_of(project: SinchProject) -> Picture:
     rows = []
     for pair in pairs_of(project).select_related("added_by"):
         walk = walks.get(str(pair.pk))
-        waits = walk is not None and (walk.read_at is None or walk.requested_at > walk.read_at)
+        # One that failed is tried again by itself: until it goes well, why it failed is the news.
+        waits = (
+            walk is not None
+            and not walk.last_error
+            and (walk.read_at is None or walk.requested_at > walk.read_at)
+        )
         rows.append(PairRow(pair, waits, pair.trouble or (walk.last_error if walk else "")))
     orders = HostingOrder.objects.filter(project=project, gone_at=None)
     counted = (

@@ -301,3 +301,20 @@ def test_an_order_that_is_listed_without_an_id_to_ask_for_is_told_and_keeps_no_o
     assert HostingOrder.objects.get().sinch_id == made.id
     assert ImportedNumber.objects.get().phone_number == PHONE
     assert ODD in agent_client.get(reverse("hosting:overview")).content.decode()
+
+
+def test_a_pair_that_cannot_be_read_tells_why_while_it_is_tried_again(
+    project, sandbox, hosting_client, agent_client
+):
+    sync.remember_pair(project, "plan-x", "CABC123")
+    lists = "HostingOrderService_ListHostingOrders"
+    sandbox.faults.add("status", lists, status=403, times=None)
+    overview.want_walks(project)
+    page = agent_client.get(reverse("hosting:overview")).content.decode()
+    assert "Being read" in page
+    while readings.run_one():
+        pass
+    page = agent_client.get(reverse("hosting:overview")).content.decode()
+    assert "1 pair could not be read." in page
+    assert "This access key may not use this Sinch project." in page
+    assert "Being read" not in page
