@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from portal.operations.models import Operation
 from portal.operations.runner import LOOK_PAUSES, MOST_SENDS, PATIENCE, Refused
 from portal.sinch.errors import SinchInvalidRequest, SinchRateLimited, SinchUnavailable, Violation
 from portal.work.models import TimelineEntry
-from tests.tools import lose, wait_for
+from tests.tools import lose, somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -278,6 +279,27 @@ def test_a_yes_that_comes_after_another_worker_settled_the_write_is_settled_once
     operation.refresh_from_db()
     assert operation.answer == {"id": "found"}
     assert desk.told == [("uncertain", ""), ("succeeded", "found")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_yes_that_comes_while_another_worker_settles_the_write_waits_for_that(write, desk):
+    operation, send, settled = write(), desk.send, threading.Event()
+
+    def settle():
+        try:
+            with transaction.atomic():
+                Operation.objects.update(state=State.SUCCEEDED, lease_id=None, next_try_at=None)
+                settled.set()
+                wait_for(somebody_waits_for_a_lock, what="who heard the yes")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        desk.send = lambda op: (pool.submit(settle), settled.wait(20), send(op))[2]
+        assert runner.run_one()
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert desk.told == []
 
 
 def test_a_worker_that_lost_its_write_does_not_look_for_it_either(write, desk):
@@ -693,6 +715,28 @@ def test_a_stopped_write_is_looked_for_as_patiently_as_at_first_when_it_is_tried
         run(operation)
     assert operation.state == State.QUEUED
     assert desk.sent == [operation.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stopped_write_that_two_try_again_is_taken_up_once(write, desk):
+    operation = write()
+    Operation.objects.update(state=State.DEAD, next_try_at=None)
+
+    def tries_again():
+        try:
+            return runner.try_again(operation)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            # One of them was faster, and a worker as well: it is on its way by now.
+            Operation.objects.update(state=State.SENDING)
+            other = pool.submit(tries_again)
+            wait_for(somebody_waits_for_a_lock, what="the other one")
+        assert other.result(20) is False
+    operation.refresh_from_db()
+    assert operation.state == State.SENDING
 
 
 def test_only_a_stopped_write_can_be_tried_again(write, desk):

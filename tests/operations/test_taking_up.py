@@ -48,6 +48,16 @@ def test_a_draft_that_is_sent_or_thrown_away_is_not_sent_again(stopped, state):
     assert operation.next_try_at is None
 
 
+def test_a_draft_that_was_sent_anew_and_refused_goes_on_with_the_newer_write_only(stopped, write):
+    operation, draft = stopped
+    newer = write(kind=operation.kind, target=draft.target)
+    Operation.objects.filter(pk=newer.pk).update(state=Operation.State.REFUSED)
+    PortInDraft.objects.update(operation=newer)
+    assert not runner.try_again(operation)
+    draft.refresh_from_db()
+    assert draft.state == State.OPEN
+
+
 @pytest.mark.parametrize("state", [State.SENT, State.THROWN_AWAY])
 def test_a_draft_that_went_its_way_is_not_opened_by_a_create_that_was_not_sent(
     stopped, project, state
