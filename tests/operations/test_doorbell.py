@@ -104,6 +104,12 @@ def test_a_task_works_until_nothing_is_due_and_wakes_one_more(rung):
     assert rung == ["some.task"]
 
 
+def test_a_task_that_has_run_for_long_leaves_the_rest_to_another(rung, monkeypatch):
+    monkeypatch.setattr(tasks, "LONGEST_RUN", 0.0)
+    assert tasks.work_through(lambda: True, "some.task") == 1
+    assert rung == ["some.task"] * 2
+
+
 def test_who_is_told_to_stop_begins_nothing_more(rung, monkeypatch):
     monkeypatch.setattr(tasks, "_stopping", threading.Event())
     done = []

@@ -113,6 +113,16 @@ def test_what_somebody_waits_for_is_read_before_a_heap_of_sweep(project, library
     assert sorted(library.asked) == [("7", cause), ("new", cause)]
 
 
+def test_what_somebody_waits_for_is_read_before_what_is_due_by_itself(project, library):
+    library.again = timedelta(hours=1)
+    readings.want_one(project, KIND, "1", "webhook")
+    readings.run_one()
+    Reading.objects.update(next_try_at=timezone.now() - timedelta(minutes=1))
+    readings.want_one(project, KIND, "2", "staff")
+    readings.run_one()
+    assert library.asked[1:] == [("2", "staff")]
+
+
 def test_a_sweep_does_not_take_a_wish_of_a_webhook_for_its_own(project, library):
     readings.want_one(project, KIND, "1", "webhook")
     readings.want_one(project, KIND, "1", "sweep")

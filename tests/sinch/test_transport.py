@@ -325,7 +325,7 @@ def test_the_portability_check_is_repeated_like_a_read(sinch, line):
     assert line.client.check_porting_availability(["+12065550142"]) == [verdict]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
 def test_a_write_is_sent_once_and_a_server_fault_leaves_its_outcome_unknown(sinch, line, status):
     sinch.otherwise = lambda call: Reply(status)
     with pytest.raises(SinchUnavailable) as caught:

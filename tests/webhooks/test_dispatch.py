@@ -378,6 +378,14 @@ def test_a_body_no_key_decrypts_is_told_and_holds_up_nobody(deliver, reader, set
     assert Delivery.objects.get(pk=lost.pk).state == State.DONE
 
 
+def test_a_body_that_is_damaged_is_told_at_once(deliver, reader):
+    deliver(EVENT)
+    Delivery.objects.update(is_compressed=True)
+    work()
+    row = Delivery.objects.get()
+    assert (row.state, row.outcome) == (State.DEAD, dispatch.UNDECIPHERABLE)
+
+
 def test_an_order_sinch_does_not_know_is_told(deliver, reader):
     def gone():
         Reading.objects.update(is_gone=True)
