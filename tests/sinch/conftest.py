@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from portal.sinch import transport
 from portal.sinch.parts import CallRecord
 from portal.sinch.porting import PortingClient
 from portal.sinch.transport import Transport
@@ -240,6 +241,8 @@ def contract() -> Contract:
 @pytest.fixture
 def sinch(contract: Contract) -> Iterator[FakeSinch]:
     """A server that answers as told; the test fails if a request broke the contract."""
+    # It may get the port of an earlier one; what that one refused is not for this one's clock.
+    transport._renewals.clear()
     fake = FakeSinch(contract)
     yield fake
     fake.stop()
