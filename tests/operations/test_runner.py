@@ -387,9 +387,10 @@ def test_while_sinch_cannot_be_asked_it_stays_uncertain_and_then_a_person_is_ask
 def test_a_look_up_may_forbid_sending_again(write, desk):
     desk.before = LOST
     operation = run(write())
-    desk.finding = Refused("Somebody else changed this order meanwhile.")
+    desk.finding = Refused("Taken, and not as sent.", status=200, judged="the port date")
     run(operation)
     assert operation.state == State.REFUSED
+    assert operation.answer == {"status": 200, "judged": "the port date"}
 
 
 def test_a_worker_that_dies_while_sending_leaves_a_write_that_is_looked_up(write, desk):
