@@ -423,6 +423,20 @@ def test_processing_again_reads_the_order_anew(
     assert row.verdict == before.verdict
 
 
+def test_one_that_was_given_up_is_waited_for_as_long_as_at_first_when_processed_again(
+    deliver, reader
+):
+    deliver(EVENT)
+    Delivery.objects.update(state=State.DEAD, next_try_at=None, attempts=fates.MOST_TRIES)
+    reader.error = SinchUnavailable("no answer")
+    dispatch.process_again(Delivery.objects.all())
+    for _ in range(2):
+        work()
+        row = Delivery.objects.get()
+        assert row.state == State.WAITING
+        due_now(row)
+
+
 def test_a_body_that_was_not_readable_stays_so_when_processed_again(deliver, reader):
     deliver(b"{")
     work()
