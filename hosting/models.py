@@ -400,6 +400,12 @@ class QualifiedNumber(NumberRecord):
                 name="qualified_state",
                 condition=models.Q(gone_at=None),
             ),
+            # What can be text-enabled, of each project.
+            models.Index(
+                fields=["project"],
+                name="qualified_verified",
+                condition=models.Q(gone_at=None, state="VERIFIED"),
+            ),
             models.Index(
                 fields=["phone_number", "id"],
                 name="qualified_listed",

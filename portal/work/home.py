@@ -8,8 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.cache import cache
-from django.db.models import F, Q, QuerySet, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db.models import F, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from portal import words
@@ -267,12 +266,17 @@ def _mine(person: int) -> Q:
     return Q(assignee=person) | Q(assignee=None)
 
 
-def _todo(which: Q) -> QuerySet[WorkItem]:
-    """Return the worst of each bucket, looked for among those of `which` and nowhere else."""
-    place = Window(RowNumber(), partition_by="bucket", order_by=["urgency", "pk"])
-    wanted = WorkItem.objects.filter(which, bucket__in=WorkItem.HOME)
-    worst = wanted.annotate(place=place).filter(place__lte=MOST_TODO).values("pk")
-    return queue.rows(WorkItem.objects.filter(pk__in=worst)).order_by("urgency", "pk")
+def _todo(*whose: Q) -> QuerySet[WorkItem]:
+    """Return the worst of each bucket and of each of `whose`: each in the order of an index."""
+    worst = [
+        WorkItem.objects.filter(which, bucket=bucket)
+        .order_by("urgency", "pk")
+        .values("pk")[:MOST_TODO]
+        for bucket in WorkItem.HOME
+        for which in whose
+    ]
+    found = WorkItem.objects.filter(pk__in=worst[0].union(*worst[1:], all=True))
+    return queue.rows(found).order_by("urgency", "pk")
 
 
 def _both(todo: Iterable[WorkItem]) -> tuple[list[Line], list[Line]]:
@@ -287,7 +291,7 @@ def _both(todo: Iterable[WorkItem]) -> tuple[list[Line], list[Line]]:
     return ready, needs_us[: MOST_TODO - len(ready)]
 
 
-_own_todo = Prepared(lambda person: _todo(_mine(person)))
+_own_todo = Prepared(lambda person: _todo(Q(assignee=person), Q(assignee=None)))
 _actions = Prepared(
     lambda person: (
         Operation.objects.filter(by=person)

@@ -96,12 +96,17 @@ class WorkItem(models.Model):
             models.Index(fields=["-changed_at", "-id"], name="item_changed"),
             models.Index(fields=["foc_date", "-id"], name="item_foc"),
             models.Index(fields=["assignee", "urgency", "id"], name="item_owner"),
-            # What home shows of one's own and nobody's, and what lives without an owner: among what
-            # is others', and what is done.
+            # What home shows of one's own and of nobody's, and what lives without an owner: among
+            # what is others', and what is done.
             models.Index(
-                fields=["assignee", "urgency", "id"],
+                fields=["assignee", "bucket", "urgency", "id"],
                 name="item_home",
                 condition=models.Q(bucket__in=("ready", "us")),
+            ),
+            models.Index(
+                fields=["bucket", "urgency", "id"],
+                name="item_home_nobody",
+                condition=models.Q(assignee=None, bucket__in=("ready", "us")),
             ),
             models.Index(
                 fields=["id"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.utils import timezone
 from benchmarks import data
 from benchmarks.grown import FIRST_KEY, History
 from benchmarks.scale import GROWN, grow_orders
+from hosting.models import QualifiedNumber
 from orders import portability, sync
 from portal import health
 from portal.accounts.models import SinchProject, User
@@ -41,15 +42,22 @@ def old_desk(project) -> tuple[SinchProject, User]:
     half.update(bucket="us", rank=100)
     living = WorkItem.objects.filter(bucket__in=WorkItem.LIVING)
     living.alias(rest=F("pk") % 50).exclude(rest=0).update(assignee=other)
+    SinchProject.objects.create(name="Birch", project_id="birch", key_id="k", key_secret="s")
     with connection.cursor() as cursor:
-        # No vacuum runs within a transaction: this leaves the versions of before the update out.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("CLUSTER work_workitem USING work_workitem_pkey")
+        tidy(cursor)
         for model in GROWN:
             cursor.execute(f"ANALYZE {model._meta.db_table}")
         # With so few rows PostgreSQL would rather read them all than take an index.
         cursor.execute("SET LOCAL enable_seqscan = off")
     return project, person
+
+
+def tidy(cursor: Any, model: type[Model] = WorkItem) -> None:
+    """Leave the versions of before an update out: no vacuum runs within a transaction."""
+    table = model._meta.db_table
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    cursor.execute(f"CLUSTER {table} USING {table}_pkey")
+    cursor.execute(f"ANALYZE {table}")
 
 
 class Explained:
@@ -110,6 +118,43 @@ PAGES = {
     "webhooks of an event": ("webhooks:log", "?q=no+such+event", ()),
     "health": ("health", "", ()),
 }
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_home_does_not_look_through_all_that_waits_for_one_person_or_for_anybody(old_desk, own):
+    _, person = old_desk
+    WorkItem.objects.filter(bucket__in=WorkItem.HOME).update(assignee=person if own else None)
+    client, explained = Client(), Explained()
+    client.force_login(person)
+    with connection.cursor() as cursor:
+        tidy(cursor)
+    for query in ("", "?who=team"):
+        context.forget(person)
+        with connection.execute_wrapper(explained):
+            assert client.get(reverse("work:home") + query).status_code == 200
+    rows, table, sql = explained.worst()
+    assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
+
+
+def test_verified_numbers_of_one_project_are_not_looked_through_for_another(old_desk):
+    project, person = old_desk
+    QualifiedNumber.objects.bulk_create(
+        QualifiedNumber(
+            project=project,
+            phone_number=data.phone(901, n),
+            state="VERIFIED",
+            fetched_at=timezone.now(),
+        )
+        for n in range(2 * MOST_LOOKED_AT)
+    )
+    client, explained = Client(), Explained()
+    client.force_login(person)
+    with connection.cursor() as cursor:
+        tidy(cursor, QualifiedNumber)
+    with connection.execute_wrapper(explained):
+        assert client.get(reverse("hosting:qualified_numbers")).status_code == 200
+    rows, table, sql = explained.worst()
+    assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
 
 
 @pytest.mark.parametrize("page", PAGES)
