@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.tools import END_USER
+
 
 @pytest.fixture
 def order_json() -> Callable[..., dict[str, Any]]:
@@ -30,15 +32,7 @@ def order_json() -> Callable[..., dict[str, Any]]:
                     "status": "PENDING",
                     "countryCode": "US",
                     "phoneNumberGroup": "GW Lumen Grp1",
-                    "endUser": {
-                        "name": "Harborview Dental LLC",
-                        "streetNum": "1420",
-                        "streetName": "Alder",
-                        "city": "Seattle",
-                        "state": "WA",
-                        "zipCode": "98101",
-                        "typeOfService": "B",
-                    },
+                    "endUser": {**END_USER, "typeOfService": "B"},
                     "portOutInfo": {
                         "existingPortOutPin": "****",
                         "accountPhoneNumber": "+12065550140",

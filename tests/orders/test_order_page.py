@@ -25,7 +25,7 @@ from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from portal.work.models import TimelineEntry, WorkItem
-from tests.tools import lose
+from tests.tools import END_USER, lose
 
 pytestmark = pytest.mark.django_db
 PIN = "482193"
@@ -896,14 +896,6 @@ def test_nothing_secret_is_kept_in_the_clear_with_a_write(agent, make_order):
 @pytest.fixture
 def order_at_sinch(porting_client: Any, project: SinchProject) -> PortInOrder:
     """An order that the sandbox holds, as the desk has read it."""
-    end_user = {
-        "name": "Harborview Dental LLC",
-        "streetNum": "1420",
-        "streetName": "Alder",
-        "city": "Seattle",
-        "state": "WA",
-        "zipCode": "98101",
-    }
     made = porting_client.order_port_in(
         {
             "customerOrderReference": "HVD-2026-014",
@@ -913,7 +905,7 @@ def order_at_sinch(porting_client: Any, project: SinchProject) -> PortInOrder:
             "phoneNumbers": [
                 {
                     "phoneNumber": f"+1206555014{n}",
-                    "endUser": end_user,
+                    "endUser": END_USER,
                     "portOutInfo": {"existingPortOutPin": PIN},
                 }
                 for n in range(3)
