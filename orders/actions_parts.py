@@ -48,7 +48,8 @@ def submit_orders(draft: PortInDraft, *, attempt: int, by: User) -> list[Operati
         # that refer to the project are not held up by this lock.
         SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
         draft = locked_draft(draft)
-        if done := Operation.objects.filter(marker=create_marker(draft, attempt)).first():
+        marker = create_marker(draft, attempt)
+        if done := Operation.objects.filter(marker=marker).defer("payload").first():
             return [done]
         if draft.operation and (draft.is_sending or draft.state == PortInDraft.State.SENT):
             return [draft.operation]

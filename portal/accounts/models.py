@@ -74,12 +74,16 @@ class SinchProject(models.Model):
     @property
     def default_port_time(self) -> str:
         """The project's default time as `HH:MM`, from its configuration, else Sinch's 09:00."""
-        return ((self.porting_configuration or {}).get("defaultPortTime") or "09:00")[:5]
+        return self._configured("defaultPortTime", "09:00")[:5]
 
     @property
     def default_port_time_zone(self) -> str:
         """The project's default zone, else Sinch's US/Eastern."""
-        return (self.porting_configuration or {}).get("defaultPortTimeZone") or "US/Eastern"
+        return self._configured("defaultPortTimeZone", "US/Eastern")
+
+    def _configured(self, name: str, default: str) -> str:
+        found = (self.porting_configuration or {}).get(name)
+        return found if isinstance(found, str) and found else default
 
     @property
     def extra_days_off(self) -> dict[date, str]:

@@ -130,7 +130,7 @@ def _write(
     marker = f"project:{project.pk}:configure:{attempt}"
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
-        sent = Operation.objects.filter(marker=marker).first()
+        sent = Operation.objects.filter(marker=marker).defer("payload").first()
         if sent is not None:
             return sent
         if base != configuration.digest(kept.porting_configuration):

@@ -8,7 +8,7 @@ All methods raise SinchError; see `portal.sinch.errors` for which and for `outco
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -19,6 +19,7 @@ from portal.sinch.payloads import (
     ActivateKey,
     ActivateResponse,
     Configuration,
+    ConfigurationContact,
     DocumentMeta,
     Note,
     OrderListItem,
@@ -355,7 +356,7 @@ class PortingClient:
             return None
         if answer is not None and not isinstance(answer, dict):
             raise _unexpected("GET", CONFIGURATION, "no configuration in the answer")
-        return cast(Configuration, answer) if answer and any(answer.values()) else None
+        return _read_configuration(answer) if answer and any(answer.values()) else None
 
     def create_configuration(self, configuration: Mapping[str, Any]) -> Configuration:
         """Store the porting defaults where there are none yet; send all four keys.
@@ -485,6 +486,27 @@ def _order_id(order_id: str | int) -> str:
     if not re.fullmatch(r"[0-9]+", text):
         raise ValueError("an order id is digits")
     return text
+
+
+def _read_configuration(answer: Mapping[str, Any]) -> Configuration:
+    """Return a configuration with texts where texts belong, whatever stands there; rest as it is."""
+
+    def texts(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        odd = {name: found[name] for name in names if not isinstance(found.get(name, ""), str)}
+        return {
+            name: str(value) if type(value) in (int, float) else None for name, value in odd.items()
+        }
+
+    contact = answer.get("contact")
+    contact = contact if isinstance(contact, dict) else {}
+    return cast(
+        Configuration,
+        {
+            **answer,
+            **texts(answer, ("webhookUrl", "defaultPortTime", "defaultPortTimeZone")),
+            "contact": contact | texts(contact, ConfigurationContact.__annotations__),
+        },
+    )
 
 
 def _unexpected(method: str, path: str, reason: str) -> SinchUnexpectedReply:

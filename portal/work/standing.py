@@ -50,7 +50,13 @@ def write_values(row: Mapping[str, Any]) -> dict[str, Any]:
         "uncertain_since": stored_moment(row["uncertain"]),
         "is_seen": row["seen"] is not None,
         "message": row["message"],
+        "by_sinch": is_by_sinch(row["answer"]),
     }
+
+
+def is_by_sinch(answer: Mapping[str, Any] | None) -> bool:
+    """Tell whether what ended an operation is an answer of Sinch's, and not what we found out."""
+    return (answer or {}).get("status") is not None
 
 
 def mark_rows(decided: QuerySet[Any]) -> ArraySubquery:

@@ -21,6 +21,7 @@ from portal.values import stored_moment
 from portal.work import queue
 from portal.work.drafts import Draft
 from portal.work.lines import since_text
+from portal.work.standing import is_by_sinch
 from portal.work.verdicts import UNCERTAIN_PATIENCE, told_of_write
 
 MOST_TOLD: Final = 20
@@ -69,6 +70,7 @@ def columns(whose: Q) -> dict[str, Any]:
                 pk="pk",
                 title="title",
                 state="operation__state",
+                answer="operation__answer",
                 at=Coalesce(
                     "operation__finished_at", "operation__uncertain_since", "operation__created_at"
                 ),
@@ -126,7 +128,7 @@ def _unmade(model: str) -> QuerySet[Any]:
 
 
 def _told(draft: Mapping[str, Any], page: str, what: str) -> Unmade:
-    text, tone, glyph = told_of_write(draft["state"], what)
+    text, tone, glyph = told_of_write(draft["state"], what, by_sinch=is_by_sinch(draft["answer"]))
     full = f"{draft['first']} {draft['last']}".strip()
     return Unmade(
         url=reverse(page, args=[draft["pk"]]),

@@ -36,6 +36,7 @@ class Write:
     is_seen: bool = False
     message: str = ""
     field: str = ""
+    by_sinch: bool = True  # a refusal: whether Sinch said no; else we found that it cannot be done
 
     @property
     def is_under_way(self) -> bool:
@@ -326,16 +327,20 @@ def refused_writes(
             elif write.state not in ("refused", "dead"):
                 continue
             about = fields.get(write.field.rsplit(".", 1)[-1], "")
-            text, tone, glyph = told_of_write(write.state, what, about)
+            text, tone, glyph = told_of_write(write.state, what, about, by_sinch=write.by_sinch)
             case.add(code, text, tone, next_step, since, glyph)
             break
 
 
-def told_of_write(state: str, what: str, about: str = "") -> tuple[str, str, str]:
+def told_of_write(
+    state: str, what: str, about: str = "", *, by_sinch: bool = True
+) -> tuple[str, str, str]:
     """Return how a write is told that failed, or that left no trace: text, tone and glyph.
 
-    `about` is the field that Sinch named in a refusal.
+    `about` is the field that Sinch named in a refusal, `by_sinch` whether the refusal is its own.
     """
+    if state == "refused" and not by_sinch:
+        return f"{what.capitalize()} did not go through", "bad", "bad"
     if state == "refused":
         return f"Sinch refused {what}" + (f": {about}" if about else ""), "bad", "bad"
     if state == "dead":

@@ -153,6 +153,13 @@ def test_a_refused_change_needs_us_until_a_later_one_succeeds() -> None:
     assert codes(facts(writes=(refused, write("note", "succeeded", 1)))) == ["P1"]
 
 
+def test_a_write_that_we_stopped_ourselves_is_not_said_to_be_refused_by_sinch() -> None:
+    stopped = write("activate", "refused", 3, by_sinch=False)
+    (reason,) = work_out(facts(writes=(stopped,)), NOW).reasons
+    assert reason.text == "Our activation did not go through"
+    assert (reason.code, reason.next) == ("P1", "Activate again")
+
+
 def test_an_outcome_that_was_seen_is_settled() -> None:
     assert codes(facts(writes=(write("note", "dead", is_seen=True),))) == ["WAIT"]
 

@@ -523,3 +523,18 @@ def test_nothing_configured_is_none_in_every_shape(sinch, client, body):
     assert client.get_configuration() is None  # 404
     sinch.otherwise = lambda call: Reply(200, body)
     assert client.get_configuration() is None
+
+
+def test_a_configuration_has_texts_whatever_stands_in_their_place(sinch, client):
+    odd = {"email": ["x"], "name": "Mara Quist", "phone": 12065550100}
+    whole = {"webhookUrl": {"a": 1}, "defaultPortTime": 9, "defaultPortTimeZone": None, "new": [1]}
+    sinch.otherwise = lambda call: Reply(200, {"contact": odd} | whole)
+    assert client.get_configuration() == {
+        "contact": {"email": None, "name": "Mara Quist", "phone": "12065550100"},
+        "webhookUrl": None,
+        "defaultPortTime": "9",
+        "defaultPortTimeZone": None,
+        "new": [1],
+    }
+    sinch.otherwise = lambda call: Reply(200, {"contact": "Mara", "defaultPortTime": "09:00"})
+    assert client.get_configuration() == {"contact": {}, "defaultPortTime": "09:00"}

@@ -129,6 +129,8 @@ def make_draft(project):
     def make(by, state="refused", model=PortInDraft, is_locked=False, **fields):
         now = timezone.now()
         ended = {"finished_at": now} if state in ("refused", "dead", "succeeded") else {}
+        if state == "refused":
+            ended["answer"] = {"status": 400, "message": "wrong"}
         values = {"kind": "port_in.create", "target": "draft:1", "by": by} | ended | fields
         operation = Operation.objects.create(project=project, state=state, **values)
         return model.objects.create(
@@ -163,6 +165,13 @@ def test_a_draft_whose_order_did_not_come_about_needs_us(
     assert "<span>a draft</span>" in todo
     assert f'href="{draft.get_absolute_url()}">Look at it' in todo
     assert "in the list</a>" not in todo, "the list does not know drafts"
+
+
+def test_what_never_left_is_not_said_to_be_refused_by_sinch(agent_client, agent, make_draft):
+    make_draft(agent, answer={}, staff_message="The draft is not in the desk any more.")
+    html = get(agent_client)
+    assert "Our order did not go through" in html
+    assert "Sinch refused" not in html
 
 
 def test_a_hosting_draft_that_was_refused_needs_us_too(agent_client, agent, make_draft):
