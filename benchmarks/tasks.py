@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from portal.database.base import soon_on_disk
 from portal.operations import clients
 from portal.operations.models import Reading
 from portal.prepared import Prepared
@@ -16,7 +17,11 @@ _found = Prepared(
 
 @shared_task
 def ask(pk: int) -> None:
-    """Find a reading, ask Sinch for its order, and note when: two statements and one request."""
-    reading = _found.get(pk)
-    clients.porting_client(reading.project).get_order_details(reading.resource_id)
-    update(reading, {"read_at": timezone.now()})
+    """Find a reading, ask Sinch for its order, and note when: two statements and one request.
+
+    As the desk's own readings do, it does not wait for the disk.
+    """
+    with soon_on_disk():
+        reading = _found.get(pk)
+        clients.porting_client(reading.project).get_order_details(reading.resource_id)
+        update(reading, {"read_at": timezone.now()})

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from hosting import overview, standing, sync
 from portal.accounts.models import SinchProject
+from portal.database.base import soon_on_disk
 from portal.operations.tasks import until_nothing
 
 log = logging.getLogger(__name__)
@@ -36,4 +37,5 @@ def walk() -> int:
 @shared_task
 def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
-    return until_nothing(lambda: standing.recompute_due(timezone.now()))
+    with soon_on_disk():
+        return until_nothing(lambda: standing.recompute_due(timezone.now()))

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from orders import discovery, list_work, portability, standing
 from portal.accounts.models import SinchProject
+from portal.database.base import soon_on_disk
 from portal.operations.tasks import until_nothing, work_through
 from portal.sinch.errors import SinchError
 
@@ -39,7 +40,8 @@ def discover() -> int:
 @shared_task
 def recompute_due() -> int:
     """Work out the buckets that time alone has moved; return how many were looked at."""
-    return until_nothing(lambda: standing.recompute_due(timezone.now()))
+    with soon_on_disk():
+        return until_nothing(lambda: standing.recompute_due(timezone.now()))
 
 
 @shared_task

@@ -5,9 +5,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
+from hosting.tasks import recompute_due as recompute_hosting
+from orders.tasks import recompute_due as recompute_orders
+from portal.database.base import soon_on_disk
+from portal.operations.tasks import purge, run_operations, run_readings
 from tests.tools import wait_for
+from webhooks.tasks import process_deliveries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 8
@@ -85,3 +91,67 @@ def test_handing_out_a_session_asks_the_server_nothing(elsewhere, at_rest):
     assert taken
     after = last_asked()
     assert {pid: after[pid] for pid in taken} == {pid: before[pid] for pid in taken}
+
+
+# --- Commits that do not wait for the disk ----------------------------------------------------
+
+
+def waits_for_disk() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        return bool(cursor.fetchone()[0] == "on")
+
+
+def test_commits_do_not_wait_for_the_disk_as_long_as_is_said_and_no_longer():
+    assert waits_for_disk()
+    with soon_on_disk():
+        assert not waits_for_disk()
+        with soon_on_disk():
+            assert not waits_for_disk()
+        assert not waits_for_disk()
+    assert waits_for_disk()
+
+
+def test_commits_wait_again_after_a_fault():
+    with pytest.raises(DatabaseError), soon_on_disk(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / 0")
+    assert waits_for_disk()
+
+
+def test_a_session_given_back_early_is_not_handed_out_again(elsewhere):
+    def given_back() -> int:
+        with soon_on_disk():
+            return session()
+
+    pids = elsewhere(given_back, 1)
+    wait_for(
+        lambda: not rows("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", pids),
+        what="the end of the session",
+    )
+
+
+def test_a_session_that_ends_meanwhile_hides_no_fault(elsewhere):
+    def ended() -> None:
+        with soon_on_disk(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(OperationalError):
+        elsewhere(ended, 1)
+
+
+@pytest.mark.parametrize(
+    "task", [run_readings, process_deliveries, purge, recompute_orders, recompute_hosting]
+)
+def test_what_is_done_again_anyway_does_not_wait_for_the_disk(task):
+    with CaptureQueriesContext(connection) as queries:
+        task()
+    said = [query["sql"] for query in queries]
+    assert said[0] == "SET synchronous_commit = off"
+    assert said[-1] == "RESET synchronous_commit"
+
+
+def test_a_write_to_sinch_waits_for_the_disk_at_every_step():
+    with CaptureQueriesContext(connection) as queries:
+        run_operations()
+    assert queries.captured_queries
+    assert not any("synchronous_commit" in query["sql"] for query in queries)

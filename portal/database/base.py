@@ -1,9 +1,15 @@
-"""Django's PostgreSQL backend, whose pool looks at a session without asking the server."""
+"""Django's PostgreSQL backend, whose pool looks at a session without asking the server.
+
+And whose commits need not wait for the disk where what they say is done again anyway.
+"""
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import psycopg
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool
 
@@ -28,8 +34,37 @@ def check(pool: ConnectionPool, session: psycopg.Connection) -> None:
         raise
 
 
+@contextmanager
+def soon_on_disk() -> Iterator[None]:
+    """Let commits return before they are on disk, for work that is done again when they are lost.
+
+    A server that crashes loses the last of them, the newest first, and so whatever was claimed,
+    read or dealt with in them is due as before. Any commit elsewhere takes those before it to the
+    disk. Nothing that leaves the desk may hang on them: no write to Sinch, no answer to anybody.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    assert isinstance(database, DatabaseWrapper)
+    database.ensure_connection()
+    if database.hasty is database.connection:
+        yield
+        return
+    session = database.hasty = database.connection
+    try:
+        with database.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+        yield
+    finally:
+        if database.hasty is session:  # it was not given back, and has not ended
+            with suppress(Error), database.cursor() as cursor:
+                cursor.execute("RESET synchronous_commit")
+                database.hasty = None
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's own, but for how the pool checks a session that it hands out."""
+
+    # The session whose commits return before they are on disk.
+    hasty: psycopg.Connection | None = None
 
     @property
     def pool(self) -> ConnectionPool | None:
@@ -39,3 +74,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # Django names a check when it makes the pool and lets none be set.
             pool._check = partial(check, pool)
         return pool
+
+    def _close(self) -> None:
+        if self.hasty is not None and self.hasty is self.connection:
+            # Given back early, or broken: nobody else gets a session whose commits do not wait.
+            self.hasty.close()
+        self.hasty = None
+        super()._close()  # type: ignore[misc] # the stubs do not know it

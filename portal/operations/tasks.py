@@ -12,6 +12,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import celeryd_after_setup, worker_shutting_down
 
+from portal.database.base import soon_on_disk
 from portal.operations import doorbell, readings, retention, runner
 
 LONGEST_RUN = 20.0  # seconds; then another message goes on, so that no task runs for ever
@@ -79,7 +80,8 @@ def run_readings() -> int:
     if not places.acquire(blocking=False):
         return 0  # those at it go on until nothing is due
     try:
-        return work_through(readings.run_one, doorbell.READINGS)
+        with soon_on_disk():
+            return work_through(readings.run_one, doorbell.READINGS)
     finally:
         places.release()
 
@@ -92,4 +94,5 @@ def beat() -> None:
 @shared_task
 def purge() -> int:
     """Delete old rows in batches; return how many. What is left is due at the next beat."""
-    return until_nothing(retention.purge_some)
+    with soon_on_disk():
+        return until_nothing(retention.purge_some)

@@ -489,7 +489,7 @@ def _order_id(order_id: str | int) -> str:
 
 
 def _read_configuration(answer: Mapping[str, Any]) -> Configuration:
-    """Return a configuration with texts where texts belong, whatever stands there; rest as it is."""
+    """Return a configuration with texts where texts belong, whatever stands there."""
 
     def texts(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         odd = {name: found[name] for name in names if not isinstance(found.get(name, ""), str)}

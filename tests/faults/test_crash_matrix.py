@@ -29,11 +29,12 @@ PATIENCE = 90.0  # seconds until a cell counts as never recovered
 GOAL = 30.0 if LONG else PATIENCE
 FLUSHED = "FLUSHALL"
 WEB, WORKERS, BEAT, REDIS, POSTGRES = "web", "workers", "beat", "Redis", "PostgreSQL"
-INSERT, COMMIT, FETCH, UPSERT, UNHEARD = (
+INSERT, COMMIT, FETCH, UPSERT, STORED, UNHEARD = (
     "before the INSERT",
     "after the commit",
     "mid-fetch",
     "mid-upsert",
+    "just stored",  # but not on disk yet: readings do not wait for it
     "Sinch did it, unheard",
 )
 SHORT_CELLS = [
@@ -41,6 +42,7 @@ SHORT_CELLS = [
     (WORKERS, FETCH),
     (REDIS, COMMIT),
     (POSTGRES, UPSERT),
+    (POSTGRES, STORED),
     (WORKERS, UNHEARD),
 ]
 MORE_CELLS = [
@@ -48,6 +50,7 @@ MORE_CELLS = [
     (WEB, FETCH),
     (WORKERS, COMMIT),
     (WORKERS, UPSERT),
+    (WORKERS, STORED),
     (BEAT, COMMIT),
     (BEAT, FETCH),
     (BEAT, UNHEARD),
@@ -242,6 +245,11 @@ def test_nothing_that_was_answered_is_lost(
         desk.ask_sandbox("faults", {"kind": "slow", "operation": "getOrderDetails", "seconds": 3})
         sender.start()
         wait_for(lambda: is_being_read(ledger, order), what="the fetch")
+        end(desk, process)
+        begun = time.monotonic()
+    elif seam == STORED:
+        sender.start()
+        wait_for(lambda: is_as_at_sinch(desk, ledger, order), PATIENCE, "the reading", pause=0.01)
         end(desk, process)
         begun = time.monotonic()
     else:
