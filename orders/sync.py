@@ -5,7 +5,6 @@ An older reading never replaces a newer one. What is diffed is Sinch's JSON: row
 the numbers that differ and for nothing else.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -526,12 +525,15 @@ def _store_documents(
     order: PortInOrder, new: wire.OrderFacts, rows: standing.Rows, cause: str
 ) -> list[Event]:
     """Store the documents not seen before; one we sent gets Sinch's id instead of a second row."""
-    known = Counter(_document_key(row["sinch_id"], row["name"]) for row in rows.documents)
+    left = list(rows.documents)
     fresh = []
-    for document in new.documents:
-        key = _document_key(document.sinch_id, document.name)
-        if known[key]:
-            known[key] -= 1
+    # Those with an id first: one without may be any of its name that is left, as Sinch need not
+    # repeat an id that it told once.
+    for document in sorted(new.documents, key=lambda document: not document.sinch_id):
+        key = "sinch_id" if document.sinch_id else "name"
+        same = [row for row in left if row[key] == getattr(document, key)]
+        if same:
+            left.remove(min(same, key=lambda row: str(row["sinch_id"])))
         else:
             fresh.append(document)
     ours = _our_documents(rows) if fresh else []
@@ -579,10 +581,6 @@ def _our_documents(rows: standing.Rows) -> list[dict[str, Any]]:
     sent = Operation.objects.filter(_MAY_BE_THERE, pk__in=[row["operation"] for row in found])
     there = set(sent.values_list("pk", flat=True))
     return [row for row in found if row["operation"] in there]
-
-
-def _document_key(sinch_id: str, name: str) -> tuple[str, str]:
-    return (sinch_id, "") if sinch_id else ("", name)
 
 
 def kind_of_document(name: str) -> str:

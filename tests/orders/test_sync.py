@@ -647,6 +647,22 @@ def test_a_document_named_twice_in_one_reading_is_one_document(
     assert OrderDocument.objects.get(order=order).sinch_id == "7001"
 
 
+def test_a_document_that_sinch_names_without_its_id_once_more_is_no_second_one(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    def names(minutes: int, *papers: dict[str, Any]) -> list[tuple[str, str]]:
+        payload = order_json(documents=list(papers))
+        order = sync.store_port_in_order(project, payload, now + minutes * MINUTE)
+        rows = OrderDocument.objects.filter(order=order).order_by("pk")
+        return list(rows.values_list("sinch_id", "name"))
+
+    loa, bill = {"documentName": "loa.pdf"}, {"documentName": "bill.pdf"}
+    known = names(0, {"id": 7001, **loa}, {"id": 7002, **bill})
+    assert names(1, bill, loa) == known
+    # A second one of a name is one more.
+    assert names(2, loa, {"id": 7001, **loa}, bill) == [*known, ("", "loa.pdf")]
+
+
 def test_a_document_we_sent_gets_sinchs_id_instead_of_a_second_row(
     project: SinchProject, order_json: OrderJson, now: datetime
 ) -> None:
