@@ -202,7 +202,8 @@ class Group:
         """`4 numbers · 2 rejected, 2 pending`."""
         counts = Counter(row["status"] for row in self.rows)
         total = words.count_text(len(self.rows), "number")
-        said = {s: words.chip("number", s).label.lower() for s in counts}
+        chips = {status: words.chip("number", status) for status in counts}
+        said = {s: chip.label if chip.raw else chip.label.lower() for s, chip in chips.items()}
         if len(counts) == 1:
             (only,) = said.values()
             return f"{total} · {'all ' if len(self.rows) > 1 else ''}{only}"

@@ -982,6 +982,12 @@ def test_violations_come_back_beside_the_fields_with_everything_typed_intact(che
     assert "Sinch: too soon" in checked.html
 
 
+def test_a_violation_of_which_sinch_names_no_field_is_told_without_one(checked):
+    checked.post({}, "send")
+    refuse(checked.draft, ("", "not understood"))
+    assert "<li>Sinch: “not understood”</li>" in checked.open(checked.draft.get_absolute_url())
+
+
 def test_the_sandbox_refuses_a_real_order_and_the_draft_is_sent_again(checked, sandbox):
     checked.post({}, "send")
     sandbox.state.calls.clear()

@@ -435,6 +435,15 @@ def test_neighbouring_numbers_are_told_as_runs():
     assert page_numbers.runs_text(numbers) == "+1 206 555 0117 to 0119, +1 425 555 0102"
 
 
+def test_a_group_is_summed_up_in_small_letters_but_for_words_nobody_knows(agent_client, make_order):
+    for statuses, said in (
+        (["BEING_TESTED"], "1 number · BEING_TESTED"),
+        (["PENDING", "BEING_TESTED"], "2 numbers · 1 pending, 1 BEING_TESTED"),
+    ):
+        order = make_order(numbers=[{"status": status} for status in statuses])
+        assert said in agent_client.get(at("detail", order)).content.decode()
+
+
 def test_the_raw_page_shows_what_sinch_sent_escaped(agent_client, make_order):
     order = make_order(payload={"status": "PENDING", "note": "<script>"})
     html = agent_client.get(at("raw", order)).content.decode()

@@ -313,6 +313,17 @@ def test_an_order_is_started_with_those_that_can_move(
     assert "None of these numbers can move" in answer.content.decode()
 
 
+def test_numbers_that_sinch_said_nothing_about_are_not_said_to_stay(
+    agent_client: Client, sandbox: Sandbox, porting_client: Any
+) -> None:
+    sandbox.control.faults.add("402", "checkPortingAvailability", times=1)
+    run = start(agent_client, "206 555 0142")
+    work_off()
+    html = page(agent_client, url_of(run))
+    assert "Sinch has not said of any of these numbers that it can move." in html
+    assert "None of these numbers can move" not in html
+
+
 def test_more_than_one_order_takes_become_a_list(
     agent_client: Client, project: SinchProject, agent: User, porting_client: Any
 ) -> None:
