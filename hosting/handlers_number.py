@@ -105,11 +105,12 @@ class Deletes(AboutNumber):
         return None
 
     def succeeded(self, operation: Operation, answer: dict[str, Any]) -> None:
-        """Note that it is gone, unless it is there again."""
+        """Note that it is gone, unless it is there again or yet: Sinch may take its time."""
         recall(operation)
         if not self._is_another(operation, operation.sent_at or operation.created_at):
             self.mark_gone(operation.project, operation.payload["phone"], timezone.now())
         self.touch(operation)
+        self.read_again(operation)
 
     def _is_another(self, operation: Operation, since: datetime) -> bool:
         """Tell whether the number that is there was made after a moment."""

@@ -212,6 +212,20 @@ def test_a_number_is_deleted_at_sinch(fault, imported, agent_client, sandbox, se
     assert post(agent_client, "imported_rename", imported, name="Late").status_code == 409
 
 
+def test_a_number_that_sinch_has_not_deleted_yet_is_not_called_gone(
+    imported, agent_client, sandbox, settle, read_imported
+):
+    # Taken, and done later: Sinch tells of it by a callback.
+    sandbox.faults.add("status", DELETE, status=200)
+    post(agent_client, "imported_delete", imported)
+    settle()
+    imported.refresh_from_db()
+    assert imported.gone_at is None
+    assert Operation.objects.get(kind="imported.delete").state == "succeeded"
+    sandbox.state.hosting.imported.clear()
+    assert read_imported(PHONE).gone_at is not None
+
+
 @pytest.fixture
 def deletion(imported, agent_client, sandbox, read_imported):
     """The deletion of a number: done, its answer lost, and seen to be gone before it is looked up.
