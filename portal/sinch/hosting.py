@@ -337,8 +337,8 @@ class HostingClient:
                 if not name or name not in seen:
                     seen.add(name)
                     yield entry
-            total = _count((answer or {}).get("totalSize"))
-            totals.add(total)
+            if total := _count((answer or {}).get("totalSize")):
+                totals.add(total)
             token = _text((answer or {}).get("nextPageToken")) or None
             if token is None:
                 if whole and tokens and total and totals != {len(seen)}:

@@ -315,6 +315,10 @@ def test_pages_are_followed_to_the_last_whatever_ends_them(sinch, client):
         )
         found = [n["phoneNumber"] for n in client.iter_hosting_order_numbers(ORDER)]
         assert found == [PHONE, "+12065550143"]
+    # Only the last page tells the total.
+    pages["b"]["totalSize"] = 2
+    sinch.otherwise = lambda call: Reply(200, pages[call.query.get("pageToken")])
+    assert len(list(client.iter_hosting_order_numbers(ORDER))) == 2
     sinch.otherwise = lambda call: Reply(200, {"numbers": [], "nextPageToken": "round"})
     with pytest.raises(SinchUnexpectedReply):
         list(client.iter_hosting_order_numbers(ORDER))
