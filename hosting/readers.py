@@ -1,5 +1,6 @@
 """How hosting orders, imported numbers and qualified numbers are read from Sinch."""
 
+import logging
 import random
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -12,14 +13,17 @@ from hosting import buckets, facts, standing, sync, sync_numbers, wire
 from hosting.models import HostingOrder, ImportedNumber, NumberMove, QualifiedNumber
 from portal.operations import clients, readings
 from portal.operations.models import Operation, Reading
-from portal.sinch.errors import SinchNotFound
+from portal.sinch.errors import SinchNotFound, SinchUnavailable, SinchUnexpectedReply
 from portal.sinch.hosting import HostingClient
 from portal.sinch.payloads_hosting import HostingOrderReport
 from portal.work import search
 
+log = logging.getLogger(__name__)
+
 JITTER = 0.1  # of the pause between two readings, so that they spread
 SOON = timedelta(seconds=20)  # while something is being worked on at Sinch and somebody waits
 CALM = timedelta(hours=24)
+REPORT_AGAIN = timedelta(hours=1)  # the longest until an order is read again whose report failed
 # How long what no list brings back is asked for after a 404: often at first, then daily.
 GONE_YOUNG, GONE_SOON = timedelta(hours=1), timedelta(minutes=5)
 GONE_PATIENCE = timedelta(days=7)
@@ -75,15 +79,19 @@ class OrderReader(readings.Reader):
         cause = reading.cause or readings.SWEEP
         try:
             payload: dict[str, Any] = dict(client.get_hosting_order(reading.resource_id))
-            numbers, report = _parts_of(client, reading.resource_id)
+            numbers = _numbers_of(client, reading.resource_id)
+            report, again = _report_of(client, reading.resource_id)
             if payload.get("state") not in facts.FINISHED and _are_at_their_ends(numbers or []):
                 payload = dict(client.get_hosting_order(reading.resource_id))
         except SinchNotFound:
+            orders = HostingOrder.objects.filter(project=reading.project_id)
+            orders = orders.filter(sinch_id=reading.resource_id)
+            if readings.is_too_early(reading, orders.filter(gone_at=None)):
+                return readings.CONTRADICTED
             if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
                 return readings.CONTRADICTED
             readings.note_gone(reading)
-            orders = HostingOrder.objects.filter(sinch_id=reading.resource_id)
-            return _spread(_pause_of_gone(orders.filter(project=reading.project_id)))
+            return _spread(_pause_of_gone(orders))
         if reading.is_gone:
             Reading.objects.filter(pk=reading.pk).update(is_gone=False)
         stored = sync.store_reading(
@@ -101,7 +109,7 @@ class OrderReader(readings.Reader):
             phones = [wire.phone_of(wired) for wired in numbers or ()]
             _want_numbers(stored.order.project_id, phones)
         pause = buckets.pause_before_reading(standing.facts_of(stored.order), timezone.now())
-        return _spread(pause)
+        return _spread(pause if again is None else min(pause or again, again))
 
 
 def _pause_of_gone(things: QuerySet[Any]) -> timedelta | None:
@@ -120,22 +128,32 @@ def _pause_of_gone(things: QuerySet[Any]) -> timedelta | None:
     return CALM if gone_for < GONE_PATIENCE else None
 
 
-def _parts_of(
-    client: HostingClient, order_id: str
-) -> tuple[list[dict[str, Any]] | None, HostingOrderReport | None]:
-    """Return numbers and report of an order that is there; None for what Sinch does not show.
+def _numbers_of(client: HostingClient, order_id: str) -> list[dict[str, Any]] | None:
+    """Return the numbers of an order that is there; None for what Sinch does not show.
 
     Only the order itself can be gone: its parts may be missing, as they may right after it was
     made.
     """
-    numbers: list[dict[str, Any]] | None = None
-    report: HostingOrderReport | None = None
     with suppress(SinchNotFound):
         # No order is without numbers: an empty list does not show them yet, or not just now.
-        numbers = [dict(n) for n in client.iter_hosting_order_numbers(order_id)] or None
-    with suppress(SinchNotFound):
-        report = client.get_hosting_order_report(order_id)
-    return numbers, report
+        return [dict(n) for n in client.iter_hosting_order_numbers(order_id)] or None
+    return None
+
+
+def _report_of(
+    client: HostingClient, order_id: str
+) -> tuple[HostingOrderReport | None, timedelta | None]:
+    """Return the report of an order that is there, None for what Sinch does not show.
+
+    A failure costs the report, not the reading of the order; then also when to look again.
+    """
+    try:
+        return client.get_hosting_order_report(order_id), None
+    except SinchNotFound:
+        return None, None
+    except (SinchUnavailable, SinchUnexpectedReply) as error:
+        log.warning("The report of a hosting order could not be read: %s", error)
+        return None, REPORT_AGAIN
 
 
 def _are_at_their_ends(numbers: list[dict[str, Any]]) -> bool:
@@ -189,11 +207,14 @@ class ImportedReader(readings.Reader):
             payload: Any = client.get_imported_number(reading.resource_id)
         except SinchNotFound:
             mark = sync_numbers.mark_imported_gone
-            if not mark(reading.project, reading.resource_id, started_at):
+            numbers = ImportedNumber.objects.filter(project=reading.project_id)
+            numbers = numbers.filter(phone_number=reading.resource_id)
+            if readings.is_too_early(reading, numbers.filter(gone_at=None)) or not mark(
+                reading.project, reading.resource_id, started_at
+            ):
                 return readings.CONTRADICTED
             readings.note_gone(reading)
-            numbers = ImportedNumber.objects.filter(phone_number=reading.resource_id)
-            return _spread(_pause_of_gone(numbers.filter(project=reading.project_id)))
+            return _spread(_pause_of_gone(numbers))
         if reading.is_gone:
             Reading.objects.filter(pk=reading.pk).update(is_gone=False)
         row = sync_numbers.store_imported(reading.project, payload, started_at)
@@ -234,7 +255,11 @@ class QualifiedReader(readings.Reader):
             payload: Any = client.get_qualified_number(reading.resource_id)
         except SinchNotFound:
             mark = sync_numbers.mark_qualified_gone
-            if not mark(reading.project, reading.resource_id, started_at):
+            known = QualifiedNumber.objects.filter(phone_number=reading.resource_id, gone_at=None)
+            known = known.filter(project=reading.project_id)
+            if readings.is_too_early(reading, known) or not mark(
+                reading.project, reading.resource_id, started_at
+            ):
                 return readings.CONTRADICTED
             readings.note_gone(reading)
             return None

@@ -31,6 +31,9 @@ class OrderReader(readings.Reader):
         try:
             payload = client.get_order_details(reading.resource_id)
         except SinchNotFound:
+            known = PortInOrder.objects.filter(sinch_id=reading.resource_id, gone_at=None)
+            if readings.is_too_early(reading, known.filter(project=reading.project_id)):
+                return readings.CONTRADICTED
             if not sync.mark_gone(reading.project, reading.resource_id, started_at, said):
                 return readings.CONTRADICTED
             readings.note_gone(reading)

@@ -56,7 +56,8 @@ ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
 RETURNING id, resource_id, next_try_at
 """
 
-# Until the next look at what was not found, though something newer is known of it.
+# Until the next look at what was not found, though something newer is known of it, or it was made
+# a moment ago.
 CONTRADICTED = timedelta(seconds=30)
 
 # A wish that came while the thing was being read makes it due again. Of a reading whose lease has
@@ -218,6 +219,15 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
         if not reading.fulfils(reading.requested_at):
             pause = CALM if reading.cause == WEBHOOK else 0.0
             doorbell.ring_on_commit(doorbell.READINGS, after=pause)
+
+
+def is_too_early(reading: Reading, mirrored: QuerySet[Any]) -> bool:
+    """Tell whether a 404 is no word yet: on the first look at what the mirror holds already.
+
+    It was made a moment ago, and Sinch may take a moment to show it. `mirrored` is its row. What a
+    sweep looks for has left a list of Sinch's.
+    """
+    return reading.read_at is None and reading.cause != SWEEP and mirrored.exists()
 
 
 def note_gone(reading: Reading) -> None:

@@ -59,6 +59,23 @@ def test_a_404_that_something_newer_contradicts_is_asked_once_more(
         assert (row.gone_at, reading.is_gone) == (None, False)
 
 
+@pytest.mark.parametrize("kind", [sync.IMPORTED_READER, sync.QUALIFIED_READER])
+def test_a_number_that_was_made_a_moment_ago_is_looked_for_twice_before_it_is_gone(
+    project, kind, work_off
+):
+    stores = {
+        sync.IMPORTED_READER: sync_numbers.store_imported,
+        sync.QUALIFIED_READER: sync_numbers.store_qualified,
+    }
+    row = stores[kind](project, {"phoneNumber": PHONE}, timezone.now())
+    readings.want_one(project, kind, PHONE, "staff")
+    for is_gone in (False, True):
+        work_off()
+        row.refresh_from_db()
+        assert (row.gone_at is not None, Reading.objects.get().is_gone) == (is_gone, is_gone)
+        Reading.objects.update(next_try_at=timezone.now())
+
+
 def test_a_reading_that_left_before_a_change_does_not_undo_what_its_answer_said(project):
     left_at, second = timezone.now(), timedelta(seconds=1)
     before = {

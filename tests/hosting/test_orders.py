@@ -333,10 +333,12 @@ def test_an_order_that_no_list_shows_comes_back_after_a_404_that_was_wrong(
     agent_client, project, sandbox, typed, settle, work_off
 ):
     sandbox.control.personality(without_campaign="unlisted")
-    # It was made a moment ago; what answers the first reading does not know it yet.
-    sandbox.faults.add("status", "HostingOrderService_GetHostingOrder", status=404)
+    # It was made a moment ago; what answers the first two readings does not know it yet.
+    sandbox.faults.add("status", "HostingOrderService_GetHostingOrder", status=404, times=2)
     send(agent_client, typed(**TOLL_FREE), "toll-free")
     settle()
+    Reading.objects.filter(kind=sync.ORDER_READER).update(next_try_at=timezone.now())
+    work_off()
     order = HostingOrder.objects.get()
     assert order.gone_at is not None
     assert "does not know this order" in agent_client.get(order.get_absolute_url()).content.decode()
@@ -468,6 +470,35 @@ def test_an_order_of_which_only_a_part_is_missing_is_not_gone(
     order = read_order(under_way)
     assert (order.gone_at, order.numbers.count()) == (None, len(PHONES))
     assert order.report["total"] == len(PHONES)
+
+
+def test_an_order_that_sinch_does_not_show_yet_is_looked_for_twice_before_it_is_gone(
+    under_way, sandbox, read_order, work_off
+):
+    order = read_order(under_way)
+    Reading.objects.all().delete()  # as Sinch's answer to its creation leaves it
+    sandbox.state.clear()
+    sync.refresh(order)
+    for is_gone in (False, True):
+        work_off()
+        order.refresh_from_db()
+        assert (order.gone_at is not None, Reading.objects.get().is_gone) == (is_gone, is_gone)
+        Reading.objects.update(next_try_at=timezone.now())
+
+
+def test_a_report_that_fails_does_not_keep_the_order_from_being_read(
+    under_way, sandbox, read_order
+):
+    order = read_order(under_way)
+    sandbox.hosting.do(under_way.id, "finish")
+    sandbox.faults.add("garbage", "GetHostingOrderReport")
+    order = read_order(under_way)
+    assert (order.state, order.report["total"]) == ("COMPLETED", len(PHONES))
+    assert {number.verdict for number in order.numbers.all()} == {"done"}
+    # It is looked for again, though nothing else is to come of the order.
+    reading = Reading.objects.get(kind=sync.ORDER_READER)
+    assert (reading.last_error, reading.next_try_at is None) == ("", False)
+    assert read_order(under_way).report["osrUpdated"] == len(PHONES)
 
 
 def test_a_refused_order_is_told_as_refused_once_and_not_again(under_way, read_order, agent_client):

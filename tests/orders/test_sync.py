@@ -1012,6 +1012,22 @@ def test_an_order_sinch_forgot_is_marked_gone_and_read_no_more(
     assert PortInOrder.objects.get().gone_at is not None
 
 
+def test_an_order_that_sinch_does_not_show_yet_is_looked_for_twice_before_it_is_gone(
+    porting_client: PortingClient,
+    project: SinchProject,
+    order_json: OrderJson,
+    work_off: Callable[[], None],
+    agent: User,
+) -> None:
+    order = sync.store_port_in_order(project, order_json(), timezone.now())
+    readings.want_one(project, "port_in_order", order.sinch_id, "staff")
+    for is_gone in (False, True):
+        work_off()
+        order.refresh_from_db()
+        assert (order.gone_at is not None, Reading.objects.get().is_gone) == (is_gone, is_gone)
+        Reading.objects.update(next_try_at=timezone.now())
+
+
 def test_an_order_that_was_gone_is_read_again_when_the_list_still_names_it(
     porting_client: PortingClient,
     project: SinchProject,
