@@ -301,6 +301,7 @@ class CopyOf:
     ours: bool
     sinch: bool  # kept here apart from ours
     at_sinch: bool
+    can_be_fetched: bool  # Sinch need not say the id of what is there
     same: bool | None  # None while Sinch's was never fetched beside ours
     read_at: datetime | None
 
@@ -309,7 +310,9 @@ def copies_of(document: Any) -> CopyOf:
     """Return what is known of the copies of a document of `of_order`."""
     ours, sinch = document.ours_kept, document.sinch_kept
     same = not sinch if ours and document.sinch_read_at else None
-    return CopyOf(ours, sinch, bool(document.sinch_id), same, document.sinch_read_at)
+    has_id, operation = bool(document.sinch_id), document.operation
+    arrived = operation.state == Operation.State.SUCCEEDED if operation else not ours
+    return CopyOf(ours, sinch, has_id or arrived, has_id, same, document.sinch_read_at)
 
 
 def of_order(order_pk: int) -> QuerySet[OrderDocument]:

@@ -406,6 +406,22 @@ def test_what_sinch_holds_may_be_anything_and_is_only_handed_out(agent_client, m
     assert "Browsers cannot show this file" in text_of(agent_client.get(at("paper", order, row.pk)))
 
 
+def test_a_document_without_an_id_is_at_sinch_and_cannot_be_fetched(
+    agent_client, agent, make_order
+):
+    order = make_order()
+    theirs = OrderDocument.objects.create(order=order, name="bill.pdf")
+    ours = added(order, agent)
+    page = text_of(agent_client.get(at("paper", order, ours.pk)))
+    assert "<dt>Sinch’s</dt><dd>Not there" in page
+    Operation.objects.update(state="succeeded")
+    for row in (theirs, ours):
+        page = text_of(agent_client.get(at("paper", order, row.pk)))
+        assert "<dt>Sinch’s</dt><dd>There; Sinch names no id to fetch it by" in page
+        assert at("document_fetch", order, row.pk) not in page
+        assert "Fetch a copy" not in page
+
+
 # --- Sinch's copies -------------------------------------------------------------------------
 
 
