@@ -322,3 +322,33 @@ def test_pages_are_followed_to_the_last_whatever_ends_them(sinch, client):
     sinch.otherwise = lambda call: Reply(200, {"numbers": [], "nextPageToken": "round"})
     with pytest.raises(SinchUnexpectedReply):
         list(client.iter_hosting_order_numbers(ORDER))
+
+
+# What Sinch may count over all pages of a list of three; where it says two, each page has its own.
+WRONG_TOTALS: list[Any] = [0, 1, 2, 4, 500, -3, "1", "4", "many", 4.0, True, [3], {"low": 3}]
+WRONG_TOTALS += [None, (None, 3), (3, None), (2, 3), (3, 2), ("3", 4)]
+
+
+@pytest.mark.parametrize("total", WRONG_TOTALS, ids=repr)
+@pytest.mark.parametrize(
+    ("operation", "wrapper", "key"),
+    [
+        ("HostingOrderService_ListHostingOrders", "hostingOrders", "hostingOrderId"),
+        ("HostingOrderService_ListHostingOrderNumbers", "numbers", "phoneNumber"),
+        ("ImportNumberService_ListImportedNumbers", "importedNumbers", "phoneNumber"),
+        ("QualifiedNumberService_ListQualifiedNumbers", "qualifiedNumbers", "phoneNumber"),
+    ],
+)
+def test_a_list_is_read_to_its_end_however_many_sinch_says_are_in_it(
+    sinch, client, operation, wrapper, key, total
+):
+    told = total if isinstance(total, tuple) else (total, total)
+    names = [PHONE, "+12065550143", "+12065550144"]
+    pages = {
+        None: {wrapper: [{key: name} for name in names[:2]], "nextPageToken": "b"},
+        "b": {wrapper: [{key: names[2]}]},
+    }
+    for token, said in zip(pages, told, strict=True):
+        pages[token] |= {} if said is None else {"totalSize": said}
+    sinch.otherwise = lambda call: Reply(200, pages[call.query.get("pageToken")])
+    assert [entry[key] for entry in CALLS[operation](client, {}, None)] == names
