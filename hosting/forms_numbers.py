@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from hosting.actions_imported import LONGEST_NAME, WHERE
 from hosting.models import Combination
 from portal.accounts.models import SinchProject
-from portal.numbers import Line, is_canadian, numbers_of, read_numbers
+from portal.numbers import MAX_LINES, Line, is_canadian, is_too_long, numbers_of, read_numbers
 
-MOST_QUALIFIED = 5000
+MOST_QUALIFIED = MAX_LINES  # more lines of a draft are not read
 
 
 def _id(label: str, lists: str, *, required: bool) -> forms.RegexField:
@@ -105,7 +105,12 @@ class QualifyForm(forms.Form):
 
     def clean_numbers(self) -> list[str]:
         """Return the distinct numbers. Raises ValidationError naming the lines that are none."""
-        lines = read_numbers(self.cleaned_data["numbers"])
+        text = self.cleaned_data["numbers"]
+        if is_too_long(text):
+            raise ValidationError(
+                f"At most {MAX_LINES:,} lines are read at once; paste the rest after these."
+            )
+        lines = read_numbers(text)
         found = numbers_of(lines)
         wrong = [line for line in lines if not line.number]
         if wrong:

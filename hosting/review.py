@@ -13,7 +13,16 @@ from hosting.forms import FIELD_WORDS, DraftForm, Kind, Loa
 from hosting.models import Combination, HostingDraft, HostingNumber, HostingOrder, ImportedNumber
 from portal import words
 from portal.accounts.models import SinchProject
-from portal.numbers import TOLL_FREE, Line, area_code, is_canadian, numbers_of, read_numbers
+from portal.numbers import (
+    MAX_LINES,
+    TOLL_FREE,
+    Line,
+    area_code,
+    is_canadian,
+    is_too_long,
+    numbers_of,
+    read_numbers,
+)
 from portal.projects import callbacks
 from portal.sinch.hosting import TEXT_ENABLE_BATCH
 from portal.work.blame import Blame, blame
@@ -84,6 +93,13 @@ class Review(OpenOrSaid):
     def numbers(self) -> list[str]:
         """The distinct numbers, in E.164."""
         return numbers_of(self.lines)
+
+    @cached_property
+    def unread(self) -> str:
+        """That there are more lines than are read, as a sentence; "" when all are."""
+        if not is_too_long(str(self.draft.field("numbers"))):
+            return ""
+        return f"Only the first {MAX_LINES:,} lines are read; the others need an order of their own"
 
     @property
     def wrong_lines(self) -> list[Line]:
@@ -221,6 +237,8 @@ class Review(OpenOrSaid):
         found = []
         if not self.numbers and not self.wrong_lines:
             found.append(Reason(FIELD_WORDS["numbers"], "id_numbers", is_open=True))
+        if self.unread:
+            found.append(Reason(self.unread, "id_numbers"))
         if self.wrong_lines:
             count = words.count_text(len(self.wrong_lines), "line")
             found.append(Reason(f"{count} cannot be read as a number", "id_numbers"))
@@ -285,7 +303,8 @@ class Review(OpenOrSaid):
             "migrate",
             "left_provider",
         }
-        numbers_done = bool(self.numbers) and not (self.wrong_lines or self.misplaced)
+        is_wrong = self.unread or self.wrong_lines or self.misplaced
+        numbers_done = bool(self.numbers) and not is_wrong
         rows: list[tuple[str, bool, str]] = [
             ("Numbers", numbers_done, words.count_text(len(self.numbers), "number"))
         ]

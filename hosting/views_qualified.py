@@ -267,7 +267,8 @@ def text_enable(request: HtmxHttpRequest) -> HttpResponse:
         rows = rows.filter(project=int(key)) if _is_key(key) else rows
     rows = rows.filter(state=State.VERIFIED).order_by("phone_number")
     phones: dict[int, list[str]] = {}
-    for project, phone in rows.values_list("project", "phone_number")[:MOST_QUALIFIED]:
+    pairs = list(rows.values_list("project", "phone_number")[: MOST_QUALIFIED + 1])
+    for project, phone in pairs[:MOST_QUALIFIED]:
         phones.setdefault(project, []).append(phone)
     if not phones:
         messages.error(request, "Choose verified numbers; only they can be text-enabled.")
@@ -277,6 +278,14 @@ def text_enable(request: HtmxHttpRequest) -> HttpResponse:
         for project in SinchProject.objects.filter(pk__in=phones).order_by("pk")
         for draft in actions.draft_of_verified(project, phones[project.pk], by=person_of(request))
     ]
+    if len(pairs) > MOST_QUALIFIED:
+        last = words.phone_text(pairs[MOST_QUALIFIED - 1][1])
+        messages.warning(
+            request,
+            f"{rows.count():,} numbers are verified, and these are the first {MOST_QUALIFIED:,} of "
+            f"them, up to {last}. Tick the others in the list, or type them into an order of their "
+            "own.",
+        )
     if len(phones) > 1:
         messages.info(
             request,

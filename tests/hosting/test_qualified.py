@@ -11,7 +11,9 @@ from django.utils.html import strip_tags
 from hosting import actions_qualified as qualified
 from hosting import overview, sync, sync_numbers
 from hosting.models import HostingDraft, QualifiedNumber
+from hosting.review import Review
 from portal.accounts.models import SinchProject
+from portal.numbers import MAX_LINES
 from portal.operations import readings, runner
 from portal.operations.models import Operation, Reading
 from portal.sandbox.clock import iso_instant
@@ -648,3 +650,53 @@ def test_an_answer_that_names_a_number_without_its_digits_ends_the_batch_all_the
     assert (operation.state, operation.uncertain_since) == ("succeeded", None)
     phones = QualifiedNumber.objects.values_list("phone_number", flat=True)
     assert set(phones) - {PHONE} == {"+12065550143"}
+
+
+def test_verified_numbers_beyond_what_a_draft_reads_are_told_and_ordered_by_themselves(
+    project, agent_client
+):
+    QualifiedNumber.objects.bulk_create(
+        QualifiedNumber(
+            project=project,
+            phone_number=f"+1206{5550000 + place}",
+            state="VERIFIED",
+            fetched_at=timezone.now(),
+        )
+        for place in range(MAX_LINES + 2)
+    )
+    beyond = QualifiedNumber.objects.order_by("phone_number").last()
+    text_enable = reverse("hosting:qualified_text_enable")
+    page = agent_client.post(text_enable, {"all": "yes"}, follow=True).content.decode()
+    said = (
+        "5,002 numbers are verified, and these are the first 5,000 of them, up to +1 206 555 4999."
+    )
+    assert said in strip_tags(page).replace("\xa0", " ")
+    (cut,) = HostingDraft.objects.all()
+    assert len(cut.field("numbers").split("\n")) == MAX_LINES
+    page = agent_client.post(text_enable, {"number": beyond.pk}, follow=True).content.decode()
+    assert "numbers are verified" not in page
+    assert HostingDraft.objects.exclude(pk=cut.pk).get().field("numbers") == beyond.phone_number
+    typed = f"{cut.field('numbers')}\n{beyond.phone_number}"
+    fields = {"numbers": typed, "version": "1", "action": "ask"}
+    page = agent_client.post(cut.get_absolute_url(), fields).content.decode()
+    assert page.count("Only the first 5,000 lines are read") == 2, "beside the numbers, and why not"
+    assert 'name="attempt"' not in page, "nothing is offered to be sent"
+    cut.refresh_from_db()
+    fields = {"numbers": typed.partition("\n")[2], "version": cut.version, "action": "ask"}
+    page = agent_client.post(cut.get_absolute_url(), fields).content.decode()
+    assert "lines are read" not in page
+    cut.refresh_from_db()
+    assert beyond.phone_number in Review(cut, "UTC").numbers
+
+
+def test_numbers_to_qualify_beyond_those_that_are_read_are_told_and_none_is_sent(
+    project, agent_client
+):
+    typed = "\n".join(f"206 {5550000 + place}" for place in range(MAX_LINES + 1))
+    answer = agent_client.post(reverse("hosting:qualify"), {"numbers": typed, "key": "a" * 32})
+    assert answer.status_code == 422
+    assert "At most 5,000 lines are read at once; paste the rest after these." in (
+        answer.content.decode()
+    )
+    assert "206 5555000" in answer.content.decode(), "what was pasted stays"
+    assert not Operation.objects.exists()
