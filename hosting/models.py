@@ -119,6 +119,12 @@ class HostingOrder(MirroredRecord):
         ]
         indexes = [
             models.Index(fields=["service_plan_id", "campaign_id"], name="hosting_order_pair"),
+            # What each walk looks for beyond the lists: living orders of a pair, or of none.
+            models.Index(
+                fields=["project", "campaign_id", "service_plan_id"],
+                name="hosting_order_living",
+                condition=models.Q(gone_at=None) & ~models.Q(state__in=["COMPLETED", "REJECTED"]),
+            ),
         ]
 
     def __str__(self) -> str:

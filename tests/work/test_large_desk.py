@@ -12,13 +12,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from benchmarks import data
-from benchmarks.grown import FIRST_KEY, History
+from benchmarks.grown import FIRST_KEY, History, grow
 from benchmarks.scale import GROWN, grow_orders
-from hosting.models import QualifiedNumber
+from hosting import overview
+from hosting import sync as sync_hosting
+from hosting.models import Combination, HostingOrder, QualifiedNumber
 from orders import portability, sync
 from portal import health
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, retention, runner
+from portal.operations.models import Reading
 from portal.work import context
 from portal.work.models import WorkItem
 from webhooks import dispatch
@@ -155,6 +158,33 @@ def test_verified_numbers_of_one_project_are_not_looked_through_for_another(old_
         assert client.get(reverse("hosting:qualified_numbers")).status_code == 200
     rows, table, sql = explained.worst()
     assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
+
+
+@pytest.mark.parametrize("campaign", ["", "C3O8OGA"])
+def test_finished_hosting_orders_are_not_looked_through_for_the_living_ones_of_a_walk(
+    old_desk, hosting_client, campaign
+):
+    project, person = old_desk
+    where = {"servicePlanId": "plan-a", "campaignId": campaign}
+    finished = {"hostingOrderId": "finished", "state": "COMPLETED", **where}
+    one = sync_hosting.store_reading(project, finished, timezone.now()).order
+    beside = {"id": f"{2 * FIRST_KEY} + n", "sinch_id": "'finished' || n"}
+    grow(one.item, beside | {"target_pk": beside["id"]}, 0, 2 * MOST_LOOKED_AT)
+    grow(one, beside | {"item_id": beside["id"]}, 0, 2 * MOST_LOOKED_AT)
+    living = {"hostingOrderId": "living", "state": "SUBMITTED", **where}
+    sync_hosting.store_reading(project, living, timezone.now())
+    client, explained = Client(), Explained()
+    client.force_login(person)
+    with connection.cursor() as cursor:
+        tidy(cursor, HostingOrder)
+    with connection.execute_wrapper(explained):
+        overview.want_walks(project)
+        overview.walk_pair(hosting_client, Combination.objects.get(), timezone.now())
+        assert client.get(reverse("hosting:overview")).status_code == 200
+    rows, table, sql = explained.worst()
+    assert rows <= MOST_LOOKED_AT, f"{rows} rows of {table}: {sql}"
+    wanted = Reading.objects.filter(kind=sync_hosting.ORDER_READER)
+    assert list(wanted.values_list("resource_id", flat=True)) == ["living"]
 
 
 @pytest.mark.parametrize("page", PAGES)
