@@ -12,6 +12,7 @@ DRAFT: Final = Limit(1, "bd")  # Sinch holds or checks the order
 SIGNATURE: Final = Limit(2, "bd")
 UNDER_WAY: Final = Limit(5, "bd")  # IN_PROGRESS and nothing moves
 MANUAL: Final = Limit(3, "bd")  # manual actions at Sinch, unchanged
+LINK: Final = UNDER_WAY  # a link of a number that Sinch is at work on, and nothing moves
 COMPLETED_PENDING: Final = Limit(1, "bd")  # COMPLETED with a number still pending
 SCHEDULE_BD: Final = 1  # bd before the scheduled time within which a signature is urgent
 SOON_BD: Final = 5

@@ -9,13 +9,14 @@ is sent twice. Source: Imported Numbers and Hosting Orders API, "Update imported
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
-from hosting import failures, sync, sync_numbers, wire
+from hosting import clocks, failures, sync, sync_numbers, wire
 from hosting.actions_number import on_its_way, refuse_in_order, running
 from hosting.models import AppliedEvent, ImportedNumber, NumberMove
 from portal import words
@@ -24,7 +25,9 @@ from portal.operations import readings
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.operations.runner import Refused
+from portal.work import marks
 from portal.work.actions import NotPossible
+from portal.work.office import Calendar, countries_of, zone_named
 
 UNLINK, LINK = "imported.unlink", "imported.link"
 State = NumberMove.State
@@ -42,6 +45,10 @@ NOT_LINKED = (
     "Sinch took the new link more than an hour ago, and shows neither that it stands nor that it "
     "is being made. Look at where the number is now, then decide."
 )
+NOT_ENDING: Final = (
+    f"Sinch has been at work on it, and nothing has moved for {clocks.LINK.count} business days. "
+    "Ask Sinch support, then decide."
+)
 LINKS: Final = {"platform": "servicePlanId", "campaign": "campaignId"}
 # The callbacks that tell how an unlinking went. Source: hosting.md, "Unlink before relink".
 UNLINKINGS: Final = {
@@ -58,11 +65,14 @@ def living(number: ImportedNumber) -> NumberMove | None:
     return number.moves.filter(state__in=NumberMove.LIVING).first()
 
 
-def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> NumberMove:
+def start(
+    number: ImportedNumber, *, plan: str, campaign: str, by: User, knowing: str = ""
+) -> NumberMove:
     """Begin to move a number; a second click finds the move that is under way.
 
     When the plan changes both links are given up, when only the campaign does, that one. Without
-    a plan to go to the number is unlinked and stays so. Raises NotPossible.
+    a plan to go to the number is unlinked and stays so. `knowing` is the key of the work that does
+    not end and beside which somebody goes on; see `Unfinished`. Raises NotPossible.
     """
     with transaction.atomic():
         number = locked(number.pk)
@@ -76,8 +86,9 @@ def start(number: ImportedNumber, *, plan: str, campaign: str, by: User) -> Numb
                 raise NotPossible("It is on no service plan; there is nothing to unlink.")
             raise NotPossible("It is there already. Choose another service plan or campaign.")
         move = _way(number, plan, campaign)
-        if reason := _why_not_yet(move):
-            raise NotPossible(reason)
+        work = _unfinished(move)
+        if work is not None and not (work.is_out and work.key == knowing):
+            raise NotPossible(work.text)
         move.by = by
         move.save()
         _begin(move, number)
@@ -94,24 +105,76 @@ def _way(number: ImportedNumber, plan: str, campaign: str) -> NumberMove:
     )
 
 
-def why_not_yet(number: ImportedNumber, *, plan: str, campaign: str) -> str:
-    """Return why Sinch's own work on a number has to end before it is moved; "" when it has."""
-    return _why_not_yet(_way(number, plan, campaign))
+@dataclass(frozen=True)
+class Unfinished:
+    """Sinch's own work on links of a number that has to end before it is moved.
+
+    Work on which nothing moves is not waited for for ever: when it `is_out`, somebody who has seen
+    it may go on, which its `key` tells.
+    """
+
+    what: str
+    since: datetime
+    until: datetime
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it has been waited for long enough."""
+        return timezone.now() >= self.until
+
+    @property
+    def key(self) -> str:
+        """The key of exactly this work: it differs as soon as Sinch has moved it."""
+        return marks.key(self.what, marks.instant(self.since))
+
+    @property
+    def text(self) -> str:
+        """What blocks, since when, whose turn it is and what can be done."""
+        since = words.moment_text(self.since)
+        if self.is_out:
+            return (
+                f"Sinch has been at work on its link to a {self.what} since {since}, and nothing "
+                f"has moved for {clocks.LINK.count} business days. Ask Sinch support first. If you "
+                "go on, that link may still come to stand beside the new one, or in its place."
+            )
+        return (
+            f"Sinch is still at work on its link to a {self.what}, since {since}. Wait until that "
+            f"has ended. If nothing has moved by {words.moment_text(self.until)}, ask Sinch "
+            "support, and you can go on all the same."
+        )
 
 
-def _why_not_yet(move: NumberMove) -> str:
-    """Return why a move has to wait: a link that is still being made would come to stand later.
+def unfinished(number: ImportedNumber, *, plan: str, campaign: str) -> Unfinished | None:
+    """Return Sinch's own work that has to end before a number is moved; None when it has."""
+    return _unfinished(_way(number, plan, campaign))
+
+
+def _unfinished(move: NumberMove) -> Unfinished | None:
+    """Return the work a move has to wait for: a link that is being made would come to stand later.
 
     Sinch gives up what is linked, and says nothing of what is scheduled only. Source: hosting.md,
     "Unlink before relink".
     """
-    at_work = wire.links_at_work(move.number.payload)
-    touched = {**unlinking(move), **linking(move)}
-    for column, key in LINKS.items():
-        if key in touched and column in at_work:
-            what = "service plan" if column == "platform" else "campaign"
-            return f"Sinch is still at work on its link to a {what}. Wait until that has ended."
-    return ""
+    number, touched = move.number, {**unlinking(move), **linking(move)}
+    at_work = wire.links_at_work(number.payload)
+    found = [column for column, key in LINKS.items() if column in at_work and key in touched]
+    if not found:
+        return None
+    # Where Sinch does not say when, what this desk has seen change since is no earlier.
+    since = max(at_work[column] or number.changed_at for column in found)
+    what = " and a ".join("service plan" if c == "platform" else "campaign" for c in found)
+    return Unfinished(what, since, _until(number, since))
+
+
+def _until(number: ImportedNumber, since: datetime) -> datetime:
+    """Return when work on which nothing has moved since a moment has been waited for."""
+    project = number.project
+    office = Calendar(
+        zone_named(project.default_port_time_zone),
+        countries_of([number.phone_number]),
+        frozenset(project.extra_days_off),
+    )
+    return office.clock(since, clocks.LINK).out_at
 
 
 def _refuse_to_move(number: ImportedNumber) -> None:
@@ -210,20 +273,41 @@ def go_on(number: ImportedNumber) -> None:
         outcome, problem = _unlinking_outcome(move, number, said)
         if outcome == wire.DONE:
             _link(move, number)
-        elif problem:
-            _be(move, State.STOPPED, problem)
+        elif problem or _does_not_end(move, number):
+            _be(move, State.STOPPED, problem or NOT_ENDING)
             sync_numbers.touch(number)
     elif move.state == State.SETTLING and move.state_since <= number.fetched_at:
         there = (said.service_plan_id, said.campaign_id) == (move.to_plan, move.to_campaign)
         if _has_link_failed(move, number, said):
             _be(move, State.STOPPED, "Sinch could not make the new link; the cause stands below.")
             sync_numbers.touch(number)
-        elif there and not said.is_settling:
+        elif there and not _is_at_work(move, number, said):
             _be(move, State.DONE)
             sync_numbers.touch(number)
         elif not said.is_settling and number.fetched_at - move.state_since > PATIENCE:
             _be(move, State.STOPPED, NOT_LINKED)
             sync_numbers.touch(number)
+        elif _does_not_end(move, number):
+            _be(move, State.STOPPED, NOT_ENDING)
+            sync_numbers.touch(number)
+
+
+def _is_at_work(move: NumberMove, number: ImportedNumber, said: wire.ImportedFacts) -> bool:
+    """Tell whether Sinch is at work on a number, but for a link that the move does not make."""
+    links = wire.links_at_work(number.payload).keys()
+    at_work = links | {step for step, state in said.steps.steps.items() if wire.is_under_way(state)}
+    beside = {column for column, key in LINKS.items() if key not in linking(move)}
+    return bool(at_work - beside) or (said.is_settling and not at_work)
+
+
+def _does_not_end(move: NumberMove, number: ImportedNumber) -> bool:
+    """Tell whether Sinch's work on a move has been waited for as long as any is."""
+    moved = (
+        *wire.links_at_work(number.payload).values(),
+        *wire.times_of_imported(number.payload).values(),
+    )
+    since = max([move.state_since, *filter(None, moved)])
+    return number.fetched_at >= _until(number, since)
 
 
 def _has_link_failed(move: NumberMove, number: ImportedNumber, said: wire.ImportedFacts) -> bool:
@@ -255,10 +339,13 @@ def _unlinking_outcome(
     for column, key in LINKS.items():
         if key not in unlinking(move):
             continue
+        is_linked = said.service_plan_id if column == "platform" else said.campaign_id
+        kind = said.platform_type if column == "platform" else said.campaign_type
+        if not links[column] and not is_linked and kind != wire.DEPROVISIONING:
+            continue  # what may be being made there is what somebody has gone on beside
         outcome = wire.unlinking_of(said, column)
         if outcome == wire.FAILED and (not links[column] or times.get(column, since) < since):
             # That was an unlinking before this one.
-            is_linked = getattr(said, "service_plan_id" if column == "platform" else "campaign_id")
             outcome = wire.IN_PROGRESS if is_linked else ""
         status, code = told.get(column, ("", ""))
         is_told_to_have_failed = (

@@ -267,6 +267,7 @@ def _page(
     initial = {"plan": number.service_plan_id, "campaign": number.campaign_id}
     context = _context(request, number)
     context |= {"link_form": LinkForm(initial=initial), "name": number.display_name} | more
+    context["unlink_work"] = moves.unfinished(number, plan="", campaign="")
     return render(request, "hosting/imported_number.html", context, status=status)
 
 
@@ -315,16 +316,18 @@ def rename(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 def _ask(request: HtmxHttpRequest, number: ImportedNumber, form: LinkForm) -> HttpResponse:
     """Read the way of a move back and ask once more; one that cannot be made asks nothing."""
     plan, campaign = form.cleaned_data["plan"], form.cleaned_data["campaign"]
+    work = moves.unfinished(number, plan=plan, campaign=campaign)
     if (number.service_plan_id, number.campaign_id) == (plan, campaign):
         form.add_error("plan", "Choose another plan or campaign.")
-    elif reason := moves.why_not_yet(number, plan=plan, campaign=campaign):
-        form.add_error("plan", reason)
+    elif work is not None and not work.is_out:
+        form.add_error("plan", work.text)
     if form.errors:
         return _page(request, number, status=422, link_form=form)
     known = Combination.objects.filter(project=number.project)
     asking = {
         "plan": plan,
         "campaign": campaign,
+        "work": work,
         "no_plan": not known.filter(service_plan_id=plan).exists(),
         "no_campaign": bool(campaign) and not known.filter(campaign_id=campaign).exists(),
     }
@@ -336,7 +339,7 @@ def _ask(request: HtmxHttpRequest, number: ImportedNumber, form: LinkForm) -> Ht
 def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask before a move, begin one, or unlink; go on with a stopped move, or go back."""
     number, by = _number(pk), person_of(request)
-    verb = request.POST.get("do", "start")
+    verb, knowing = request.POST.get("do", "start"), request.POST.get("knowing", "")
     form = LinkForm(request.POST)
     if verb in ("ask", "start") and not form.is_valid():
         return _page(request, number, status=422, link_form=form)
@@ -351,10 +354,10 @@ def move(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         elif verb == "back":
             moves.link_again(number, by=by)
         elif verb == "unlink":
-            moves.start(number, plan="", campaign="", by=by)
+            moves.start(number, plan="", campaign="", by=by, knowing=knowing)
         else:
-            given = form.cleaned_data
-            moves.start(number, plan=given["plan"], campaign=given["campaign"], by=by)
+            plan, campaign = form.cleaned_data["plan"], form.cleaned_data["campaign"]
+            moves.start(number, plan=plan, campaign=campaign, by=by, knowing=knowing)
     except NotPossible as wrong:
         return _page(request, number, status=409, problem=str(wrong))
     return redirect(f"{number.get_absolute_url()}#move")

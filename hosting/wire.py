@@ -404,22 +404,28 @@ def times_of_failures(payload: Mapping[str, Any]) -> dict[str, datetime]:
     return {} if failed_at is None else {"platform": failed_at, "campaign": failed_at}
 
 
-def links_at_work(payload: Mapping[str, Any]) -> list[str]:
+def links_at_work(payload: Mapping[str, Any]) -> dict[str, datetime | None]:
     """Return the links of an imported number, platform or campaign, that are not what they will be.
 
-    Such a link is being made or taken away, or another one than stands there is scheduled.
+    Such a link is being made or taken away, or another one than stands there is scheduled. With
+    each comes when Sinch last moved it; None where Sinch does not say.
     """
-    facts = read_imported(payload)
+    facts, times = read_imported(payload), times_of_imported(payload)
     scheduled = mapping(mapping(payload.get("smsConfiguration")).get("scheduledProvisioning"))
     is_scheduled = state_of_scheduled(scheduled) == IN_PROGRESS
-    found = []
+    found: dict[str, datetime | None] = {}
     for column, key, linked in (
         ("platform", "servicePlanId", facts.service_plan_id),
         ("campaign", "campaignId", facts.campaign_id),
     ):
         wanted = text(scheduled.get(key), 100) if is_scheduled else ""
-        if wanted not in ("", linked) or is_under_way(facts.steps.steps[column]):
-            found.append(column)
+        moved = []
+        if wanted not in ("", linked):
+            moved.append(read_moment(scheduled.get("lastUpdatedTime")))
+        if is_under_way(facts.steps.steps[column]):
+            moved.append(times.get(column))
+        if moved:
+            found[column] = max(filter(None, moved), default=None)
     return found
 
 

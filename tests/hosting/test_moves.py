@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from hosting import moves, sync_numbers
+from hosting import moves, sync_numbers, wire
 from hosting.models import Combination, HostingDraft, ImportedNumber, NumberMove
+from portal import words
 from portal.operations import runner
 from portal.operations.models import Operation
 from portal.sandbox.clock import iso_instant
@@ -441,20 +442,127 @@ def test_a_number_is_not_moved_before_a_link_that_is_only_scheduled_stands(
     number = sandbox.hosting.add_imported(PHONE, plan, "")
     link = number.campaign if plan else number.plan
     link.type, link.state, link.target = "PROVISIONING", "WAITING", "C3O8OGA" if plan else "plan-a"
+    link.updated_at = iso_instant(timezone.now() - timedelta(days=2))
     row = read_imported(PHONE)
     assert (row.service_plan_id, row.campaign_id, row.is_settling) == (plan, "", True)
-    told = f"Sinch is still at work on its link to a {what}. Wait until that has ended."
+    since = words.moment_text(wire.read_moment(link.updated_at))
+    told = f"Sinch is still at work on its link to a {what}, since {since}. Wait until that has"
     where = dict(zip(("plan", "campaign"), to, strict=True))
     for do, status in (("ask", 422), ("start", 409)):
         answer = post(agent_client, "imported_move", row, do=do, **where)
         assert answer.status_code == status
         assert told in answer.content.decode()
+        assert "you can go on all the same" in answer.content.decode()
         assert 'id="move-ask"' not in answer.content.decode()
     settle()
     assert (writes(sandbox), NumberMove.objects.count()) == (0, 0)
     sandbox.hosting.do_imported(PHONE, "step")
     row = read_imported(PHONE)
     assert post(agent_client, "imported_move", row, do="start", **where).status_code == 302
+
+
+@pytest.fixture
+def stuck(sandbox, read_imported):
+    """A number whose link to a campaign is scheduled for ever; `stuck()` has it stay so."""
+    number = sandbox.hosting.add_imported(PHONE, "plan-a", "")
+
+    def stay(days=14):
+        link = number.campaign
+        link.type, link.state, link.target = "PROVISIONING", "WAITING", "C3O8OGA"
+        link.updated_at = iso_instant(timezone.now() - timedelta(days=days))
+        return read_imported(PHONE)
+
+    stay()
+    return stay
+
+
+@pytest.mark.parametrize("to", [("plan-b", ""), ("plan-a", "CQ2Z7LM")])
+def test_a_number_is_moved_beside_a_link_that_does_not_end_once_somebody_has_seen_that(
+    to, stuck, sandbox, agent_client, settle
+):
+    def asked():
+        answer = post(agent_client, "imported_move", row, do="ask", **where)
+        assert (
+            "nothing has moved for 5 business days. Ask Sinch support first."
+            in (answer.content.decode().partition('id="move-ask"')[2])
+        )
+        return re.search(r'name="knowing" value="(\w+)"', answer.content.decode())[1]
+
+    row, where = stuck(), dict(zip(("plan", "campaign"), to, strict=True))
+    seen = asked()
+    assert post(agent_client, "imported_move", row, do="start", **where).status_code == 409
+    stuck(13)  # it has moved meanwhile
+    fields = {"do": "start", "knowing": seen, **where}
+    assert post(agent_client, "imported_move", row, **fields).status_code == 409
+    settle()
+    assert (writes(sandbox), NumberMove.objects.count()) == (0, 0)
+    fields["knowing"] = asked()
+    assert post(agent_client, "imported_move", row, **fields).status_code == 302
+    assert post(agent_client, "imported_move", row, **fields).status_code == 302, "a second click"
+    settle()
+    assert (writes(sandbox), NumberMove.objects.count()) == (1, 1)
+
+
+def test_a_number_is_unlinked_beside_a_link_that_does_not_end_once_somebody_has_seen_that(
+    stuck, sandbox, agent_client, settle
+):
+    def seen(told):
+        page = agent_client.get(row.get_absolute_url()).content.decode()
+        box = page.partition('id="unlink"')[2]
+        assert told in box
+        return {"do": "unlink", "knowing": re.search(r'name="knowing" value="(\w+)"', box)[1]}
+
+    row = stuck(2)
+    fields = seen("Sinch is still at work on its link to a campaign")
+    assert post(agent_client, "imported_move", row, **fields).status_code == 409
+    stuck()
+    assert post(agent_client, "imported_move", row, do="unlink").status_code == 409
+    fields = seen("nothing has moved for 5 business days")
+    assert post(agent_client, "imported_move", row, **fields).status_code == 302
+    settle()
+    assert writes(sandbox) == 1
+
+
+def test_a_move_beside_a_link_that_does_not_end_does_not_wait_for_that(
+    stuck, sandbox, agent, settle
+):
+    work = moves.unfinished(stuck(), plan="plan-b", campaign="")
+    row = stuck()
+    move = moves.start(row, plan="plan-b", campaign="", by=agent, knowing=work.key)
+    plan, _ = sandbox.hosting.link(PHONE)
+    for expected in ("waiting", "settling"):
+        settle()
+        stuck()
+        move.refresh_from_db()
+        assert move.state == expected
+        plan.state, plan.id = "DONE", plan.target if plan.type == "PROVISIONING" else ""
+        stuck()
+    move.refresh_from_db()
+    assert (move.state, stuck().service_plan_id) == ("done", "plan-b")
+    assert writes(sandbox) == 2
+
+
+def test_a_move_that_sinch_does_not_end_is_judged_by_a_person(unlinking, agent, settle):
+    shown = {"id_": "yes", "after": timedelta(days=14)}
+    lately, long_ago = (timezone.now() - timedelta(days=days) for days in (2, 14))
+    move = unlinking("DEPROVISIONING", "IN_PROGRESS", updated_at=lately, **shown)
+    assert move.state == "waiting"
+    move = unlinking("DEPROVISIONING", "IN_PROGRESS", updated_at=long_ago, **shown)
+    assert (move.state, move.problem) == ("stopped", moves.NOT_ENDING)
+    moves.try_again(move, by=agent)
+    settle()
+    move.refresh_from_db()
+    assert move.state == "waiting", "unlinked once more"
+
+
+def test_a_link_that_sinch_does_not_end_is_judged_by_a_person(linking, sandbox):
+    long = timedelta(days=14)
+    plan, _ = sandbox.hosting.link(PHONE)
+    plan.updated_at = iso_instant(timezone.now() - long)
+    lately, long_ago = (timezone.now() - timedelta(days=days) for days in (2, 14))
+    assert linking("PROVISIONING", "WAITING", after=long, updated_at=lately).state == "settling"
+    move = linking("PROVISIONING", "WAITING", after=long, updated_at=long_ago)
+    assert (move.state, move.problem) == ("stopped", moves.NOT_ENDING)
 
 
 def test_a_number_whose_link_is_only_scheduled_goes_into_no_order_that_would_link_it_elsewhere(
