@@ -77,8 +77,7 @@ def delete(number: ImportedNumber, *, by: User) -> Operation:
     """Delete a number at Sinch. Raises NotPossible while it is on its way somewhere."""
     with transaction.atomic():
         number = _there(number)
-        if moves.living(number) is not None:
-            raise NotPossible("It is being moved. Wait until it is there, then delete it.")
+        moves.refuse_moving(number)
         refuse_in_order(number)
         what = f"The deletion of {words.phone_text(number.phone_number)}"
         return submit_once(number, "imported.delete", {}, what, by)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hosting import moves, sync, sync_numbers, wire
 from hosting.handlers_number import AboutNumber, Deletes, client_of
-from hosting.models import ImportedNumber
+from hosting.models import ImportedNumber, QualifiedNumber
 from portal.accounts.models import SinchProject
 from portal.operations import runner
 from portal.operations.heard import recall, remember
@@ -210,6 +210,11 @@ class DeleteHandler(Deletes, NumberHandler):
     """Deletes an imported number."""
 
     kind = "imported.delete"
+
+    def refuse(self, number: ImportedNumber | QualifiedNumber) -> None:
+        """Raise NotPossible for one that is being moved, too."""
+        moves.refuse_moving(number)
+        super().refuse(number)
 
     def delete(self, client: HostingClient, phone: str) -> None:
         """Delete it."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.utils import timezone
 
 from hosting import sync_numbers
+from hosting.actions_number import refuse_in_order
 from hosting.models import ImportedNumber, QualifiedNumber
 from portal.accounts.models import SinchProject
 from portal.operations import clients, readings
@@ -15,6 +16,7 @@ from portal.operations.models import Operation
 from portal.operations.runner import Found, Handler, Refused
 from portal.sinch.errors import SinchNotFound
 from portal.sinch.hosting import HostingClient
+from portal.work.actions import NotPossible
 
 
 def client_of(operation: Operation) -> HostingClient:
@@ -87,8 +89,17 @@ class Deletes(AboutNumber):
             return {"was_gone": True}
         return {}
 
+    def refuse(self, number: ImportedNumber | QualifiedNumber) -> None:
+        """Raise NotPossible for a number that is on its way somewhere. It is locked."""
+        refuse_in_order(number)
+
     def taken_up(self, operation: Operation) -> None:
-        """Refuse to delete what was made anew since the deletion was asked for."""
+        """Refuse to delete what was made anew, or began to go somewhere, since it was asked for."""
+        if (row := self.row(operation)) is not None:
+            try:
+                self.refuse(type(row)._default_manager.select_for_update().get(pk=row.pk))
+            except NotPossible as reason:
+                raise Refused(str(reason)) from None
         # One that may have left is looked up first, and that looks for the same.
         if operation.uncertain_since is None and self._is_another(operation, operation.created_at):
             raise Refused("The number was made anew at Sinch since.")

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from hosting import clocks, failures, sync, sync_numbers, wire
 from hosting.actions_number import on_its_way, refuse_in_order, running
-from hosting.models import AppliedEvent, ImportedNumber, NumberMove
+from hosting.models import AppliedEvent, ImportedNumber, NumberMove, QualifiedNumber
 from portal import words
 from portal.accounts.models import User
 from portal.operations import readings
@@ -184,6 +184,12 @@ def _refuse_to_move(number: ImportedNumber) -> None:
     if (deletion := running(number.target, "imported.delete")) is not None:
         raise NotPossible(on_its_way(deletion))
     refuse_in_order(number)
+
+
+def refuse_moving(number: ImportedNumber | QualifiedNumber) -> None:
+    """Raise NotPossible for a number that is being moved. Call with it locked."""
+    if isinstance(number, ImportedNumber) and living(number) is not None:
+        raise NotPossible("It is being moved. Wait until it is there, then delete it.")
 
 
 def _begin(move: NumberMove, number: ImportedNumber) -> None:
@@ -438,11 +444,12 @@ def _locked_move(operation: Operation, *states: str) -> tuple[NumberMove, Import
 
 
 def taken_up(operation: Operation) -> None:
-    """Note that a stopped write goes on. Raises Refused when another move is under way."""
+    """Note that a stopped write goes on. Raises Refused when there is a later move."""
     if found := _locked_move(operation, State.STOPPED):
         move, number = found
-        if living(number) is not None:
-            raise Refused("Another move of this number is under way.")
+        # One that is over counts as well: this write was meant for the links before it.
+        if number.moves.filter(pk__gt=move.pk).exists():
+            raise Refused("This number has been moved again since.")
         _be(move, State.UNLINKING if operation.kind == UNLINK else State.LINKING)
 
 

@@ -95,7 +95,7 @@ def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
         title = "It cannot be tried again"
         text = (
             "It is under way or finished, a newer one has taken its place, no key decrypts what it "
-            "sends, or what it is about was made anew since. Nothing was sent."
+            "sends, or what it is about was made anew or has gone on since. Nothing was sent."
         )
         if wants_fragment(request):
             answer = render(

@@ -84,6 +84,12 @@ def unlinking(imported, sandbox, agent, settle, read_imported):
     return shows
 
 
+def stop(operation_pk):
+    """Have a write stop whose answer was lost, and that nobody could look for."""
+    stopped = {"state": "dead", "uncertain_since": timezone.now(), "next_try_at": None}
+    Operation.objects.filter(pk=operation_pk).update(**stopped)
+
+
 def writes(sandbox):
     return sandbox.state.calls["ImportNumberService_UpdateImportedNumber"]
 
@@ -233,6 +239,41 @@ def test_a_stopped_link_does_not_go_on_beside_a_later_move(
     assert NumberMove.objects.get(state__in=NumberMove.LIVING) == second
     stopped.refresh_from_db()
     assert stopped.state == "dead"
+
+
+def test_a_stopped_unlinking_is_not_sent_after_a_later_move_has_linked_the_number(
+    imported, agent, agent_client, sandbox, settle, read_imported
+):
+    def step():
+        settle()
+        sandbox.hosting.do_imported(PHONE, "step")
+        return read_imported(PHONE)
+
+    first = moves.start(imported, plan="plan-b", campaign="", by=agent)
+    sandbox.faults.add("drop_after", "ImportNumberService_UpdateImportedNumber")
+    assert runner.run_one()
+    stop(first.unlink_operation_id)
+    NumberMove.objects.filter(pk=first.pk).update(state="stopped")
+    moves.start(step(), plan="plan-c", campaign="", by=agent)
+    assert step().moves.first().state == "done"
+    stopped = Operation.objects.get(pk=first.unlink_operation_id)
+    answer = agent_client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    settle()
+    assert (sandbox.hosting.link(PHONE)[0].id, writes(sandbox)) == ("plan-c", 2)
+
+
+def test_a_stopped_deletion_does_not_go_on_beside_a_move(
+    imported, agent, agent_client, sandbox, settle
+):
+    post(agent_client, "imported_delete", imported)
+    stop(Operation.objects.get().pk)
+    moves.start(imported, plan="plan-b", campaign="", by=agent)
+    stopped = Operation.objects.get(kind="imported.delete")
+    answer = agent_client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    settle()
+    assert sandbox.state.calls[DELETE] == 0
 
 
 @pytest.mark.parametrize("later", ["done", "stopped", ""])
