@@ -82,19 +82,29 @@ class CreateHandler(NumberHandler):
         try:
             answer = client_of(operation).import_number(body)
         except SinchConflict:
-            if self.find_out(operation) is None:
+            if (found := self.find_out(operation)) is None:
                 raise
-            return {"was_there": True}
+            return found.answer | {"was_there": True}
         remember(operation, {"number": dict(answer), "partial": True}, at)
         return {}
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look whether the number is there."""
         try:
-            self.look(operation)
+            there = self.look(operation)
         except SinchNotFound:
             return None
-        return Found({})
+        wanted = operation.payload["body"]["smsConfiguration"]
+        plan, campaign = there.service_plan_id, there.campaign_id
+        if plan in ("", wanted["servicePlanId"]) and campaign in ("", wanted.get("campaignId")):
+            return Found({})
+        where = f"{plan} with the campaign {campaign}" if campaign else plan
+        return Found(
+            {
+                "told": f"It was imported already, on the service plan {where}, and is left as it "
+                "was. Move it if it is to be elsewhere."
+            }
+        )
 
 
 class RenameHandler(NumberHandler):

@@ -59,6 +59,30 @@ def test_a_second_click_finds_the_import_and_another_plan_is_told_of_it(
     assert sandbox.state.calls[IMPORT] == 1
 
 
+@pytest.mark.parametrize("fault", ["", "drop_after"])
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (("plan-b", ""), "It was imported already, on the service plan plan-b, and is left"),
+        (("plan-a", "CQ2Z7LM"), "on the service plan plan-a with the campaign CQ2Z7LM, and is"),
+        (("plan-a", ""), ""),
+    ],
+)
+def test_a_number_that_was_imported_elsewhere_is_not_told_as_imported_where_it_was_asked_for(
+    there, told, fault, agent_client, project, sandbox, settle
+):
+    sandbox.hosting.add_imported(PHONE, *there)
+    if fault:
+        sandbox.faults.add(fault, IMPORT)
+    typed = {"number": "206 555 0142", "name": "Front desk", "plan": "plan-a", "campaign": ""}
+    answer = agent_client.post(reverse("hosting:import_number"), typed)
+    settle()
+    assert Operation.objects.get().state == "succeeded"
+    page = agent_client.get(answer.url, follow=True).content.decode()
+    assert ("It was imported already" in page) is bool(told)
+    assert told in page
+
+
 def test_a_wrong_number_is_named_beside_its_field(agent_client, project, sandbox):
     typed = {"number": "206 555", "name": "Front desk", "plan": "plan a", "campaign": ""}
     answer = agent_client.post(reverse("hosting:import_number"), typed)
