@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import ExpressionWrapper, F
 
 from hosting.actions_number import why_not_anew
 from hosting.forms import TICKS, DraftForm
@@ -18,6 +19,7 @@ from hosting.models import (
 from hosting.review import Reason, Review, body_of
 from portal import words
 from portal.accounts.models import SinchProject, User
+from portal.crypto import LegibleJSONField
 from portal.numbers import TOLL_FREE, area_code
 from portal.operations.actions import submit
 from portal.operations.models import Operation
@@ -122,21 +124,21 @@ def draft_for_migration(order: HostingOrder, phones: Sequence[str], *, by: User)
 def draft_of_verified(
     project: SinchProject, phones: Sequence[str], *, by: User
 ) -> list[HostingDraft]:
-    """Return drafts that text-enable verified numbers: toll-free ones go apart."""
+    """Return drafts that text-enable verified numbers: toll-free ones go apart.
+
+    A second click finds the drafts of the first, in which nothing has been typed yet.
+    """
     found = []
     for kind in (Kind.TEXT_ENABLE, Kind.TOLL_FREE):
         own = [p for p in phones if (area_code(p) in TOLL_FREE) == (kind == Kind.TOLL_FREE)]
         if own:
-            found.append(
-                HostingDraft.objects.create(
-                    project=project,
-                    by=by,
-                    kind=kind,
-                    is_qualified=True,
-                    data={"numbers": "\n".join(own)},
-                    title=words.phone_text(own[0]),
-                )
-            )
+            new = {"project": project, "by": by, "kind": kind, "is_qualified": True}
+            data, title = {"numbers": "\n".join(own)}, words.phone_text(own[0])
+            same = HostingDraft.objects.filter(**new, state=State.OPEN, title=title)
+            kept = ExpressionWrapper(F("data"), output_field=LegibleJSONField())
+            rows = same.defer("data").annotate(kept=kept)
+            draft = next((one for one in rows if one.kept == data), None)
+            found.append(draft or HostingDraft.objects.create(**new, data=data, title=title))
     return found
 
 

@@ -39,6 +39,7 @@ def submit_once(
     typed: Mapping[str, object],
     subject: str,
     by: User,
+    marker: str | None = None,
     **known: object,
 ) -> Operation:
     """Send a write about a number, or return the same one that is under way already.
@@ -55,6 +56,7 @@ def submit_once(
         payload={"phone": number.phone_number, **typed, **known},
         by=by,
         subject=subject,
+        marker=marker,
     )
     sync_numbers.touch(number)
     return operation

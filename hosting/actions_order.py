@@ -110,7 +110,11 @@ def confirm_left(
         keys = [number.held_fact for number in known.held]
         if not keys or marks.digest(keys) != seen:
             raise NotPossible(CHANGED)
-        _keep(order, HostingMark.Kind.CONFIRMED, "H4", keys, f"{said_by}|{on.isoformat()}", by)
+        word = {"kind": HostingMark.Kind.CONFIRMED, "text": f"{said_by}|{on.isoformat()}"}
+        kept = HostingMark.objects.filter(order=order, ended_at=None, fact__in=keys, **word)
+        if set(kept.values_list("fact", flat=True)) == set(keys):
+            return  # a second click; two of them would have to be taken back twice
+        _keep(order, word["kind"], "H4", keys, word["text"], by)
         count = words.count_text(len(keys), "number")
         text = f"{said_by} confirmed on {words.day_text(on)} that {count} left the other provider"
         _tell(order, text, by)

@@ -1,12 +1,13 @@
 """What staff do with qualified numbers: add them, prove who owns them, delete them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from hosting import sync, sync_numbers, wire
 from hosting.actions_number import refuse_in_order, submit_once, why_not_anew
@@ -25,6 +26,10 @@ GONE: Final = "Sinch does not know this number any more."
 CALLABLE: Final = (State.ELIGIBLE, State.VERIFICATION_PENDING, State.VERIFICATION_FAILED)
 PROVABLE: Final = (*CALLABLE, State.VERIFICATION_BLOCKED)
 NEEDS_US: Final = (*PROVABLE, State.VERIFIED, State.NOT_ELIGIBLE, State.HOSTING_FAILED)
+JUST_CALLED: Final = timedelta(minutes=1)
+CALLED: Final = (
+    "Sinch was asked to call it a moment ago. If the phone has not rung in a minute, call again."
+)
 INVOICES_TO: Final = "orders@sinch.com"
 
 
@@ -66,11 +71,17 @@ def why_no_call(number: QualifiedNumber) -> str:
 
 
 def call(number: QualifiedNumber, *, by: User) -> Operation:
-    """Have Sinch call a number with a code; one call at a time. Raises NotPossible."""
+    """Have Sinch call a number with a code; one call at a time. Raises NotPossible.
+
+    A second click, or a colleague at the same page, makes no second call: it would put another
+    code in the place of the one that is being read out.
+    """
     with transaction.atomic():
         number = _locked(number)
         if reason := why_no_call(number):
             raise NotPossible(reason)
+        if number.called_at is not None and timezone.now() - number.called_at < JUST_CALLED:
+            raise NotPossible(CALLED)
         return submit_once(
             number,
             "qualified.call",
@@ -81,13 +92,20 @@ def call(number: QualifiedNumber, *, by: User) -> Operation:
         )
 
 
-def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
+def verify(number: QualifiedNumber, code: str, *, by: User, key: str = "") -> Operation:
     """Hand back the code somebody heard; it is not kept once Sinch has judged it.
 
-    Raises NotPossible, and NotSendable while another code is on its way.
+    With a form's `key` the same code goes in once, as each wrong one costs a try. Raises
+    NotPossible, and NotSendable while another code is on its way.
     """
+    # Nobody can tell the code from what is kept of it.
+    sign = salted_hmac(f"code:{key}", code, algorithm="sha256").hexdigest()[:16]
+    marker = f"{number.target}:code:{key}:{sign}" if key else None
     with transaction.atomic():
         number = _locked(number)
+        sent = Operation.objects.filter(marker=marker).defer("payload")
+        if marker is not None and (found := sent.first()) is not None:
+            return found
         if reason := why_no_call(number):
             raise NotPossible(reason)
         return submit_once(
@@ -96,6 +114,7 @@ def verify(number: QualifiedNumber, code: str, *, by: User) -> Operation:
             {"code": code},
             f"The code for {words.phone_text(number.phone_number)}",
             by,
+            marker,
             state=number.state,
         )
 

@@ -308,6 +308,7 @@ def _number(pk: int) -> QualifiedNumber:
 
 def _context(request: HtmxHttpRequest, number: QualifiedNumber) -> dict[str, Any]:
     return page_number.context_of(number, person_of(request)) | {
+        "key": new_key(),
         "line": Line(number, _office([number], number.project)),
         "why_no_call": qualified.why_no_call(number),
         "may_prove": number.state in qualified.PROVABLE,
@@ -378,7 +379,8 @@ def verify(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, number, status=422, code_form=form)
     try:
-        qualified.verify(number, form.cleaned_data["code"], by=person_of(request))
+        key = read_key(request.POST.get("key", ""))
+        qualified.verify(number, form.cleaned_data["code"], by=person_of(request), key=key)
     except (NotPossible, NotSendable) as wrong:
         return _page(request, number, status=409, problem=str(wrong), code_form=form)
     return redirect(f"{number.get_absolute_url()}#proof")

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from hosting import standing, sync, tasks
+from hosting import actions_order, standing, sync, tasks
 from hosting.models import (
     HostingDraft,
     HostingNumber,
@@ -206,6 +206,25 @@ def test_the_customers_word_is_told_with_its_day(under_way, sandbox, read_order,
     agent_client.post(reverse("hosting:migrate", args=[order.pk]), said)
     page = agent_client.get(order.get_absolute_url()).content.decode()
     assert "Owen Marsh confirmed it on Wed 20 Nov 2024." in page
+
+
+def test_the_customers_word_that_was_clicked_twice_is_kept_once_and_taken_back_at_once(
+    under_way, sandbox, read_order, agent_client
+):
+    held(sandbox, under_way, PHONES[7])
+    order = read_order(under_way)
+    path = reverse("hosting:migrate", args=[order.pk])
+    page = agent_client.get(order.get_absolute_url()).content.decode()
+    seen = page.split('name="seen" value="')[1].split('"')[0]
+    said = {"seen": seen, "left": "on", "by": "Owen Marsh", "on": "2024-11-20"}
+    for _ in range(2):
+        assert agent_client.post(path, said).status_code == 302
+    told = "Owen Marsh confirmed on Wed 20 Nov 2024"
+    assert order.item.timeline.filter(text__startswith=told).count() == 1
+    actions_order.take_back(order, order.marks.first().pk, by=order.marks.first().by)
+    assert agent_client.post(path, {"seen": seen, "do": "order"}).status_code == 409
+    assert agent_client.post(path, said).status_code == 302, "it can be kept again"
+    assert agent_client.post(path, {"seen": seen, "do": "order"}).status_code == 302
 
 
 def test_neighbours_that_failed_alike_are_told_once(under_way, sandbox, read_order, agent_client):

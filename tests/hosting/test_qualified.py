@@ -700,3 +700,72 @@ def test_numbers_to_qualify_beyond_those_that_are_read_are_told_and_none_is_sent
     )
     assert "206 5555000" in answer.content.decode(), "what was pasted stays"
     assert not Operation.objects.exists()
+
+
+def test_a_code_that_is_handed_in_once_more_from_the_same_page_costs_no_second_try(
+    agent_client, sandbox, read_qualified, settle
+):
+    def hand_in(code):
+        answer = post(agent_client, "qualified_verify", number, key=key, code=code)
+        settle()
+        return answer.status_code, sandbox.state.calls[VERIFY]
+
+    def key_of_page():
+        page = agent_client.get(number.get_absolute_url()).content.decode()
+        found = re.search(r'name="key" value="(\w+)"', page)
+        return found[1] if found else ""
+
+    sandbox.hosting.add_qualified(PHONE, "VERIFICATION_PENDING")
+    number = read_qualified(PHONE)
+    key = key_of_page()
+    assert hand_in("1111") == (302, 1)
+    assert hand_in("1111") == (302, 1)
+    assert hand_in("2222") == (302, 2), "another one is another try"
+    key = key_of_page()
+    assert hand_in("1111") == (302, 3), "and so is one of a page that was opened anew"
+    assert "1111" not in str(list(Operation.objects.values()))
+
+
+def test_a_second_click_makes_no_second_call(agent_client, sandbox, read_qualified, settle):
+    sandbox.hosting.add_qualified(PHONE, "ELIGIBLE")
+    number = read_qualified(PHONE)
+    assert post(agent_client, "qualified_call", number).status_code == 302
+    settle()
+    answer = post(agent_client, "qualified_call", number)
+    assert answer.status_code == 409
+    assert "Sinch was asked to call it a moment ago." in answer.content.decode()
+    settle()
+    called = sandbox.state.calls["QualifiedNumberService_SendVoiceChallenge"]
+    QualifiedNumber.objects.update(called_at=timezone.now() - timedelta(minutes=2))
+    assert post(agent_client, "qualified_call", number).status_code == 302
+    settle()
+    assert (called, sandbox.state.calls["QualifiedNumberService_SendVoiceChallenge"]) == (1, 2)
+
+
+def test_a_second_click_finds_the_draft_of_the_verified_numbers(of_two_projects, agent_client):
+    first, _ = next(iter(of_two_projects.values()))
+    agent_client.post(reverse("hosting:qualified_text_enable"), {"number": first.pk})
+    for _ in range(2):
+        answer = agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "yes"})
+    assert sorted(len(phones) for _, phones in drafted()) == [1, 1, 2], "one for each project"
+    first = HostingDraft.objects.get(pk=answer.url.split("/")[-2])
+    fields = {"numbers": "206 555 0142", "version": first.version, "action": "save"}
+    agent_client.post(answer.url, fields)
+    agent_client.post(reverse("hosting:qualified_text_enable"), {"all": "yes"})
+    assert len(drafted()) == 4, "what was typed since is not taken for it"
+
+
+def test_a_stopped_deletion_does_not_go_on_beside_an_order_of_the_number(
+    verified, agent_client, sandbox, settle
+):
+    row, send = verified
+    post(agent_client, "qualified_delete", row)
+    lost = {"state": "dead", "uncertain_since": timezone.now(), "next_try_at": None}
+    Operation.objects.update(seen_at=timezone.now(), **lost)
+    assert send().status_code == 302
+    stopped = Operation.objects.get(kind="qualified.delete")
+    answer = agent_client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    settle()
+    assert sandbox.state.calls[DELETE_QUALIFIED] == 0
+    assert len(sandbox.hosting.orders()) == 1
