@@ -149,12 +149,14 @@ def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list
     """Send a draft as one order, or as several when one does not take all its numbers.
 
     One transaction: the rules once more under a lock, a draft and an operation for each order.
-    `attempt` is unique to the page that asked, so that a double click sends once. Raises
-    NotSendable, NotEditable.
+    `attempt` is unique to the page that asked, so that it sends once however often it is clicked.
+    Raises NotSendable, NotEditable.
     """
     with transaction.atomic():
         draft = locked_draft(draft)
-        if draft.state in (State.SENDING, State.SENT) and draft.field("attempt") == attempt:
+        # It may be open again by now, with its order at Sinch all the same: its answer was lost.
+        is_sent = draft.state in (State.SENDING, State.SENT)
+        if draft.field("attempt") == attempt and (attempt or is_sent):
             return []
         refuse_unless_open(draft)
         found = Review(draft, zone, complete=True)

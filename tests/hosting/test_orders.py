@@ -1,6 +1,7 @@
 """A hosting order as staff follow it: what it says, what it asks of them, and what they decide."""
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -569,6 +570,25 @@ def test_an_order_that_no_list_shows_is_never_sent_twice_by_itself(
     send_again(agent_client, draft)
     settle()
     assert len(sandbox.hosting.orders()) == 1
+
+
+def test_a_page_that_sent_an_order_whose_answer_was_lost_does_not_send_it_once_more(
+    agent_client, project, sandbox, typed, settle
+):
+    """Its "Yes, send" may be clicked again when the draft has long been open again."""
+    sandbox.control.personality(without_campaign="unlisted")
+    sandbox.faults.add("drop_after", "TextEnableTollFreeNumbers")
+    fields = typed(**TOLL_FREE, tab="t1") | {"draft": str(uuid.uuid4()), "action": "ask"}
+    page = agent_client.post(NEW["toll-free"], fields).content.decode()
+    for name in ("attempt", "version"):
+        fields[name] = re.search(rf'name="{name}" value="(\w+)"', page)[1]
+    draft = reverse("hosting:draft", args=[fields["draft"]])
+    for _ in range(2):
+        assert agent_client.post(draft, fields | {"action": "send"}).status_code == 302
+        settle()
+    assert HostingDraft.objects.get().state == "open"
+    assert len(sandbox.hosting.orders()) == 1
+    assert "nobody knows whether this one was made" in agent_client.get(draft).content.decode()
 
 
 def test_an_order_that_was_taken_without_an_id_is_not_told_as_not_sent(
