@@ -16,6 +16,7 @@ from portal import words
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings
 from portal.operations.actions import submit
+from portal.operations.heard import SENDS
 from portal.operations.models import Operation
 from portal.sinch.hosting import QUALIFY_BATCH
 from portal.work.actions import NotPossible, NotSendable
@@ -34,15 +35,20 @@ INVOICES_TO: Final = "orders@sinch.com"
 
 
 def add(project: SinchProject, numbers: Sequence[str], *, by: User, key: str) -> list[Operation]:
-    """Have numbers qualified, 500 in a call; the same `key` never sends them twice.
+    """Have numbers qualified, 500 in a call; the same `key` never sends one of them twice.
 
     Raises NotSendable while a write about one of them has no end yet.
     """
-    found = []
+    marker = f"qualified:{project.pk}:{key}:"
     with transaction.atomic():
+        rows = Operation.objects.filter(marker__startswith=marker).defer("payload")
+        before = rows.annotate(sends=SENDS).order_by("pk")
+        sent = {phone for one in before for phone in (one.sends or {}).get("numbers", ())}
+        found: list[Operation] = [*before]
+        numbers = [phone for phone in numbers if phone not in sent]
         if reason := why_not_anew(QualifiedNumber, project, numbers):
             raise NotSendable(reason)
-        for place, start in enumerate(range(0, len(numbers), QUALIFY_BATCH), 1):
+        for place, start in enumerate(range(0, len(numbers), QUALIFY_BATCH), len(found) + 1):
             batch = list(numbers[start : start + QUALIFY_BATCH])
             operation, _ = submit(
                 project,
@@ -51,7 +57,7 @@ def add(project: SinchProject, numbers: Sequence[str], *, by: User, key: str) ->
                 payload={"numbers": batch},
                 by=by,
                 subject=f"{words.count_text(len(batch), 'number')} to qualify",
-                marker=f"qualified:{project.pk}:{key}:{place}",
+                marker=f"{marker}{place}",
             )
             found.append(operation)
     return found

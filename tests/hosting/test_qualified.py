@@ -69,6 +69,19 @@ def test_numbers_are_qualified_once(fault, agent_client, project, sandbox, settl
     assert Operation.objects.filter(state="succeeded").count() == 1
 
 
+def test_numbers_that_are_added_on_the_same_page_afterwards_are_qualified_too(
+    agent_client, project, sandbox, settle
+):
+    """A browser that goes back shows the page as it was, key and all."""
+    qualify = reverse("hosting:qualify")
+    for numbers in ("206 555 0142", "206 555 0142\n206 555 0143\n206 555 0144"):
+        assert agent_client.post(qualify, {"numbers": numbers, "key": "a" * 32}).status_code == 302
+    settle()
+    assert QualifiedNumber.objects.count() == 3
+    sent = [operation.payload["numbers"] for operation in Operation.objects.order_by("pk")]
+    assert sent == [[PHONE], ["+12065550143", "+12065550144"]], "and each of them once"
+
+
 def test_a_key_that_the_database_refuses_is_kept_without_what_it_refuses(agent_client, project):
     typed = {"numbers": "206 555 0142", "key": "a\x00b"}
     assert agent_client.post(reverse("hosting:qualify"), typed).status_code == 302
