@@ -7,7 +7,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosting import moves, sync
-from hosting.actions_number import refuse_in_order, running, same, submit_once, why_not_anew
+from hosting.actions_number import (
+    import_of,
+    refuse_in_order,
+    running,
+    same,
+    submit_once,
+    why_not_anew,
+)
 from hosting.models import Combination, ImportedNumber
 from portal import words
 from portal.accounts.guards import MAY_SEND
@@ -31,7 +38,7 @@ def import_one(
     """Import one number; the same number is not asked for twice while it is under way.
 
     Raises NotSendable while it is under way with something else typed, or while a write about the
-    number has no end yet.
+    number has no end yet; NotPossible while it is in an order on its way.
     """
     body: dict[str, object] = {"phoneNumber": phone, "regionCode": region}
     if name:
@@ -40,13 +47,14 @@ def import_one(
         "servicePlanId": plan,
         **({"campaignId": campaign} if campaign else {}),
     }
-    target = f"project:{project.pk}:{phone}"
+    target = import_of(project, phone)
     with transaction.atomic():
         SinchProject.objects.select_for_update(no_key=True).get(pk=project.pk)
         if (found := running(target, "imported.create")) is not None:
             return same(found, {"body": body})
         if reason := why_not_anew(ImportedNumber, project, [phone]):
             raise NotSendable(reason)
+        refuse_in_order(ImportedNumber(project=project, phone_number=phone))
         sync.remember_pair(project, plan, campaign)
         operation, _ = submit(
             project,

@@ -62,6 +62,11 @@ def submit_once(
     return operation
 
 
+def import_of(project: SinchProject, phone: str) -> str:
+    """Return how operations name a number that is to be imported by itself."""
+    return f"project:{project.pk}:{phone}"
+
+
 def why_not_anew(
     model: type[ImportedNumber | QualifiedNumber], project: SinchProject, phones: Collection[str]
 ) -> str:
@@ -72,14 +77,12 @@ def why_not_anew(
     """
     rows = model._default_manager.filter(project=project, phone_number__in=phones).order_by("pk")
     locked = rows.select_for_update(of=("self",)).only("pk", "project", "phone_number")
+    is_under_way = Q(state__in=Operation.UNDER_WAY)
     is_unsettled = Q(state=State.DEAD, uncertain_since__isnull=False, seen_at=None)
-    found = (
-        Operation.objects.filter(target__in=[row.target for row in locked])
-        .filter(Q(state__in=Operation.UNDER_WAY) | is_unsettled)
-        .defer("payload")
-        .order_by("pk")
-        .first()
-    )
+    about = Q(target__in=[row.target for row in locked]) & (is_under_way | is_unsettled)
+    if model is ImportedNumber:
+        about |= Q(target__in=[import_of(project, phone) for phone in phones]) & is_under_way
+    found = Operation.objects.filter(about).defer("payload").order_by("pk").first()
     if found is None:
         return ""
     if found.is_under_way:

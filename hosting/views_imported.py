@@ -193,7 +193,7 @@ def import_number(request: HtmxHttpRequest) -> HttpResponse:
                 region=form.region,
                 by=person_of(request),
             )
-        except NotSendable as wrong:
+        except (NotSendable, NotPossible) as wrong:
             form.add_error("number", str(wrong))
         else:
             return go_to(request, operation)

@@ -358,6 +358,25 @@ def test_a_number_that_goes_into_an_order_is_not_moved_or_deleted_beside_it(
     assert (writes(sandbox), sandbox.state.calls[DELETE]) == (0, 0)
 
 
+@pytest.mark.parametrize("first", ["order", "import"])
+def test_a_number_is_not_imported_beside_an_order_of_it(
+    first, agent_client, project, sandbox, settle, order_of_it
+):
+    def import_it():
+        typed = {"number": PHONE, "name": "", "plan": "plan-a", "campaign": ""}
+        return agent_client.post(reverse("hosting:import_number"), typed)
+
+    one, other = (order_of_it, import_it) if first == "order" else (import_it, order_of_it)
+    assert one().status_code == 302
+    answer = other()
+    assert answer.status_code == 422
+    told = IN_ORDER if first == "order" else "The import of +1 206 555 0142 is still on its way"
+    assert told in answer.content.decode().replace("\xa0", " ")
+    settle()
+    assert sandbox.state.calls["ImportNumberService_ImportNumber"] == (first == "import")
+    assert sandbox.state.calls["HostingOrderService_ImportNumbers"] == (first == "order")
+
+
 @pytest.fixture
 def linking(sandbox, read_imported, agent, settle):
     """A move that waits for Sinch to link; read what becomes of the link."""
