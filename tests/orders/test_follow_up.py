@@ -13,9 +13,9 @@ from orders.models import PortInDraft, PortInOrder
 from portal.operations import clients, readings, runner
 from portal.operations.models import Operation
 from portal.work.models import TimelineEntry, WorkItem
+from tests.orders.handlers.tools import LateAnswers
 from tests.orders.test_drafts import ACCOUNT, PIN, Desk, in_days
 from tests.orders.test_edit import EditPage, order
-from tests.orders.test_handlers import LateAnswers
 from tests.orders.test_marks import codes, item_of, page_of, press, told
 from tests.tools import lose
 

@@ -1,0 +1,128 @@
+"""A cancelation: ours however it is heard of, and never a success where it came too late."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from orders import actions_order
+from orders.models import PortInOrder
+from portal.accounts.models import User
+from portal.operations import clients, readings, runner
+from portal.operations.models import Operation
+from portal.sandbox import Sandbox
+from portal.work.models import WorkItem
+from tests.orders.handlers.tools import LateAnswers, Run, State, count, state_of, timeline
+from tests.tools import lose
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
+
+
+@pytest.mark.parametrize("answer", ["object", "order", "no_content"])
+@pytest.mark.parametrize("way", ["two_steps", "straight"])
+def test_a_cancelation_is_ours_and_ends_the_order(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    answer: str,
+    way: str,
+) -> None:
+    sandbox.control.personality(cancel_answer=answer, cancelation=way)
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    sandbox.control.next(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    order.refresh_from_db()
+    assert order.status == "CANCELED"
+    assert WorkItem.objects.get().bucket == "ended"
+    assert order.numbers.count() == 2
+
+
+def test_a_cancelation_that_no_key_decrypts_is_under_way_all_the_same(
+    order: PortInOrder, agent: User
+) -> None:
+    first = actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    lose(first, "payload")
+    assert actions_order.cancel_order(order, why="The customer stays.", by=agent) == first
+
+
+def test_an_answer_to_a_cancelation_does_not_go_over_what_was_read_after_it_had_left(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox.control.personality(cancel_answer="order")
+
+    def meanwhile() -> None:
+        sandbox.control.next(order.sinch_id)
+        readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+        assert readings.run_one()
+
+    operation = send("cancel", {"why": "The customer stays."})
+    adapter = LateAnswers(sandbox, "DELETE", meanwhile)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.status == "CANCELED"
+
+
+def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "deleteOrder") == 1
+
+
+def test_a_cancelation_that_got_through_after_it_was_looked_for_is_ours_and_no_refusal(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    runner.run_one()
+    while state_of(operation) == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        runner.run_one()
+    sandbox.control.cancel(order.sinch_id)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert not any("refused" in text for text in timeline(order))
+
+
+def test_a_refused_cancelation_asks_nothing_more_once_the_order_is_canceled(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    """An earlier try may have got through, and a later one been refused for that."""
+    sandbox.control.faults.add("status", "deleteOrder", status=422)
+    operation = send("cancel", {"why": "The customer stays."})
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert WorkItem.objects.get().reasons[0]["code"] == "P1"
+    sandbox.control.cancel(order.sinch_id)
+    sandbox.control.next(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "staff")
+    settle()
+    item = WorkItem.objects.get()
+    assert (item.status, item.bucket, item.reasons) == ("CANCELED", "ended", [])
+
+
+def test_a_cancelation_that_came_too_late_says_so(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    runner.run_one()
+    sandbox.control.confirm(order.sinch_id)
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert operation.staff_message == (
+        "The order is confirmed by now and cannot be canceled any more."
+    )
