@@ -178,7 +178,9 @@ def _send(operation: Operation, handler: Handler) -> None:
     except SinchError as error:
         if error.outcome_unknown:
             _be_uncertain(operation, handler, error)
-        elif isinstance(error, SinchUnavailable) or _is_about_a_question(error):
+        elif isinstance(error, (SinchUnavailable, SinchUnexpectedReply)):
+            # An odd answer to the write itself leaves its outcome unknown. This one came to what is
+            # asked before, a token or the order that a change is compared with: no refusal.
             _send_later(operation, handler, error)
         else:
             _end(
@@ -190,15 +192,6 @@ def _send(operation: Operation, handler: Handler) -> None:
             )
     else:
         _end(operation, handler, state.SUCCEEDED, answer=answer)
-
-
-def _is_about_a_question(error: SinchError) -> bool:
-    """Tell whether the write never left, as an answer to what is asked before it is no answer.
-
-    A token, or the order that a change is compared with: a page in the place of JSON is no refusal.
-    """
-    is_good = error.status is None or 200 <= error.status < 300
-    return isinstance(error, SinchUnexpectedReply) and is_good
 
 
 def _look(operation: Operation, handler: Handler) -> None:

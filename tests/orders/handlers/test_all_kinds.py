@@ -79,13 +79,20 @@ def test_sinch_being_down_leaves_a_write_waiting_and_tells_nothing_wrong(
     assert "slow down" in operation.staff_message
 
 
+@pytest.mark.parametrize("fault", ["garbage", "status"])
 @pytest.mark.parametrize("asked", ["getOrderDetails", "getAccessToken"])
 def test_what_is_no_answer_to_a_question_before_a_write_is_no_refusal(
-    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run, asked: str
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    sandbox: Sandbox,
+    settle: Run,
+    asked: str,
+    fault: str,
 ) -> None:
+    """A page in the place of JSON, or a word that it is elsewhere now."""
     if asked == "getAccessToken":
         sandbox.control.expire_tokens()
-    sandbox.control.faults.add("garbage", asked)
+    sandbox.control.faults.add(fault, asked, status=302)
     operation = update(NEW_STREET)
     assert runner.run_one()
     assert state_of(operation) == State.QUEUED
