@@ -13,7 +13,7 @@ from portal.operations.leases import LEASE_SECONDS
 from portal.operations.models import Reading
 from portal.sandbox import Sandbox
 from portal.work.models import WorkItem
-from tests.orders.handlers.tools import Run
+from tests.orders.handlers.tools import Run, count
 from tests.tools import port_day
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
@@ -49,6 +49,23 @@ def test_a_404_that_something_newer_contradicts_is_asked_once_more(
     reading = Reading.objects.get()
     assert not reading.is_gone
     assert reading.next_try_at is not None
+
+
+@pytest.mark.parametrize("status", [301, 302, 304])
+def test_an_order_that_is_said_to_be_elsewhere_is_tried_later_and_stays_as_it_was_read(
+    order: PortInOrder, sandbox: Sandbox, status: int
+) -> None:
+    row, read_at = PortInOrder.objects.values().get(), Reading.objects.get().read_at
+    asked = count(sandbox, "getOrderDetails")
+    sandbox.control.faults.add("status", "getOrderDetails", status=status)
+    readings.want_one(order.project, sync.READER, order.sinch_id, "staff")
+    assert readings.run_one()
+    assert not readings.run_one()
+    assert count(sandbox, "getOrderDetails") == asked + 1
+    reading = Reading.objects.get()
+    assert (reading.read_at, reading.is_gone, reading.attempts) == (read_at, False, 1)
+    assert "in a way the portal does not understand" in reading.last_error
+    assert PortInOrder.objects.values().get() == row
 
 
 def test_the_reader_comes_back_sooner_the_more_is_expected(
