@@ -320,6 +320,25 @@ def test_while_sinch_is_away_a_delivery_waits_and_then_a_person_is_asked(deliver
     assert Delivery.objects.filter(dispatch.needs_a_look()).exists()
 
 
+def test_deliveries_that_wait_in_vain_are_looked_at_later_and_later_and_not_all_at_once(
+    deliver, reader
+):
+    reader.error = SinchUnavailable("no answer")
+    for number in range(8):
+        deliver(EVENT | {"orderId": 100 + number})
+    work()
+    pauses = []
+    for _ in range(fates.MOST_TRIES - 2):
+        due_now(*Delivery.objects.all())
+        now = timezone.now()
+        dispatch.process_some()
+        waits = Delivery.objects.values_list("next_try_at", flat=True)
+        pauses.append([(due - now).total_seconds() for due in waits])
+    assert min(pauses[-1]) > 3 * max(pauses[0])
+    assert max(pauses[-1]) <= 1.5 * leases.LONGEST_PAUSE
+    assert max(pauses[-1]) - min(pauses[-1]) > 5
+
+
 def test_a_delivery_that_is_understood_at_the_last_try_is_read(deliver, reader):
     deliver(EVENT)
     Delivery.objects.update(attempts=fates.MOST_TRIES - 1)
