@@ -415,6 +415,24 @@ def test_many_workers_and_many_wishes_lose_nothing(project, library):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_two_things_of_a_project_are_claimed_side_by_side_and_one_thing_by_one_only(project):
+    for kind in (KIND, "test_list"):
+        readings.want_one(project, kind, "1", "staff")
+
+    def claim():
+        try:
+            return Reading.claim(*readings._queues(), limit=1, seconds=60)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        (first,) = Reading.claim(*readings._queues(), limit=1, seconds=60)
+        (second,) = pool.submit(claim).result(20)  # while the first claim is not on disk yet
+        assert pool.submit(claim).result(20) == []
+    assert {first.kind, second.kind} == {KIND, "test_list"}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_who_wishes_for_several_at_once_never_waits_for_another_who_does(project):
     readings.want(project, KIND, {str(n): timezone.now() for n in (1, 2)}, "sweep")
 

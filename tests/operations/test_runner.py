@@ -783,3 +783,13 @@ def test_only_the_outcome_of_a_write_is_marked_as_seen(write, desk):
     runner.mark_seen(operation)
     operation.refresh_from_db()
     assert operation.seen_at
+
+
+def test_an_outcome_that_is_looked_at_twice_was_seen_the_first_time(write, desk):
+    operation, settled = run(write()), []
+    desk.seen = settled.append
+    runner.mark_seen(operation)
+    first = Operation.objects.get().seen_at
+    runner.mark_seen(operation)
+    assert Operation.objects.get().seen_at == first
+    assert settled == [operation]
