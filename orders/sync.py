@@ -608,7 +608,7 @@ def store_offers(
         order = PortInOrder.objects.select_for_update().order_by().get(pk=order.pk)
         if order.offered_at and asked_at <= order.offered_at:
             return order
-        if asked_at < order.fetched_at and order.status != PortInOrder.Status.CONFIRMED:
+        if order.status != PortInOrder.Status.CONFIRMED:
             return order  # it has ended, or is being canceled, since Sinch was asked
         said = wire.read_order(order.payload)
         groups = with_numbers(groups, said)

@@ -711,16 +711,18 @@ def test_offered_groups_make_the_order_ready_and_are_told_once(
     assert "2 numbers at Lumen went live" in told(order)
 
 
-def test_offers_asked_for_before_the_order_ended_are_not_stored(
-    project: SinchProject, order_json: OrderJson, now: datetime
+@pytest.mark.parametrize("asked", [MINUTE, 3 * MINUTE])
+def test_offers_asked_for_before_the_end_of_the_order_was_heard_are_not_stored(
+    project: SinchProject, order_json: OrderJson, now: datetime, asked: timedelta
 ) -> None:
+    """Even when they were asked for after the request had left that told of the end."""
     entry = {"status": "CONFIRMED", "focDate": port_day(-1).isoformat()}
     confirmed = order_json({A: entry}, status="CONFIRMED", onDemandActivation=True)
     order = sync.store_port_in_order(project, confirmed, now)
     ended = order_json({A: {"status": "CANCELED"}}, status="CANCELED", onDemandActivation=True)
     sync.store_port_in_order(project, ended, now + 2 * MINUTE)
     group = ActivationGroup("GW Lumen Grp1", (A,), entry["focDate"])
-    sync.store_offers(order, [group], now + MINUTE)
+    sync.store_offers(order, [group], now + asked)
     assert fresh(order).offered_groups == []
     assert not any("Sinch offers" in text for text in told(order))
 
