@@ -72,7 +72,6 @@ def door_of(token: str, kind: str = "porting", *, fresh: bool = False) -> Door |
     with _lock:
         if door is not None:
             _known[key] = (door, now, now + VALID_SECONDS)
-            _unknown.pop(key, None)
         else:
             _known.pop(key, None)
             if len(_unknown) >= MOST_UNKNOWN:

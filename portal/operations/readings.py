@@ -40,7 +40,7 @@ ORDER BY wanted.resource_id
 ON CONFLICT (project_id, kind, resource_id) DO UPDATE SET
     requested_at = GREATEST(operations_reading.requested_at, EXCLUDED.requested_at),
     cause = CASE
-        WHEN EXCLUDED.cause = 'sweep' AND operations_reading.next_try_at IS NOT NULL
+        WHEN EXCLUDED.cause = 'sweep'
              AND (operations_reading.read_at IS NULL
                   OR operations_reading.read_at < operations_reading.requested_at)
         THEN operations_reading.cause
@@ -186,14 +186,13 @@ def _read(reading: Reading) -> None:
         # Nothing is lost: whoever takes the project up again has everything read.
         reading.let_go(next_try_at=started_at + OUT_OF_USE, attempts=0)
         return
-    if reading.read_at is not None and reading.fulfils(reading.requested_at):
+    if reading.fulfils(reading.requested_at):
         reading.cause = SWEEP  # nobody asked since the last one: due by itself
     try:
         again = _readers[reading.kind].read(reading, started_at)
         finish(reading, started_at, again)
     except SinchError as error:
-        pause = max(error.retry_after or 0.0, 0.0) or None
-        reading.try_later(error.question_message, pause)
+        reading.try_later(error.question_message, error.retry_after or None)
     except Exception as error:
         log.exception("Reading %s %s failed here", reading.kind, reading.resource_id)
         reading.try_later(type(error).__name__)
@@ -212,8 +211,6 @@ def finish(reading: Reading, started_at: datetime, again: timedelta | None) -> N
             return  # its project was removed meanwhile
         for name, value in zip(_ENDED, row, strict=True):
             setattr(reading, name, value)
-        reading.attempts, reading.last_error = 0, ""
-        reading.lease_id = reading.lease_until = None
         for call in _after:
             call(reading, reading.read_at or started_at)
         if not reading.fulfils(reading.requested_at):
