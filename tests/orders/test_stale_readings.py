@@ -82,3 +82,51 @@ def test_what_sinch_offered_before_it_was_asked_again_changes_nothing(
     for asked_at in (now, now + MINUTE):
         assert sync.store_offers(order, [], asked_at).offered_groups
     assert not sync.store_offers(order, [], now + 2 * MINUTE).offered_groups
+
+
+@pytest.mark.django_db(transaction=True)
+def test_older_offers_wait_for_newer_ones_that_are_being_stored(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    numbers = {"+12065550100": {"status": "CONFIRMED"}}
+    there = order_json(numbers, status="CONFIRMED", onDemandActivation=True)
+    order = sync.store_port_in_order(project, there, now)
+    group = ActivationGroup("GW Lumen Grp1", tuple(numbers), "")
+
+    def older() -> None:
+        try:
+            sync.store_offers(order, [], now + MINUTE)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            sync.store_offers(order, [group], now + 2 * MINUTE)
+            stored = pool.submit(older)
+            wait_for(somebody_waits_for_a_lock, what="the older offers")
+        stored.result(20)
+    assert PortInOrder.objects.get().offered_groups
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_walks_that_expect_the_same_orders_never_wait_for_each_other(
+    project: SinchProject, order_json: OrderJson, now: datetime
+) -> None:
+    first, second = (sync.store_port_in_order(project, order_json(id=n), now) for n in ("1", "2"))
+    PortInOrder.objects.filter(pk=first.pk).update(reference="the last on disk")
+
+    def walk() -> None:
+        try:
+            sync.expect_in_list({second.pk: "b", first.pk: "a"})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # another one, that has come as far as the first order
+            PortInOrder.objects.select_for_update().get(pk=first.pk)
+            walked = pool.submit(walk)
+            wait_for(somebody_waits_for_a_lock, what="the walk")
+            PortInOrder.objects.select_for_update(nowait=True).get(pk=second.pk)
+        walked.result(20)
+    digests = PortInOrder.objects.order_by("pk").values_list("list_digest", flat=True)
+    assert list(digests) == ["a", "b"]
