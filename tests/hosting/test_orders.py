@@ -767,6 +767,24 @@ def test_a_settled_failure_stays_settled_while_other_steps_go_on(
     assert read_order(under_way).item.bucket == "us"
 
 
+def test_the_clock_of_a_number_starts_anew_when_its_steps_have_changed_and_not_before(
+    under_way, sandbox, read_order
+):
+    clocks = []
+    for change in (
+        {"state": "IN_PROGRESS"},
+        {"state": "IN_PROGRESS", "errorMessage": "Still at it"},
+        {"state": "DONE"},
+        FAILED,
+        {"state": "IN_PROGRESS"},
+    ):
+        sandbox.hosting.do(under_way.id, "set", {"numbers": PHONES[:1], "step": "smsAtt"} | change)
+        order = read_order(under_way)
+        clocks.append(order.numbers.get(phone_number=PHONES[0]).status_since)
+    assert clocks[0] == clocks[1]
+    assert clocks[1:] == sorted(set(clocks))
+
+
 def test_settling_one_cause_settles_no_other(under_way, sandbox, read_order, agent_client):
     unlinked = {"numbers": PHONES[:1], "step": "campaignProvisioning", **FAILED}
     sandbox.hosting.do(under_way.id, "set", unlinked)
