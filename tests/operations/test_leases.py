@@ -109,6 +109,8 @@ def test_whoever_lost_the_lease_changes_nothing(rows):
     assert not slow.try_later("late")
     stored = Reading.objects.get()
     assert (stored.lease_id, stored.cause, stored.last_error) == (other, "", "")
+    Reading.objects.update(lease_id=None)
+    assert not slow.let_go(cause="late"), "nor when nobody has it any more"
 
 
 def test_trying_later_keeps_the_reason_and_waits(rows):

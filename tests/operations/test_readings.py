@@ -8,8 +8,9 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
+from portal.accounts.models import SinchProject
 from portal.operations import doorbell, leases, readings, tasks
-from portal.operations.models import Reading
+from portal.operations.models import TRIES_UNTIL_SILENT, Reading
 from portal.sinch.errors import SinchRateLimited, SinchUnavailable
 from tests.tools import somebody_waits_for_a_lock, wait_for
 
@@ -71,6 +72,22 @@ def test_what_is_being_read_while_its_project_is_taken_up_is_not_read_by_another
     assert [thing for thing, _ in library.asked] == ["1", "2", "1"]
 
 
+def test_taking_up_a_project_reads_what_is_read_of_it_by_itself_and_nothing_else(project, library):
+    other = SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
+    readings.want_one(project, KIND, "has ended", "staff")
+    readings.run_one()
+    library.again = timedelta(hours=1)
+    readings.want_one(project, KIND, "goes on", "staff")
+    readings.want_one(other, KIND, "of another project", "staff")
+    while readings.run_one():
+        pass
+    library.asked.clear()
+    readings.take_up(project)
+    while readings.run_one():
+        pass
+    assert library.asked == [("goes on", "sweep")]
+
+
 def test_a_reading_remembers_when_it_left_not_when_it_came_back(project, library):
     moments = []
     library.meanwhile = lambda reading: moments.append(timezone.now())
@@ -123,7 +140,9 @@ def test_what_somebody_waits_for_is_read_before_what_is_due_by_itself(project, l
     assert library.asked[1:] == [("2", "staff")]
 
 
-def test_a_sweep_does_not_take_a_wish_of_a_webhook_for_its_own(project, library):
+@pytest.mark.parametrize("again", [None, timedelta(hours=1)])
+def test_a_sweep_does_not_take_a_wish_of_a_webhook_for_its_own(project, library, again):
+    library.again = again
     readings.want_one(project, KIND, "1", "webhook")
     readings.want_one(project, KIND, "1", "sweep")
     readings.run_one()
@@ -227,6 +246,21 @@ def test_a_reading_that_fails_is_tried_later_and_later(project, library):
     readings.run_one()
     row = Reading.objects.get()
     assert (row.attempts, row.last_error) == (0, "")
+
+
+def test_what_sinch_left_without_an_answer_several_times_is_told_from_what_nobody_could_ask(
+    project, library
+):
+    library.error = SinchUnavailable("no answer")
+    readings.want_one(project, KIND, "1", "staff")
+    counts = []
+    for _ in range(TRIES_UNTIL_SILENT):
+        due_now()
+        readings.run_one()
+        counts.append(readings.unanswered().count())
+    assert counts == [0] * (TRIES_UNTIL_SILENT - 1) + [1]
+    Reading.objects.update(last_error="")  # its workers died, as far as anybody knows
+    assert not readings.unanswered().exists()
 
 
 def test_a_pause_that_sinch_names_is_heeded(project, library):

@@ -130,12 +130,13 @@ def test_a_refusal_ends_it_with_what_sinch_said(write, desk):
 
 
 def test_a_handler_may_refuse_before_anything_leaves(write, desk):
-    desk.before = Refused("The order is confirmed by now.")
+    desk.before = Refused("The order is confirmed by now.", status=200, judged="the status")
     operation = run(write())
     assert (operation.state, operation.staff_message) == (
         State.REFUSED,
         "The order is confirmed by now.",
     )
+    assert operation.answer == {"status": 200, "judged": "the status"}
 
 
 def test_while_sinch_is_away_it_waits_and_is_sent_later(write, desk):
@@ -279,6 +280,63 @@ def test_a_yes_that_comes_after_another_worker_settled_the_write_is_settled_once
     operation.refresh_from_db()
     assert operation.answer == {"id": "found"}
     assert desk.told == [("uncertain", ""), ("succeeded", "found")]
+
+
+def test_a_lost_answer_says_nothing_of_a_write_that_another_worker_has_in_hand(write, desk):
+    operation = write()
+    desk.after, send = LOST, desk.send
+
+    def while_another_takes_over(op):
+        Operation.objects.update(lease_id=uuid.uuid4())
+        return send(op)
+
+    desk.send = while_another_takes_over
+    assert runner.run_one()
+    operation.refresh_from_db()
+    assert (operation.state, operation.uncertain_since) == (State.SENDING, None)
+    assert desk.told == []
+
+
+@pytest.mark.parametrize("late", [None, LOST, AWAY, Refused("The order is confirmed by now.")])
+def test_what_comes_after_another_worker_had_a_refusal_changes_nothing_of_it(write, desk, late):
+    operation, send = write(), desk.send
+    desk.finding = Refused("Somebody else changed the order.")
+
+    def while_another_looks_for_it(op):
+        answer = send(op)
+        due_now(op)
+        assert runner.run_one()
+        if late:
+            raise late
+        return answer
+
+    desk.send = while_another_looks_for_it
+    assert runner.run_one()
+    operation.refresh_from_db()
+    assert (operation.state, operation.next_try_at) == (State.REFUSED, None)
+    assert operation.staff_message == "Somebody else changed the order."
+    assert desk.told == [("uncertain", ""), ("failed", "refused")]
+
+
+def test_what_is_finished_and_due_all_the_same_is_put_away(write, desk):
+    operation = run(run(write()))
+    assert (operation.state, operation.next_try_at) == (State.SUCCEEDED, None)
+    assert desk.sent == [operation.pk]
+
+
+def test_a_yes_settles_a_write_that_another_worker_has_in_hand_by_now(write, desk):
+    operation, send = write(), desk.send
+
+    def while_another_takes_over(op):
+        answer = send(op)
+        Operation.objects.update(lease_id=uuid.uuid4())
+        return answer
+
+    desk.send = while_another_takes_over
+    assert runner.run_one()
+    operation.refresh_from_db()
+    assert (operation.state, operation.lease_id) == (State.SUCCEEDED, None)
+    assert desk.told == [("succeeded", "0")]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -430,7 +488,7 @@ def test_a_fault_of_ours_while_sending_is_looked_up_before_anything_is_sent_agai
     assert operation.last_error == "ZeroDivisionError"
     desk.after = None
     run(operation)
-    assert operation.state == State.SUCCEEDED
+    assert (operation.state, operation.last_error) == (State.SUCCEEDED, "")
     assert desk.sent == [operation.pk]
 
 
@@ -678,6 +736,7 @@ def test_a_stopped_write_is_sent_when_a_person_says_so(
         assert runner.try_again(operation)
     operation.refresh_from_db()
     assert (operation.state, operation.attempts, operation.seen_at) == (State.QUEUED, 0, None)
+    assert (operation.staff_message, operation.finished_at) == ("", None)
     assert rung == [doorbell.OPERATIONS]
     assert desk.told[-1] == ("taken up", "queued")
     desk.before = None
@@ -755,6 +814,14 @@ def test_a_stopped_write_that_a_newer_one_replaced_is_not_sent_again(write, desk
     run(newer)
     assert not runner.try_again(stopped)
     Operation.objects.filter(pk=newer.pk).update(state=State.REFUSED)
+    assert runner.try_again(stopped)
+
+
+def test_a_stopped_write_goes_on_beside_others_about_the_same_thing(write, desk):
+    stopped = write(target="port_in:1")
+    Operation.objects.update(state=State.DEAD, next_try_at=None)
+    write(target="port_in:1", kind="test.other")
+    write(target="port_in:2")
     assert runner.try_again(stopped)
 
 
