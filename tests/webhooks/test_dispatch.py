@@ -1,19 +1,21 @@
 """What deliveries lead to: few readings, one fate each, and nothing lost on the way."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from portal.accounts.models import SinchProject
 from portal.operations import doorbell, leases, readings
 from portal.operations.models import Reading
 from portal.sinch.errors import SinchNotFound, SinchUnavailable
-from tests.tools import wait_for
+from tests.tools import somebody_waits_for_a_lock, wait_for
 from tests.webhooks.tools import work
 from webhooks import dispatch, fates
 from webhooks.models import Delivery
@@ -127,6 +129,27 @@ def test_the_same_words_a_day_later_or_about_another_order_are_no_repeat(deliver
     work()
     verdicts = list(Delivery.objects.order_by("pk").values_list("verdict", flat=True))
     assert verdicts == [Verdict.NEW, Verdict.NEW, Verdict.NEW]
+
+
+def test_words_that_came_days_ago_as_well_are_a_repeat_of_those_of_the_last_hour(deliver, reader):
+    for age in (timedelta(days=3), timedelta(hours=1)):
+        deliver(EVENT)
+        newest = Delivery.objects.latest("pk")
+        Delivery.objects.filter(pk=newest.pk).update(received_at=timezone.now() - age)
+        work()
+    deliver(EVENT)
+    work()
+    assert Delivery.objects.latest("pk").outcome.startswith("Same event as one 60 min before")
+
+
+def test_a_later_reading_changes_nothing_of_what_became_of_those_before(deliver, reader, project):
+    deliver(EVENT)
+    work()
+    before = Delivery.objects.values().get()
+    readings.want_one(project, dispatch.READER, "40118273", "staff")
+    deliver(EVENT | {"type": "ORDER_CONFIRMED"})
+    work()
+    assert Delivery.objects.values().get(pk=before["id"]) == before
 
 
 def test_a_reading_that_left_after_the_delivery_covers_it(deliver, reader, project):
@@ -342,6 +365,9 @@ def test_deliveries_that_wait_in_vain_are_looked_at_later_and_later_and_not_all_
 def test_a_delivery_that_is_understood_at_the_last_try_is_read(deliver, reader):
     deliver(EVENT)
     Delivery.objects.update(attempts=fates.MOST_TRIES - 1)
+    dispatch.process_some()
+    soon = timezone.now() + timedelta(seconds=fates.WAIT_SECONDS)
+    assert Delivery.objects.get().next_try_at < soon
     work()
     assert Delivery.objects.get().state == State.DONE
     assert reader.asked == ["40118273"]
@@ -498,6 +524,31 @@ def test_many_workers_share_the_deliveries_and_the_readings(deliver, reader, mak
     assert errors == []
     assert set(Delivery.objects.values_list("state", flat=True)) == {State.DONE}
     assert 3 <= len(reader.asked) <= 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_about_several_projects_never_wait_for_each_other(deliver, reader, project):
+    other = SinchProject.objects.create(name="A", project_id="other", key_id="k", key_secret="s")
+    for number, owner in ((1, other), (2, project)):
+        deliver(EVENT | {"orderId": number})
+        Delivery.objects.filter(pk=Delivery.objects.latest("pk").pk).update(project=owner)
+        readings.want_one(owner, dispatch.READER, str(number), "sweep")
+
+    def process():
+        try:
+            return dispatch.process_some()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # another one, that has come as far as the first project
+            Reading.objects.select_for_update().get(project=project)
+            processed = pool.submit(process)
+            wait_for(somebody_waits_for_a_lock, what="the batch")
+            Reading.objects.select_for_update(nowait=True).get(project=other)
+        assert processed.result(20)
+    work()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.DONE}
 
 
 def test_this_room_speaks_to_sinch_only_through_readings():

@@ -3,6 +3,7 @@
 import json
 import logging
 import zlib
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
@@ -85,11 +86,22 @@ def test_a_retired_token_is_not_found_and_its_successor_is_taken(client, project
     both = [reverse("webhooks:porting", args=[word]) for word in (token, successor)]
     said = [client.post(url, EVENT, content_type="application/json").status_code for url in both]
     assert said == [200, 200]
-    old.retired_at = timezone.now()
-    old.save()
-    tokens.forget()
-    said = [client.post(url, EVENT, content_type="application/json").status_code for url in both]
-    assert said == [404, 200]
+    for left, first in ((timedelta(hours=1), 200), (timedelta(), 404)):
+        old.retired_at = timezone.now() + left
+        old.save()
+        tokens.forget()
+        said = [client.post(url, EVENT, content_type="application/json") for url in both]
+        assert [answer.status_code for answer in said] == [first, 200]
+
+
+def test_what_a_process_knows_of_a_token_holds_for_a_while_only(deliver, project, monkeypatch):
+    monkeypatch.setattr(tokens, "VALID_SECONDS", 0.0)
+    monkeypatch.setattr(tokens, "UNKNOWN_SECONDS", 0.0)
+    assert deliver(EVENT).status_code == 200
+    WebhookToken.objects.update(retired_at=timezone.now())
+    assert deliver(EVENT).status_code == 404
+    WebhookToken.objects.update(retired_at=None)
+    assert deliver(EVENT).status_code == 200
 
 
 def test_a_token_of_a_project_that_is_switched_off_is_not_found(deliver, project):
@@ -105,14 +117,19 @@ def test_more_than_the_limit_is_refused_before_it_is_read(deliver):
 
 
 def test_a_body_sent_in_chunks_is_taken_and_measured(token):
+    class InPieces(BytesIO):
+        def read(self, size=-1):
+            return super().read(min(size, 100_000))
+
     def chunked(body):
         request = RequestFactory().generic("POST", "/", b"", HTTP_TRANSFER_ENCODING="chunked")
-        request.META["wsgi.input"] = BytesIO(body)
+        request.META["wsgi.input"] = InPieces(body)
         return receive.porting(request, token).status_code
 
     assert chunked(b"y" * (receive.LIMIT + 1)) == 413
-    assert chunked(json.dumps(EVENT).encode()) == 200
-    assert json.loads(Delivery.objects.get().raw) == EVENT
+    long = EVENT | {"more": "z" * 300_000}
+    assert chunked(json.dumps(long).encode()) == 200
+    assert json.loads(Delivery.objects.get().raw) == long
 
 
 def test_a_sender_that_hangs_up_is_no_fault_of_ours_and_nothing_is_stored(deliver):
