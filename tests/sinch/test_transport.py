@@ -74,6 +74,20 @@ def test_a_token_is_renewed_a_minute_before_its_end(sinch, line_to):
     assert sinch.tokens_given == 2
 
 
+def test_a_token_that_was_long_on_its_way_is_renewed_that_much_earlier(sinch, line_to):
+    clock = Clock()
+
+    def slow(call) -> None:
+        clock.now += 50 if "token" in call.path else 0
+
+    line = line_to(token_store=MemoryTokenStore(clock), clock=clock, on_call=slow)
+    sinch.otherwise = lambda call: OK
+    line.transport.get(ORDER)
+    clock.now += 3600 - 60 - 50 + 5
+    line.transport.get(ORDER)
+    assert sinch.tokens_given == 2
+
+
 @pytest.mark.parametrize("lifetime", [5, "3600", None, 0, -1, "soon", 1e300])
 def test_any_stated_lifetime_of_a_token_is_lived_with(sinch, line, lifetime):
     sinch.token_lifetime = lifetime

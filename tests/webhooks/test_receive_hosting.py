@@ -217,6 +217,19 @@ def test_the_token_of_a_porting_address_does_not_open_this_door(client, project,
     assert answer.status_code == 404
 
 
+def test_a_token_that_is_known_opens_the_door_of_its_own_kind_only(call, client, address, token):
+    """The porting door asks for no signature."""
+    assert call().status_code == 200
+    assert (
+        client.post(reverse("webhooks:porting", args=[token]), b"{}", "text/plain").status_code
+        == 200
+    )
+    hosting = address.rstrip("/").rpartition("/")[2]
+    wrong = reverse("webhooks:porting", args=[hosting])
+    assert client.post(wrong, b"{}", content_type="text/plain").status_code == 404
+    assert tokens.door_of(token, "hosting") is None
+
+
 def test_an_unknown_token_is_a_404_and_another_method_a_405(client, address, project):
     unknown = reverse("webhooks:hosting", args=["no-such-token-no-such-token"])
     assert client.post(unknown, EVENT, content_type="application/json").status_code == 404
@@ -248,6 +261,7 @@ def test_only_listed_addresses_may_call_when_there_is_a_list(call, project, sett
         for caller in ("54.76.19.159", "10.1.2.3", "54.76.19.160", "54.76.19.159, 203.0.113.9")
     ]
     assert said == [200, 200, 403, 403]
+    assert call(HTTP_X_FORWARDED_FOR="", REMOTE_ADDR="").status_code == 403
     assert Delivery.objects.count() == 2
 
 

@@ -82,6 +82,33 @@ def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
     assert count(sandbox, "deleteOrder") == 1
 
 
+def test_a_cancelation_whose_answer_was_lost_is_done_when_sinch_does_not_know_the_order_any_more(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("drop_after", "deleteOrder")
+    operation = send("cancel", {"why": "The customer stays."})
+    assert runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    sandbox.control.faults.add("status", "getOrderDetails", status=404)
+    Operation.objects.update(next_try_at=timezone.now())
+    assert runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    assert count(sandbox, "deleteOrder") == 1
+
+
+def test_a_refused_cancelation_has_the_order_read_at_once(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    """Sinch may know more of it than the mirror."""
+    sandbox.control.faults.add("status", "deleteOrder", status=422)
+    operation = send("cancel", {"why": "The customer stays."})
+    asked = count(sandbox, "getOrderDetails")
+    assert runner.run_one()
+    assert state_of(operation) == State.REFUSED
+    assert readings.run_one()
+    assert count(sandbox, "getOrderDetails") == asked + 1
+
+
 def test_a_cancelation_that_got_through_after_it_was_looked_for_is_ours_and_no_refusal(
     order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
 ) -> None:
@@ -114,15 +141,18 @@ def test_a_refused_cancelation_asks_nothing_more_once_the_order_is_canceled(
     assert (item.status, item.bucket, item.reasons) == ("CANCELED", "ended", [])
 
 
+@pytest.mark.parametrize("status", ["confirmed", "completed"])
 def test_a_cancelation_that_came_too_late_says_so(
-    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, settle: Run, status: str
 ) -> None:
     sandbox.control.faults.add("drop_before", "deleteOrder")
     operation = send("cancel", {"why": "The customer stays."})
     runner.run_one()
     sandbox.control.confirm(order.sinch_id)
+    if status == "completed":
+        sandbox.control.complete(order.sinch_id)
     settle()
     assert state_of(operation) == State.REFUSED
     assert operation.staff_message == (
-        "The order is confirmed by now and cannot be canceled any more."
+        f"The order is {status} by now and cannot be canceled any more."
     )

@@ -108,6 +108,52 @@ def test_a_note_that_was_dropped_is_not_taken_for_its_like_just_sent(
     assert len(sandbox.control.order(order.sinch_id).notes) == 2
 
 
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before"])
+@pytest.mark.parametrize("whose", ["of Sinch", "about another order"])
+def test_a_lost_note_is_told_from_its_likes_that_are_none_of_its_order_or_not_ours(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run, whose: str, fault: str
+) -> None:
+    if whose == "of Sinch":
+        sandbox.control.note(order.sinch_id, "Any news?")
+        readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+        settle()
+    else:
+        other = str(sandbox.control.create_order(["+12065550177"]).id)
+        readings.want_one(order.project, sync.READER, other, "webhook")
+        settle()
+        there = PortInOrder.objects.get(sinch_id=other)
+        actions_order.add_note(there, "Any news?", by=agent, key="first")
+        settle()
+    before = len(sandbox.control.order(order.sinch_id).notes)
+    sandbox.control.faults.add(fault, "addOrderNote")
+    operation = actions_order.add_note(order, "Any news?", by=agent, key="second")
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    assert len(sandbox.control.order(order.sinch_id).notes) == before + 1
+
+
+def test_a_lost_note_is_told_from_its_like_that_stopped_after_it_had_arrived(
+    order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "addOrderNote")
+    stopped = actions_order.add_note(order, "Any news?", by=agent, key="first")
+    assert runner.run_one()
+    readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+    assert readings.run_one()
+    sandbox.control.faults.add("500", times=None)
+    Operation.objects.filter(pk=stopped.pk).update(
+        uncertain_since=timezone.now() - runner.PATIENCE * 2, next_try_at=timezone.now()
+    )
+    assert runner.run_one()
+    assert state_of(stopped) == State.DEAD
+    sandbox.control.faults.clear()
+    sandbox.control.faults.add("drop_before", "addOrderNote")
+    second = actions_order.add_note(order, "Any news?", by=agent, key="second")
+    settle()
+    assert state_of(second) == State.SUCCEEDED
+    assert len(sandbox.control.order(order.sinch_id).notes) == 2
+
+
 def test_two_notes_alike_are_two_though_both_answers_were_lost(
     order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:
