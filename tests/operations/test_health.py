@@ -300,6 +300,41 @@ def test_that_sinch_does_not_answer_is_told_once_three_calls_in_a_row_failed(kep
     assert check("Sinch answers").tone == health.GOOD
 
 
+def test_the_last_calls_of_a_day_that_did_not_go_well_are_named_newest_first(project):
+    now = timezone.now()
+    for minutes, status in ((3, 200), (2, 400), (1, None), (25 * 60, 500)):
+        at = now - timedelta(minutes=minutes)
+        SinchCall.objects.create(
+            project=project, at=at, method="GET", path="/", milliseconds=1, status=status
+        )
+    assert [row.status for row in calls.troubles()] == [None, 400]
+    assert [row.status for row in calls.troubles(limit=1)] == [None]
+
+
+def test_a_desk_that_keeps_no_log_of_calls_keeps_none_in_memory_either(kept, settings, project):
+    settings.CALL_LOG_DAYS = 0
+    calls.note(project.pk, call())
+    assert not kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_are_given_up_while_the_database_is_away_and_logged_when_it_is_back(
+    kept, project, caplog
+):
+    calls.note(project.pk, call())
+    session = connection.connection.info.backend_pid
+    other = connections.create_connection("default")
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+    other.close()
+    assert calls.flush() == 0
+    assert "1 calls could not be logged" in caplog.text
+    connection.close()
+    calls.note(project.pk, call())
+    assert calls.flush() == 1
+    assert SinchCall.objects.count() == 1
+
+
 def test_a_call_of_a_client_is_logged_with_its_token_call(kept, porting_client, project):
     list(porting_client.iter_port_in_orders())
     calls.flush()

@@ -120,7 +120,31 @@ def test_an_activation_that_never_left_is_refused_when_its_date_has_moved(
     assert "nothing can be activated before that day" in operation.staff_message
 
 
-@pytest.mark.parametrize("status", ["PENDING", "REJECTED", "CANCELED"])
+def test_an_activation_that_never_left_is_refused_when_the_date_of_one_number_has_moved(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = actions_activation.activate_whole(offered, by=agent, key="one page")
+    assert runner.run_one()
+    sandbox.control.move_foc_date(offered.sinch_id, port_day(5), [B])
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert "nothing can be activated before that day" in operation.staff_message
+
+
+def test_an_activation_that_never_left_is_refused_when_its_order_was_canceled(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "activatePortIn")
+    operation = actions_activation.activate_whole(offered, by=agent, key="one page")
+    assert runner.run_one()
+    sandbox.control.cancel(offered.sinch_id)
+    settle()
+    assert state_of(operation) == State.REFUSED
+    assert operation.staff_message == "The order was canceled before it could be activated."
+
+
+@pytest.mark.parametrize("status", ["PENDING", "REJECTED", "EXCLUDED", "CANCELED"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_an_activation_that_never_left_is_no_success_because_its_numbers_fell_back(
     offered: PortInOrder,

@@ -10,10 +10,10 @@ from orders import actions_documents, actions_order, sync
 from orders.documents import check
 from orders.models import OrderDocument, OrderNote, PortInOrder
 from portal.accounts.models import User
-from portal.operations import readings, runner
+from portal.operations import clients, readings, runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
-from tests.orders.handlers.tools import Run, State, state_of, timeline
+from tests.orders.handlers.tools import LateAnswers, Run, State, state_of, timeline
 from tests.orders.test_documents import a_pdf
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("porting_client")]
@@ -197,3 +197,82 @@ def test_a_refused_document_does_not_become_its_like_that_arrived(
     assert (refused.sinch_id, sent.sinch_id) == ("", str(at_sinch["id"]))
     assert Operation.objects.get(pk=sent.operation_id).state == State.SUCCEEDED
     assert OrderDocument.objects.count() == 2
+
+
+@pytest.fixture
+def upload(order: PortInOrder, agent: User) -> Callable[..., OrderDocument]:
+    """Send a document called bill.pdf to Sinch: `upload("first")`."""
+
+    def put(key: str) -> OrderDocument:
+        (operation,) = actions_documents.upload_documents(
+            order, [check("bill.pdf", a_pdf())], kind="bill", by=agent, key=key
+        )
+        return OrderDocument.objects.get(operation=operation)
+
+    return put
+
+
+def put_there(sandbox: Sandbox, order: PortInOrder) -> str:
+    """Have somebody else put another bill.pdf there; return its id."""
+    there = sandbox.control.order(order.sinch_id)
+    return str(sandbox.state.add_document(there, "bill.pdf", "", "")["id"])
+
+
+def test_a_document_whose_answer_was_lost_is_not_the_older_one_that_somebody_else_put_there(
+    order: PortInOrder, upload: Callable[..., OrderDocument], sandbox: Sandbox
+) -> None:
+    theirs = put_there(sandbox, order)
+    sandbox.control.faults.add("drop_after", "addOrderDocuments")
+    row = upload("first")
+    assert runner.run_one()
+    while Operation.objects.latest("pk").state == State.UNCERTAIN:
+        Operation.objects.update(next_try_at=timezone.now())
+        assert runner.run_one()
+    row.refresh_from_db()
+    assert row.sinch_id not in ("", theirs)
+
+
+def test_a_lost_document_is_told_from_its_like_that_stopped_after_it_had_arrived(
+    order: PortInOrder, upload: Callable[..., OrderDocument], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_after", "addOrderDocuments")
+    stopped = upload("first").operation
+    assert runner.run_one()
+    readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+    assert readings.run_one()
+    sandbox.control.faults.add("500", times=None)
+    Operation.objects.filter(pk=stopped.pk).update(
+        uncertain_since=timezone.now() - runner.PATIENCE * 2, next_try_at=timezone.now()
+    )
+    assert runner.run_one()
+    assert state_of(stopped) == State.DEAD
+    sandbox.control.faults.clear()
+    sandbox.control.faults.add("drop_before", "addOrderDocuments")
+    second = upload("second")
+    settle()
+    second.refresh_from_db()
+    first_id, second_id = (str(d["id"]) for d in sandbox.control.order(order.sinch_id).documents)
+    assert second.sinch_id == second_id
+    assert OrderDocument.objects.get(operation=stopped).sinch_id == first_id
+
+
+def test_a_refused_document_gives_back_the_id_of_another_that_was_read_while_it_was_sent(
+    order: PortInOrder,
+    upload: Callable[..., OrderDocument],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def meanwhile() -> None:
+        put_there(sandbox, order)
+        readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+        assert readings.run_one()
+        assert OrderDocument.objects.get().sinch_id
+
+    sandbox.control.faults.add("status", "addOrderDocuments", status=422)
+    row = upload("first")
+    adapter = LateAnswers(sandbox, "POST", meanwhile)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    row.refresh_from_db()
+    assert (state_of(row.operation), row.sinch_id) == (State.REFUSED, "")
