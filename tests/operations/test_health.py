@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from celery.signals import task_postrun
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, connections
@@ -199,10 +200,27 @@ def test_every_loop_of_the_schedule_has_a_name_for_people():
     assert loops.names().keys() == health.LOOPS.keys()
 
 
+def test_a_loop_that_goes_round_every_few_seconds_may_be_silent_for_a_while():
+    assert min(loops.names().values()) >= loops.LEAST
+
+
 def test_a_round_of_a_task_is_noted(db):
     loops._noted.clear()
     tasks.beat.apply()
     assert loops.last_rounds()["portal.operations.tasks.beat"] is not None
+
+
+def test_a_round_that_failed_is_not_noted(db):
+    loops._noted.clear()
+    task_postrun.send(sender=tasks.beat, task=tasks.beat, state="FAILURE")
+    assert loops.last_rounds()[tasks.beat.name] is None
+
+
+def test_a_round_that_is_noted_late_hides_no_newer_one(db):
+    now = timezone.now()
+    for minutes in (1, 2):
+        loops.note(tasks.beat.name, now - timedelta(minutes=minutes))
+    assert loops.last_rounds()[tasks.beat.name] == now - timedelta(minutes=1)
 
 
 def test_a_redis_that_is_away_is_told_and_nothing_breaks(quiet, settings):

@@ -12,6 +12,8 @@ from portal.accounts.models import User
 from portal.operations import runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
+from portal.work.models import WorkItem
+from portal.work.verdicts import UNCERTAIN_PATIENCE
 from tests.orders.handlers.tools import NEW_STREET, Run, State, count, state_of, timeline
 from tests.orders.test_documents import a_pdf
 from tests.tools import lose
@@ -120,3 +122,42 @@ def test_what_nobody_could_ask_about_is_not_told_as_undone(
         "Sinch could not be asked what became of it. Sinch cannot be reached at the moment."
     )
     assert not any("Nothing was changed" in text for text in timeline(order))
+
+
+def codes() -> list[str]:
+    """Return what somebody is asked for, by its codes."""
+    return [reason["code"] for reason in WorkItem.objects.get().reasons]
+
+
+def test_a_lost_answer_asks_for_somebody_once_it_was_looked_for_long_enough(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("drop_after", "addOrderNote")
+    operation = send("note", {"text": "Any news?"})
+    assert runner.run_one()
+    assert state_of(operation) == State.UNCERTAIN
+    assert WorkItem.objects.get().next_change_at <= operation.uncertain_since + UNCERTAIN_PATIENCE
+
+
+def test_a_refusal_asks_for_somebody_until_it_was_looked_at(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("status", "addOrderNote", status=422)
+    operation = send("note", {"text": "Any news?"})
+    assert runner.run_one()
+    assert "P1" in codes()
+    runner.mark_seen(operation)
+    assert "P1" not in codes()
+
+
+def test_a_stopped_write_asks_for_somebody_until_it_is_taken_up(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("429", "addOrderNote")
+    operation = send("note", {"text": "Any news?"})
+    Operation.objects.filter(pk=operation.pk).update(attempts=runner.MOST_SENDS)
+    assert runner.run_one()
+    assert state_of(operation) == State.DEAD
+    assert "P1" in codes()
+    assert runner.try_again(operation)
+    assert "P1" not in codes()

@@ -177,6 +177,32 @@ def test_an_order_with_our_reference_some_of_our_numbers_and_others_is_left_to_a
     assert count(sandbox, "orderPortIn") == 1
 
 
+def test_of_two_orders_with_our_reference_the_one_with_all_our_numbers_is_ours(
+    create: Operation, sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.faults.add("drop_before", "orderPortIn")
+    assert runner.run_one()
+    _, ours, _ = (
+        sandbox.control.create_order(numbers, reference="HVD-2026-014")
+        for numbers in ([A], [A, B], [B])
+    )
+    settle()
+    assert state_of(create) == State.SUCCEEDED
+    assert create.answer == {"id": str(ours.id)}
+
+
+def test_a_lost_order_that_went_without_a_reference_is_left_to_a_person(
+    create: Operation, body: dict[str, Any], sandbox: Sandbox, settle: Run
+) -> None:
+    create.payload = create.payload | {"body": body | {"customerOrderReference": ""}}
+    create.save(update_fields=["payload"])
+    sandbox.control.faults.add("drop_after", "orderPortIn")
+    settle()
+    assert state_of(create) == State.REFUSED
+    assert "went without a reference" in create.staff_message
+    assert count(sandbox, "orderPortIn") == 1
+
+
 def test_an_order_with_our_reference_but_other_numbers_is_not_ours(
     create: Operation, sandbox: Sandbox, settle: Run
 ) -> None:
