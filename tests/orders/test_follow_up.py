@@ -127,9 +127,6 @@ def test_the_new_order_settles_the_numbers_it_took_up_and_both_are_linked(
         ]["phoneNumbers"]
     }
     assert sent == {SECOND: PIN, THIRD: "771248"}
-    PortInOrder.objects.filter(pk=later.pk).update(follows=locked)
-    standing.wake(locked.pk)
-    standing.recompute_due(WorkItem.objects.get(pk=locked.item_id).next_change_at)
     assert "P3" not in codes(locked)
     html = page_of(agent_client, locked)
     assert f'<a href="{later.get_absolute_url()}">Order {later.sinch_id}</a>' in html

@@ -180,12 +180,11 @@ def test_an_order_with_our_reference_some_of_our_numbers_and_others_is_left_to_a
 def test_of_two_orders_with_our_reference_the_one_with_all_our_numbers_is_ours(
     create: Operation, sandbox: Sandbox, settle: Run
 ) -> None:
-    sandbox.control.faults.add("drop_before", "orderPortIn")
+    sandbox.control.faults.add("drop_after", "orderPortIn")
     assert runner.run_one()
-    _, ours, _ = (
-        sandbox.control.create_order(numbers, reference="HVD-2026-014")
-        for numbers in ([A], [A, B], [B])
-    )
+    (ours,) = sandbox.control.orders()
+    sandbox.control.cancel(ours.id)
+    sandbox.control.create_order([A], reference="HVD-2026-014")  # by somebody else, in its place
     settle()
     assert state_of(create) == State.SUCCEEDED
     assert create.answer == {"id": str(ours.id)}

@@ -154,6 +154,19 @@ def test_a_lost_note_is_told_from_its_like_that_stopped_after_it_had_arrived(
     assert len(sandbox.control.order(order.sinch_id).notes) == 2
 
 
+def test_a_note_that_stopped_without_our_knowing_is_ours_when_it_is_read(
+    order: PortInOrder, agent: User, sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("drop_after", "addOrderNote")
+    stopped = actions_order.add_note(order, "Any news?", by=agent, key="first")
+    assert runner.run_one()
+    Operation.objects.filter(pk=stopped.pk).update(state=State.DEAD, next_try_at=None)
+    readings.want_one(order.project, sync.READER, order.sinch_id, "webhook")
+    assert readings.run_one()
+    assert OrderNote.objects.get().operation == stopped
+    assert not any("wrote:" in text for text in timeline(order))
+
+
 def test_two_notes_alike_are_two_though_both_answers_were_lost(
     order: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:

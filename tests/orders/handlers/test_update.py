@@ -260,6 +260,40 @@ def test_a_lost_new_pin_is_known_to_have_arrived_though_the_order_is_confirmed_b
     assert order.secrets == {n: {"existingPortOutPin": "775310"} for n in (A, B)}
 
 
+def test_a_lost_new_pin_has_not_arrived_only_because_the_order_was_confirmed_as_it_was(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
+) -> None:
+    sandbox.control.personality(pin_on_read="absent")
+    sandbox.control.faults.add("drop_before", "updatePortInOrder")
+    operation = update(NEW_PIN)
+    assert runner.run_one()
+    sandbox.control.confirm(order.sinch_id)
+    readings.want_one(order.project, "port_in_order", order.sinch_id, "webhook")
+    assert readings.run_one()
+    settle()
+    assert state_of(operation) == State.REFUSED
+    order.refresh_from_db()
+    assert order.secrets == {n: {"existingPortOutPin": PIN} for n in (A, B)}
+
+
+def test_a_lost_new_pin_has_not_arrived_because_its_number_was_refused_in_another_order(
+    order: PortInOrder,
+    update: Callable[..., Operation],
+    order_json: Callable[..., dict[str, Any]],
+    sandbox: Sandbox,
+    settle: Run,
+) -> None:
+    before = order_json({A: {"status": "REJECTED"}}, id="9", status="REJECTED")
+    sync.store_port_in_order(order.project, before, timezone.now())
+    sandbox.control.personality(pin_on_read="absent")
+    sandbox.control.faults.add("drop_before", "updatePortInOrder")
+    operation = update(NEW_PIN)
+    settle()
+    assert state_of(operation) == State.SUCCEEDED
+    details = sandbox.control.order(order.sinch_id).numbers[0].details
+    assert details["portOutInfo"]["existingPortOutPin"] == "775310"
+
+
 def test_a_change_by_somebody_else_is_never_overwritten(
     order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
 ) -> None:
