@@ -239,7 +239,9 @@ def _note_uncertain(operation: Operation, handler: Handler) -> bool:
     """
     with operation.all_or_nothing():
         since = timezone.now()
-        ours = Operation.objects.filter(pk=operation.pk, lease_id=operation.lease_id)
+        ours = Operation.objects.filter(
+            pk=operation.pk, lease_id=operation.lease_id, state__in=Operation.UNDER_WAY
+        )
         if not ours.update(state=Operation.State.UNCERTAIN, uncertain_since=since):
             return False
         operation.state, operation.uncertain_since = Operation.State.UNCERTAIN, since

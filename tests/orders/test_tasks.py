@@ -102,7 +102,7 @@ def test_settings_that_sinch_does_not_tell_keep_no_order_from_being_found(
 def test_settings_that_cannot_be_stored_keep_no_order_from_being_found(
     elsewhere: list[str], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox.state.configuration = {"defaultPortTime": 900}
+    sandbox.state.configuration = {"defaultPortTime": "09:00", "new": float("nan")}  # no JSON
     assert tasks.discover() == 5
     assert "The settings of Test project could not be read" in caplog.text
 
