@@ -127,7 +127,8 @@ def register_address(project: SinchProject, *, base: str, attempt: str, by: User
 def _write(
     project: SinchProject, wanted: dict[str, Any], base: str, attempt: str, by: User, text: str
 ) -> Operation:
-    marker = f"project:{project.pk}:configure:{attempt}"
+    # What was typed belongs to it: a form that was sent before may say something else by now.
+    marker = f"project:{project.pk}:configure:{attempt}:{configuration.digest(wanted)}"
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
         sent = Operation.objects.filter(marker=marker).defer("payload").first()

@@ -188,6 +188,12 @@ class ConfigureHandler(runner.Handler):
 
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the configuration where there is none, else replace it. Raises SinchError."""
+        wanted = _wanted(operation)
+        if not _is_valid_here(operation.project, wanted.get("webhookUrl") or ""):
+            raise runner.Refused(
+                "The address in it has ended: what is sent to it would be turned away. Register "
+                "this desk’s present address."
+            )
         client = porting_client(operation.project)
         there = client.get_configuration()
         if operation.payload.get("base", digest(there)) != digest(there):
@@ -195,7 +201,7 @@ class ConfigureHandler(runner.Handler):
                 "The configuration at Sinch was changed meanwhile. Look at what is there now, "
                 "and send yours again if it is still right."
             )
-        body = _whole(operation.project, there or {}, _wanted(operation))
+        body = _whole(operation.project, there or {}, wanted)
         if there is None:
             client.create_configuration(body)
         else:
@@ -226,6 +232,13 @@ class ConfigureHandler(runner.Handler):
 def _wanted(operation: Operation) -> dict[str, Any]:
     wanted: dict[str, Any] = operation.payload["configuration"]
     return wanted
+
+
+def _is_valid_here(project: SinchProject, address: str) -> bool:
+    """Tell whether this desk takes what is sent to an address; "" for none is no trouble."""
+    shown, token_hash = without_token(address)
+    valid = valid_tokens(project).filter(token_hash=token_hash)
+    return not address or (shown == webhook_address(HIDDEN) and valid.exists())
 
 
 def _whole(

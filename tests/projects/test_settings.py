@@ -406,6 +406,48 @@ def test_registering_creates_or_replaces_the_address_once_and_nothing_else(
     assert token.token not in html
 
 
+def test_an_address_that_has_ended_meanwhile_is_not_given_to_sinch(
+    supervisor_client, project, token, porting_client, settings, read, work_off
+):
+    """Everything sent to it would be turned away."""
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    porting_client.create_configuration(OLD)
+    read()
+    values = form_of(get(supervisor_client), "register")
+    supervisor_client.post(url("register", project), values)
+    # It stopped before it left, and is taken up when its address is an old one.
+    Operation.objects.update(state="dead", next_try_at=None)
+    supervisor_client.post(url("make_token", project))
+    supervisor_client.post(url("end_token", project, token.pk))
+    stopped = Operation.objects.get()
+    assert runner.try_again(stopped)
+    work_off()
+    stopped.refresh_from_db()
+    assert stopped.state == "refused"
+    assert "has ended" in stopped.staff_message
+    assert porting_client.get_configuration() == OLD
+
+
+def test_what_is_typed_into_a_form_that_was_sent_before_is_not_dropped(
+    supervisor_client, project, token, porting_client, read, work_off
+):
+    read()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    answer = supervisor_client.post(url("configure", project), values)
+    assert answer.status_code == 302, "the very same is a second click"
+    answer = supervisor_client.post(url("configure", project), values | {"time": "11:30"})
+    assert answer.status_code == 409
+    html = answer.content.decode()
+    assert 'value="11:30"' in html
+    supervisor_client.post(
+        url("configure", project), values | form_of(html, "defaults") | {"time": "11:30"}
+    )
+    work_off()
+    assert porting_client.get_configuration()["defaultPortTime"] == "11:30:00"
+
+
 def test_our_address_shown_as_a_host_only_is_sent_back_whole(
     supervisor_client, project, token, porting_client, settings, read, work_off, monkeypatch
 ):
