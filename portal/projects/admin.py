@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from portal.accounts.forms import AsOpened
 from portal.accounts.models import SinchProject, User, WebhookToken
 from portal.operations import readings
 from portal.projects import actions, callbacks, configuration
 
 
-class SinchProjectForm(forms.ModelForm):
+class SinchProjectForm(AsOpened):
     """A project whose key secret can be set and never read."""
 
     new_secret = forms.CharField(
@@ -70,7 +71,8 @@ class SinchProjectForm(forms.ModelForm):
     def columns(self) -> list[str]:
         """The columns that somebody has changed with it."""
         secret = ["key_secret", "key_changed_at"] if self.cleaned_data["new_secret"] else []
-        return [name for name in self.changed_data if name != "new_secret"] + secret
+        typed = [name for name in self.changed_data if name not in ("new_secret", "was")]
+        return typed + secret
 
 
 @admin.register(SinchProject)

@@ -4,12 +4,18 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.http import HttpRequest
 
 from portal import words
+from portal.accounts.forms import AsOpened
 from portal.accounts.models import User
 from portal.work import actions
 from portal.work.models import TeamNote, TimelineEntry, WorkItem
+
+
+class PersonForm(AsOpened, UserChangeForm):
+    """Django's own form of a person, for whom two may look after."""
 
 
 @admin.register(User)
@@ -18,7 +24,9 @@ class PersonAdmin(UserAdmin):
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
     list_filter = ["is_active", "is_staff", "groups"]
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("Desk", {"fields": ["time_zone"]}))
+    form = PersonForm
+    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("Desk", {"fields": ["time_zone", "was"]}))
     add_fieldsets = (
         *UserAdmin.add_fieldsets,
         ("Desk", {"fields": ["email", "first_name", "last_name", "groups"]}),

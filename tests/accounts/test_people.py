@@ -281,6 +281,21 @@ def test_what_others_store_of_a_project_meanwhile_outlives_a_change_in_the_admin
     assert (project.name, project.import_limit) == ("Alder", 40)
 
 
+def test_an_older_page_of_a_project_puts_nothing_back(boss_client, project):
+    address = reverse("admin:accounts_sinchproject_change", args=[project.pk])
+    values = {"name": "Alder", "project_id": "test-project", "key_id": "k2", "is_active": "on"}
+    was = boss_client.get(address).context["adminform"].form["was"].value()
+    SinchProject.objects.update(is_active=False)
+    page = boss_client.post(address, values | {"was": was}).content.decode()
+    assert "was changed since this page was opened" in page
+    project.refresh_from_db()
+    assert (project.is_active, project.key_id) == (False, "test-key")
+    was = boss_client.get(address).context["adminform"].form["was"].value()
+    assert boss_client.post(address, values | {"was": was}).status_code == 302
+    project.refresh_from_db()
+    assert (project.is_active, project.key_id) == (True, "k2"), "who has seen it may change it"
+
+
 def _posted(client: Client, address: str, values: dict[str, str]):
     try:
         return client.post(address, values)

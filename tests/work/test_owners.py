@@ -1,6 +1,7 @@
 """Whose an order is, what becomes of it when somebody leaves, and what is written to colleagues."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -77,3 +78,47 @@ def test_a_line_end_counts_once_as_in_the_browser(db):
     assert note.is_valid(), note.errors
     assert note.cleaned_data["text"] == "x" * 1999 + "\n" + "y" * 2000
     assert HandOverForm({"line": "x" * 149 + "\r\n" + "y" * 150}).is_valid()
+
+
+def page_of(client: Client, address: str) -> dict[str, list[str]]:
+    """Return what the form of a page of the admin sends when nothing is typed into it."""
+    page = client.get(address)
+    form = page.context["adminform"].form
+    values: dict[str, list[str]] = {}
+    for bound in form:
+        value = bound.value()
+        if value is True:
+            values[bound.html_name] = ["on"]
+        elif isinstance(value, list):
+            values[bound.html_name] = [str(getattr(one, "pk", one)) for one in value]
+        elif value:
+            values[bound.html_name] = [str(value)]
+    return values
+
+
+def test_an_older_page_of_a_person_does_not_let_somebody_in_again(boss_client, make_agent):
+    tom = make_agent("tom", "send_to_sinch", first_name="Tom")
+    address = reverse("admin:accounts_user_change", args=[tom.pk])
+    older = page_of(boss_client, address)
+    answer = boss_client.post(address, {k: v for k, v in older.items() if k != "is_active"})
+    assert answer.status_code == 302
+    answer = boss_client.post(address, older | {"last_name": ["Okafor"]})
+    assert answer.status_code == 200
+    assert "was changed since this page was opened" in answer.content.decode()
+    tom.refresh_from_db()
+    assert (tom.is_active, tom.last_name) == (False, "")
+    answer = boss_client.post(address, page_of(boss_client, address) | {"last_name": ["Okafor"]})
+    assert answer.status_code == 302
+    tom.refresh_from_db()
+    assert (tom.is_active, tom.last_name) == (False, "Okafor")
+
+
+def test_an_older_page_of_a_person_gives_no_role_back(boss_client, make_agent):
+    tom, group = make_agent("tom"), Group.objects.get(name="Support agents")
+    tom.groups.add(group)
+    address = reverse("admin:accounts_user_change", args=[tom.pk])
+    older = page_of(boss_client, address)
+    assert older["groups"] == [str(group.pk)]
+    tom.groups.clear()
+    assert boss_client.post(address, older).status_code == 200
+    assert not tom.groups.exists()
