@@ -201,10 +201,12 @@ def check_now(order: PortInOrder) -> None:
     readings.want_one(order.project_id, READER, order.sinch_id, "staff")
 
 
-def hand_over(order: PortInOrder, *, to: User | None, line: str, by: User) -> None:
+def hand_over(
+    order: PortInOrder, *, to: User | None, line: str, by: User, seen: str | None = None
+) -> None:
     """Give an order to a colleague, or to nobody, with a line about it. Raises NotSendable."""
     refuse_secrets(order, line)
-    work.hand_over(order.item, to=to, line=line, by=by)
+    work.hand_over(order.item, to=to, line=line, by=by, seen=seen)
 
 
 def reveal(order: PortInOrder, name: str, *, by: User, number: str = "") -> str:

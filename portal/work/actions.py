@@ -49,18 +49,27 @@ def add_team_note(item: WorkItem, text: str, *, by: User) -> TeamNote:
     return note
 
 
-def take_over(item: WorkItem, *, by: User) -> None:
-    """Make somebody the owner of an order by their own wish."""
-    _own(item, by, f"{by.short_name} took this order", by)
+def take_over(item: WorkItem, *, by: User, seen: str | None = None) -> None:
+    """Make somebody the owner of an order by their own wish.
+
+    `seen` is the key of the owner they had before them, "" for nobody. Raises NotSendable when it
+    is somebody else's by now.
+    """
+    _own(item, by, f"{by.short_name} took this order", by, seen=seen)
 
 
-def hand_over(item: WorkItem, *, to: User | None, line: str, by: User) -> None:
-    """Give an order to a colleague, or to nobody, with a line about it. Raises NotSendable."""
+def hand_over(
+    item: WorkItem, *, to: User | None, line: str, by: User, seen: str | None = None
+) -> None:
+    """Give an order to a colleague, or to nobody, with a line about it.
+
+    `seen` is as for `take_over`. Raises NotSendable.
+    """
     line = line.strip()
     if not line:
         raise NotSendable("Leave a line for whoever goes on with it.")
     told = f"Handed over to {to.short_name if to else 'nobody'}: {line[:300]}"
-    if not _own(item, to, told, by) and not _was_just_told(item, told, by):
+    if not _own(item, to, told, by, seen=seen) and not _was_just_told(item, told, by):
         raise NotSendable(
             f"{to.short_name if to else 'Nobody'} owns it now. Choose somebody else, or write the "
             "line to your team on the page of the order."
@@ -83,14 +92,29 @@ def _was_just_told(item: WorkItem, told: str, by: User) -> bool:
     return TimelineEntry.objects.filter(item=item, text=told, by=by, at__gte=just_now).exists()
 
 
-def _own(item: WorkItem, to: User | None, told: str, by: User, of: User | None = None) -> bool:
-    """Make somebody the owner; False when they are, or when it is no longer that `of` somebody."""
+def _own(
+    item: WorkItem,
+    to: User | None,
+    told: str,
+    by: User,
+    of: User | None = None,
+    seen: str | None = None,
+) -> bool:
+    """Make somebody the owner; False when they are, or when it is no longer that `of` somebody.
+
+    Raises NotSendable when it is no longer that of whom somebody has seen.
+    """
     with transaction.atomic():
         item = locked_item(item)
         if item.assignee_id == (to.pk if to else None):
             return False
         if of is not None and item.assignee_id != of.pk:
             return False
+        if seen is not None and seen != str(item.assignee_id or ""):
+            owner = item.assignee.short_name if item.assignee else "Nobody"
+            raise NotSendable(
+                f"{owner} owns it by now, so nothing was changed. Do it again if it is still right."
+            )
         items.save_item(item, {"assignee": to})
         items.tell(
             item,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -17,15 +18,20 @@ def owner_page(
 ) -> HttpResponse:
     """Answer for an order: taken with one click, or handed to a colleague with a line.
 
-    `hand_over` takes `to`, `line` and `by`, and raises NotSendable for the line.
+    `hand_over` takes `to`, `line`, `by` and `seen`, and raises NotSendable for the line. Pages say
+    whose the order was when they were opened: two must not both believe that they have taken it.
     """
+    seen = request.POST.get("owner")
     if request.method == "POST" and request.POST.get("take"):
-        take_over(order.item, by=person_of(request))
+        try:
+            take_over(order.item, by=person_of(request), seen=seen)
+        except NotSendable as problem:
+            messages.error(request, str(problem))
         return go_to(request, order)
     form = HandOverForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            hand_over(by=person_of(request), **form.cleaned_data)
+            hand_over(by=person_of(request), seen=seen, **form.cleaned_data)
         except NotSendable as problem:
             form.add_error("line", str(problem))
         else:

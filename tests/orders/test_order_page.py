@@ -531,6 +531,30 @@ def test_one_click_takes_an_order_and_a_line_hands_it_over(
     assert "Handed over to Tom Okafor: Dana Holt" in TimelineEntry.objects.latest("pk").text
 
 
+def test_an_order_that_a_colleague_has_taken_meanwhile_is_not_taken_from_them(
+    agent_client, agent, make_agent, make_order
+):
+    order, tom, ada = make_order(), make_agent("tom", first_name="Tom"), make_agent("ada")
+    assert 'name="owner" value=""' in agent_client.get(order.get_absolute_url()).content.decode()
+    WorkItem.objects.update(assignee=tom)
+    page = agent_client.post(at("owner", order), {"take": "yes", "owner": ""}, follow=True)
+    html = page.content.decode()
+    assert "Tom owns it by now, so nothing was changed." in html
+    line = {"to": ada.pk, "line": "Dana Holt answers until 17:00", "owner": ""}
+    refused = agent_client.post(at("owner", order), line)
+    assert refused.status_code == 422
+    assert "Tom owns it by now" in refused.content.decode()
+    assert WorkItem.objects.get().assignee == tom
+    assert not TimelineEntry.objects.filter(by=agent).exists()
+    # Who has seen that it is Tom's may still take it, and a second click is none too many.
+    assert f'name="owner" value="{tom.pk}"' in html
+    for _ in range(2):
+        taken = {"take": "yes", "owner": str(tom.pk)}
+        page = agent_client.post(at("owner", order), taken, follow=True)
+        assert "owns it by now" not in page.content.decode()
+    assert WorkItem.objects.get().assignee == agent
+
+
 def test_a_look_at_a_secret_is_shown_once_and_told_in_the_timeline(agent_client, agent, make_order):
     order = make_order()
     answer = agent_client.post(at("reveal", order), {"secret": "pin"})
