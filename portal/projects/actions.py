@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal import words
@@ -55,10 +56,23 @@ def show_address(project: SinchProject, token: WebhookToken, *, by: User) -> str
     return configuration.webhook_address(token.token, token.kind)
 
 
-def make_token(project: SinchProject, *, by: User) -> WebhookToken:
-    """Make a further token beside the present one. Raises NotPossible when two are valid."""
+def refuse_older_page(valid: QuerySet[Any], newest: str | None) -> None:
+    """Raise NotPossible if another one is the newest by now: a page makes one, sent as often."""
+    if newest is not None and newest != str(valid.values_list("pk", flat=True).first() or ""):
+        raise NotPossible(
+            "One was made or ended since this page was opened. Make another only if you need it."
+        )
+
+
+def make_token(project: SinchProject, *, by: User, newest: str | None = None) -> WebhookToken:
+    """Make a further token beside the present one.
+
+    `newest` is the key of the newest that somebody had before them. Raises NotPossible, also when
+    two are valid.
+    """
     with transaction.atomic():
         SinchProject.objects.select_for_update().get(pk=project.pk)
+        refuse_older_page(configuration.valid_tokens(project), newest)
         if configuration.valid_tokens(project).count() >= MOST_VALID_TOKENS:
             raise NotPossible("Two tokens are valid already. End the old one first.")
         token = WebhookToken.make(project)

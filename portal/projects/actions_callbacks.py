@@ -8,7 +8,7 @@ from django.utils import timezone
 from portal.accounts.models import CallbackSecret, SinchProject, User, WebhookToken
 from portal.operations.models import Operation
 from portal.projects import callbacks, configuration
-from portal.projects.actions import NotPossible, log
+from portal.projects.actions import NotPossible, log, refuse_older_page
 
 MOST_VALID_SECRETS = 3
 MOST_SOURCES = 100
@@ -19,10 +19,14 @@ class ChangedMeanwhile(NotPossible):
     """What somebody had before them is not what is kept by now."""
 
 
-def make_secret(project: SinchProject, *, by: User) -> Operation:
-    """Make a secret, accept it from now on and have Sinch sign with it. Raises NotPossible."""
+def make_secret(project: SinchProject, *, by: User, newest: str | None = None) -> Operation:
+    """Make a secret, accept it from now on and have Sinch sign with it.
+
+    `newest` is the key of the newest that somebody had before them. Raises NotPossible.
+    """
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        refuse_older_page(callbacks.valid_secrets(kept), newest)
         if callbacks.valid_secrets(kept).count() >= MOST_VALID_SECRETS:
             raise NotPossible(f"{MOST_VALID_SECRETS} secrets are valid already. End an old one.")
         operation = callbacks.set_at_sinch(CallbackSecret.make(kept), by=by)
@@ -64,7 +68,7 @@ def end_secret(project: SinchProject, pk: int, *, by: User) -> None:
         valid = {secret.pk: secret for secret in callbacks.valid_secrets(kept)}
         if pk not in valid:
             return  # ended before; a second click changes nothing
-        if len(valid) == 1 or valid[pk].secret_hash == kept.callback_secret_hash:
+        if len(valid) == 1 or callbacks.signs(kept, valid[pk]):
             raise NotPossible("Sinch signs with this secret. Make a new one first.")
         if callbacks.is_on_its_way(valid[pk]):
             raise NotPossible("This secret is on its way to Sinch. Wait until it has arrived.")
@@ -74,10 +78,15 @@ def end_secret(project: SinchProject, pk: int, *, by: User) -> None:
         log(kept, by, f"Ended the callback secret made on {secret.created_at:%Y-%m-%d}.")
 
 
-def make_address(project: SinchProject, *, by: User) -> WebhookToken:
-    """Make a further callback address beside the present one. Raises NotPossible for a third."""
+def make_address(project: SinchProject, *, by: User, newest: str | None = None) -> WebhookToken:
+    """Make a further callback address beside the present one.
+
+    `newest` is the key of the newest that somebody had before them. Raises NotPossible, also for a
+    third.
+    """
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
+        refuse_older_page(configuration.valid_tokens(kept, "hosting"), newest)
         if configuration.valid_tokens(kept, "hosting").count() >= 2:
             raise NotPossible("Two addresses are valid already. End the old one first.")
         token = WebhookToken.make(kept, "hosting")

@@ -100,6 +100,16 @@ def is_on_its_way(secret: CallbackSecret) -> bool:
     return written.exists()
 
 
+def signs(project: SinchProject, secret: CallbackSecret) -> bool:
+    """Tell whether Sinch signs with a secret, as read there or as set there last since."""
+    if secret.secret_hash == project.callback_secret_hash:
+        return True
+    read_at = project.callback_configuration_read_at
+    if secret.set_at is None or (read_at is not None and read_at >= secret.set_at):
+        return False
+    return not project.callback_secrets.filter(set_at__gt=secret.set_at).exists()
+
+
 def _marker(secret: CallbackSecret) -> str:
     return f"callback_secret:{secret.pk}"
 
@@ -142,6 +152,10 @@ def store(project: SinchProject, secret: str, read_at: datetime) -> None:
         if kept.secret is None:
             kept.secret = secret
             kept.save(update_fields=["secret"])
+        if not project.callback_secrets.filter(set_at__gt=read_at).exists():
+            # One that was to run out is what Sinch signs with again.
+            running_out = CallbackSecret.objects.filter(pk=kept.pk, retired_at__gt=timezone.now())
+            running_out.update(retired_at=None)
 
 
 class CallbackConfigureHandler(runner.Handler):

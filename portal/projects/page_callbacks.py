@@ -68,7 +68,7 @@ def context(
                 secret,
                 (shown or {}).get(secret.pk, ""),
                 secret.secret_hash == there,
-                len(secrets) > 1 and secret.secret_hash != there,
+                len(secrets) > 1 and not callbacks.signs(project, secret),
             )
             for secret in secrets
         ],

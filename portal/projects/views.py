@@ -358,7 +358,7 @@ def make_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a second webhook token."""
     project = get_object_or_404(SinchProject, pk=pk)
     try:
-        actions.make_token(project, by=person_of(request))
+        actions.make_token(project, by=person_of(request), newest=request.POST.get("newest"))
     except actions.NotPossible as reason:
         messages.error(request, str(reason))
     else:

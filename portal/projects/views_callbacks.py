@@ -1,6 +1,7 @@
 """Hosting callbacks on the settings page."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -55,7 +56,9 @@ def _do(
 def make_secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a secret and have Sinch sign with it."""
     project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
-    return _do(request, project, lambda: actions_callbacks.make_secret(project, by=by))
+    newest = request.POST.get("newest")
+    make = partial(actions_callbacks.make_secret, project, by=by, newest=newest)
+    return _do(request, project, make)
 
 
 @require_POST
@@ -103,7 +106,9 @@ def end_secret(request: HttpRequest, pk: int, secret_pk: int) -> HttpResponse:
 def make_address(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a further callback address."""
     project, by = get_object_or_404(SinchProject, pk=pk), person_of(request)
-    return _do(request, project, lambda: actions_callbacks.make_address(project, by=by))
+    newest = request.POST.get("newest")
+    make = partial(actions_callbacks.make_address, project, by=by, newest=newest)
+    return _do(request, project, make)
 
 
 @require_POST

@@ -293,3 +293,59 @@ def test_a_secret_on_its_way_to_sinch_cannot_be_ended(mara, project, ours, sandb
     assert sandbox.state.hosting.secret == new.secret
     assert new in valid(project)
     assert "In step" in settings(mara, project)
+
+
+def test_a_page_makes_one_secret_and_one_address_however_often_it_is_sent(
+    mara, project, ours, sandbox, settle
+):
+    settle()
+    WebhookToken.make(project, "hosting")
+    for name in ("make_secret", "make_address"):
+        before = settings(mara, project)
+        form = before[before.index(url(name, project)) :]
+        newest = re.search(r'name="newest" value="(\d+)"', form)
+        assert newest is not None
+        mara.post(url(name, project), {"newest": newest[1]})
+        settle()
+        page = mara.post(url(name, project), {"newest": newest[1]}, follow=True)
+        assert "since this page was opened" in page.content.decode()
+    assert len(valid(project)) == 2
+    assert WebhookToken.objects.filter(kind="hosting").count() == 2
+    assert sandbox.state.calls["UpdateCallbackConfiguration"] == 2
+
+
+def test_a_secret_just_given_to_sinch_cannot_be_ended_before_it_is_read_back(
+    mara, project, ours, sandbox, settle, work_off
+):
+    settle()
+    mara.post(url("make_secret", project))
+    sandbox.faults.add("503", "GetCallbackConfiguration", times=50)
+    work_off()
+    new, _ = valid(project)
+    assert sandbox.state.hosting.secret == new.secret
+    assert url("end_secret", project, new.pk) not in settings(mara, project)
+    mara.post(url("end_secret", project, new.pk))
+    assert new in valid(project)
+
+
+def test_an_old_secret_that_sinch_signs_with_again_does_not_run_out(
+    mara, project, ours, sandbox, settle
+):
+    settle()
+    mara.post(url("make_secret", project))
+    settle()
+    ours.refresh_from_db()
+    assert ours.retired_at is not None
+    sandbox.state.hosting.secret = ours.secret
+    mara.post(url("read_callbacks", project))
+    settle()
+    ours.refresh_from_db()
+    assert ours.retired_at is None
+    # A reading that left before Sinch took a newer one does not keep the old one.
+    mara.post(url("make_secret", project))
+    settle()
+    SinchProject.objects.update(callback_configuration_read_at=None)
+    before = CallbackSecret.objects.latest("pk").set_at - callbacks.OVERLAP
+    callbacks.store(project, ours.secret, before)
+    ours.refresh_from_db()
+    assert ours.retired_at is not None
