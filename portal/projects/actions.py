@@ -148,6 +148,16 @@ def _write(
         sent = Operation.objects.filter(marker=marker).defer("payload").first()
         if sent is not None:
             return sent
+        under_way = Operation.objects.filter(
+            target=f"project:{project.pk}",
+            kind=configuration.CONFIGURE,
+            state__in=Operation.UNDER_WAY,
+        )
+        if under_way.exists():
+            raise ChangedAtSinch(
+                "Another change is on its way to Sinch. What you typed is kept: send it when that "
+                "one has arrived and stands in the table."
+            )
         if base != configuration.digest(kept.porting_configuration):
             raise ChangedAtSinch(
                 "The configuration at Sinch is not the one this form was opened with. What is "

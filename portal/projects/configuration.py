@@ -186,6 +186,11 @@ class ConfigureHandler(runner.Handler):
     kind = CONFIGURE
     how_found_out = "The configuration at Sinch is read and compared with what was sent."
 
+    def hold(self, operation: Operation) -> None:
+        """Lock the project: whoever sends a change anew at this moment comes first, or waits."""
+        rows = SinchProject.objects.filter(pk=operation.project_id).select_for_update(no_key=True)
+        rows.values_list("pk").first()
+
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the configuration where there is none, else replace it. Raises SinchError."""
         wanted = _wanted(operation)

@@ -448,6 +448,28 @@ def test_what_is_typed_into_a_form_that_was_sent_before_is_not_dropped(
     assert porting_client.get_configuration()["defaultPortTime"] == "11:30:00"
 
 
+def test_a_change_beside_one_on_its_way_is_told_and_keeps_what_was_typed(
+    supervisor_client, project, token, porting_client, settings, read, work_off
+):
+    """Each is sent whole: of two that leave together the later would put back what it began with."""
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    read()
+    html = get(supervisor_client)
+    supervisor_client.post(url("register", project), form_of(html, "register"))
+    answer = supervisor_client.post(url("configure", project), FIELDS | form_of(html, "defaults"))
+    assert answer.status_code == 409
+    html = answer.content.decode()
+    assert "is on its way to Sinch" in html
+    assert FIELDS["email"] in html
+    work_off()
+    values = FIELDS | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    assert porting_client.get_configuration() == WRITTEN | {
+        "webhookUrl": configuration.webhook_address(token.token)
+    }
+
+
 def test_our_address_shown_as_a_host_only_is_sent_back_whole(
     supervisor_client, project, token, porting_client, settings, read, work_off, monkeypatch
 ):
