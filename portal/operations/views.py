@@ -24,6 +24,7 @@ from portal.operations import panels, runner
 from portal.operations.models import Operation
 
 MOST_TOGETHER = 50
+GONE_ON = "It was tried again since this page was opened. Look at what became of it, then close it."
 
 
 @login_required
@@ -61,7 +62,11 @@ def live(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
 def seen(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Close the panel of a finished write; for whoever asked for it or may send to Sinch."""
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
-    _close(request, [operation])
+    finished = request.POST.get("finished")
+    if finished and finished != f"{operation.finished_at and operation.finished_at.isoformat()}":
+        messages.error(request, GONE_ON)
+    else:
+        _close(request, [operation])
     return go_to(request, _next(request, operation.get_absolute_url()))
 
 

@@ -185,6 +185,8 @@ def add_day_off(project: SinchProject, day: date, name: str, *, by: User) -> Non
     with transaction.atomic():
         kept = SinchProject.objects.select_for_update().get(pk=project.pk)
         days = kept.extra_days_off
+        if days.get(day) == name:
+            return  # added before; a second click changes nothing
         if day in days:
             raise NotPossible(f"{words.day_text(day)} is in the list already, as “{days[day]}”.")
         if len(days) >= MOST_DAYS_OFF:

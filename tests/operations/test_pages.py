@@ -1,5 +1,6 @@
 """The page of one write, its poll, and the panels of a thing."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -165,6 +166,27 @@ def test_a_stopped_write_is_tried_again_from_its_page(agent_client, write, desk)
     runner.run_one()
     operation.refresh_from_db()
     assert operation.state == State.SUCCEEDED
+
+
+def test_an_older_page_does_not_close_what_nobody_has_seen(agent_client, write, desk):
+    operation = stopped(write, desk)
+    older = dict(re.findall(r'name="(finished)" value="([^"]+)"', page_of(agent_client, operation)))
+    agent_client.post(url(operation, "again"))
+    desk.before = SinchInvalidRequest(status=422, sinch_message="No such carrier")
+    runner.run_one()
+    answer = agent_client.post(url(operation, "seen"), older, follow=True).content.decode()
+    assert "It was tried again since this page was opened." in answer
+    assert "No such carrier" in answer
+    operation.refresh_from_db()
+    assert (operation.state, operation.seen_at) == (State.REFUSED, None)
+    newer = dict(re.findall(r'name="(finished)" value="([^"]+)"', answer))
+    agent_client.post(url(operation, "seen"), newer)
+    operation.refresh_from_db()
+    assert operation.seen_at is not None
+
+
+def page_of(client: Client, operation: Operation) -> str:
+    return client.get(url(operation)).content.decode()
 
 
 def test_what_cannot_be_tried_again_says_so(agent_client, write, desk):

@@ -451,7 +451,7 @@ def test_what_is_typed_into_a_form_that_was_sent_before_is_not_dropped(
 def test_a_change_beside_one_on_its_way_is_told_and_keeps_what_was_typed(
     supervisor_client, project, token, porting_client, settings, read, work_off
 ):
-    """Each is sent whole: of two that leave together the later would put back what it began with."""
+    """Each is sent whole: of two that leave together the later puts back what it began with."""
     settings.PUBLIC_URL = "https://desk.alder.example"
     read()
     html = get(supervisor_client)
@@ -708,6 +708,22 @@ def test_a_day_off_that_is_none_is_refused_beside_its_field(
     assert said in answer.content.decode()
     project.refresh_from_db()
     assert project.days_off == []
+
+
+def test_a_day_off_that_is_clicked_twice_is_there_once_and_told_as_added(
+    supervisor_client, project, token
+):
+    values = {"day": a_weekday().isoformat(), "day_name": "Founder’s Day"}
+    for _ in range(2):
+        answer = supervisor_client.post(url("add_day_off", project), values)
+        assert answer.status_code == 302
+    project.refresh_from_db()
+    assert len(project.days_off) == 1
+    assert LogEntry.objects.count() == 1
+    other = supervisor_client.post(
+        url("add_day_off", project), values | {"day_name": "Stocktaking"}
+    )
+    assert other.status_code == 422, "what somebody else calls it is told"
 
 
 def test_a_weekend_needs_no_day_off(supervisor_client, project, token):
