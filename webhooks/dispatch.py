@@ -122,6 +122,8 @@ def process_again(deliveries: models.QuerySet[Delivery]) -> int:
             processed_at=None,
             last_error="",
             outcome="",
+            # Who has seen that it failed has not seen it fail once more.
+            seen_at=Case(When(state=State.DEAD, then=None), default=F("seen_at")),
         )
         doorbell.ring_on_commit(doorbell.DELIVERIES)
     return len(rows)

@@ -482,6 +482,21 @@ def test_one_that_was_given_up_is_waited_for_as_long_as_at_first_when_processed_
         due_now(row)
 
 
+def test_one_that_fails_once_more_is_to_be_looked_at_though_the_first_time_was(deliver, reader):
+    deliver(EVENT)
+    deliver(b"{")
+    work()
+    Delivery.objects.filter(resource_id="40118273").update(state=State.DEAD, next_try_at=None)
+    dispatch.mark_seen(Delivery.objects.values_list("pk", flat=True))
+    looked_at = Delivery.objects.filter(dispatch.needs_a_look())
+    assert not looked_at.exists()
+    dispatch.process_again(Delivery.objects.all())
+    work()
+    assert not looked_at.exists(), "what is odd is no odder than it was"
+    Delivery.objects.filter(resource_id="40118273").update(state=State.DEAD, next_try_at=None)
+    assert looked_at.get().resource_id == "40118273"
+
+
 def test_a_body_that_was_not_readable_stays_so_when_processed_again(deliver, reader):
     deliver(b"{")
     work()
