@@ -39,20 +39,24 @@ CREATES: Final = {
 }
 
 
-def typed_of(post: Mapping[str, Any], overwrite: bool = False) -> Typed:
+def typed_of(post: Mapping[str, Any]) -> Typed:
     """Return what a posted form says; fields it does not have stay what they are."""
     fields: dict[str, Any] = {
         name: str(post[name]).replace("\0", "") for name in FIELDS if name in post
     }
     if "version" in post:  # the whole form, in which an empty box is one that is not ticked
         fields |= {name: name in post for name in TICKS}
-    version = str(post.get("version", ""))
+    verb, _, over = str(post.get("action", "")).partition(":")
     return Typed(
         fields,
-        int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0,
+        _version(str(post.get("version", ""))),
         str(post.get("tab", ""))[:40],
-        overwrite,
+        _version(over) if verb == "overwrite" else 0,
     )
+
+
+def _version(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
 # --- Drafts -------------------------------------------------------------------------------------

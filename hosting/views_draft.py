@@ -252,7 +252,7 @@ def _page(
 def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResponse:
     """Save what was typed and do what was pressed; what was typed survives every failure."""
     user, action = person_of(request), request.POST.get("action", "save")
-    typed = actions.typed_of(request.POST.dict(), overwrite=action == "overwrite")
+    typed = actions.typed_of(request.POST.dict())
     try:
         if action == "throw_away":
             if known := HostingDraft.objects.filter(pk=pk).first():

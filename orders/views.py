@@ -320,6 +320,7 @@ def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
         fields |= {name: name in post for name in actions.TICKS}
     secrets = {name: post.get(name, "") or sealed.get(name, "") for name in SECRET_FIELDS}
     overrides = _typed_overrides(post) if "has_overrides" in post else None
+    verb, _, over = post.get("action", "").partition(":")
     return Typed(
         fields=fields,
         overrides=overrides,
@@ -327,7 +328,7 @@ def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
         dropped_secrets=[name for name in SECRET_FIELDS if post.get(f"{name}_remove")],
         version=_count(post.get("version", "")),
         tab=post.get("tab", "")[:40],
-        overwrite=post.get("action") == "overwrite",
+        overwrite=_count(over) if verb == "overwrite" else 0,
     )
 
 
@@ -454,7 +455,12 @@ def _conflict(request: HtmxHttpRequest, draft: PortInDraft, typed: Typed) -> Htt
     """Say that the draft was saved elsewhere; what was typed stays on the page and is not saved."""
     who = draft.field("saved_by") or draft.by.short_name
     context: dict[str, Any] = {
-        "conflict": {"who": who, "at": draft.updated_at, "url": draft.get_absolute_url()}
+        "conflict": {
+            "who": who,
+            "at": draft.updated_at,
+            "url": draft.get_absolute_url(),
+            "version": draft.version,
+        }
     }
     if wants_fragment(request):
         return render(

@@ -148,12 +148,13 @@ class Typed:
     """What one posted page says: fields as typed, and which version of the draft it began with.
 
     `tab` tells pages apart, so that a page's own autosave is not taken for somebody else.
+    `overwrite` is the version that somebody has been told of and saves over, 0 for none.
     """
 
     fields: Mapping[str, Any]
     version: int = 0
     tab: str = ""
-    overwrite: bool = False
+    overwrite: int = 0
 
     def merged(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return a draft's fields with what was typed."""
@@ -238,7 +239,7 @@ def save_draft(
         draft = locked_draft(found)
         refuse_unless_open(draft)
         own = typed.tab and draft.data.get("tab") == typed.tab
-        if not made and not own and not typed.overwrite and typed.version != draft.version:
+        if not made and not own and draft.version not in (typed.version, typed.overwrite):
             raise ChangedElsewhere(draft)
         data = typed.merged(draft.data)
         if data != draft.data:

@@ -208,6 +208,27 @@ def test_a_text_enable_order_goes_from_paste_to_its_page(
     assert Operation.objects.get(kind="hosting.text_enable").state == "succeeded"
 
 
+def test_a_draft_is_saved_over_only_what_somebody_was_told_of(agent_client, project, typed):
+    pk = str(uuid.uuid4())
+    path = reverse("hosting:draft", args=[pk])
+    fields = {"draft": pk, "action": "save"}
+    agent_client.post(NEW["text-enable"], typed() | fields | {"tab": "a", "display_name": "First"})
+
+    def saved(name, action, version, tab):
+        more = {"display_name": name, "action": action, "version": version, "tab": tab}
+        return agent_client.post(path, typed() | fields | more)
+
+    assert saved("Second", "save", 1, "b").status_code == 302
+    page = saved("Mine", "save", 1, "a")
+    assert page.status_code == 409
+    assert 'value="overwrite:2"' in page.content.decode()
+    assert saved("Third", "save", 2, "c").status_code == 302
+    assert saved("Mine", "overwrite:2", 1, "a").status_code == 409
+    assert HostingDraft.objects.get().field("display_name") == "Third"
+    assert saved("Mine", "overwrite:3", 1, "a").status_code == 302
+    assert HostingDraft.objects.get().field("display_name") == "Mine"
+
+
 def test_a_draft_that_was_never_saved_can_be_thrown_away(agent_client, project):
     typed = {"draft": str(uuid.uuid4()), "action": "throw_away"}
     answer = agent_client.post(NEW["import"], typed)

@@ -282,7 +282,14 @@ def test_an_older_page_is_told_so_and_keeps_what_was_typed(desk):
     assert 'value="Third"' in text
     assert PIN not in text
     assert desk.draft.field("name") == "Second"
-    desk.post({"name": "Third"}, "overwrite")
+    told = f"overwrite:{desk.draft.version}"
+    assert f'value="{told}"' in text
+    # Who has been told of the second has not seen another one.
+    other.open(url)
+    other.post({"name": "Second and a half"}, "save")
+    assert desk.post({"name": "Third"}, told).status_code == 409
+    assert desk.draft.field("name") == "Second and a half"
+    desk.post({"name": "Third"}, f"overwrite:{desk.draft.version}")
     assert desk.draft.field("name") == "Third"
     assert desk.draft.field("pin") == PIN, "the PIN typed before the conflict came along sealed"
 
