@@ -256,7 +256,7 @@ def _typed_into(request: HtmxHttpRequest, draft: Any, pk: uuid.UUID) -> HttpResp
     try:
         if action == "throw_away":
             if known := HostingDraft.objects.filter(pk=pk).first():
-                throw_draft_away(known)
+                throw_draft_away(known, typed)
             messages.success(request, "The draft was thrown away.")
             return go_to(request, "hosting:choose")
         saved = actions.save_draft(pk, draft.project, draft.kind, typed, by=user)

@@ -230,10 +230,10 @@ def new_key() -> str:
     return f"o{uuid.uuid4().hex[:10]}"
 
 
-def throw_draft_away(draft: PortInDraft) -> None:
-    """Throw a draft away with its list of numbers. Raises NotEditable while it is sent."""
+def throw_draft_away(draft: PortInDraft, seen: Typed | None = None) -> None:
+    """Throw a draft away with its list of numbers; see `drafts.throw_draft_away`."""
     with transaction.atomic():
-        drafts.throw_draft_away(draft)
+        drafts.throw_draft_away(draft, seen)
         NumberList.objects.filter(draft=draft).delete()
 
 

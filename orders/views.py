@@ -528,7 +528,7 @@ def _throw_away(request: HtmxHttpRequest, pk: uuid.UUID) -> HttpResponse:
     found = PortInDraft.objects.filter(pk=pk).first()
     if found is not None:
         try:
-            actions.throw_draft_away(found)
+            actions.throw_draft_away(found, typed_of(request.POST, {}))
         except NotEditable as locked:
             return _locked(request, pk, str(locked))
     messages.success(request, "The draft was thrown away. Nothing reached Sinch.")

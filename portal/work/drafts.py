@@ -249,13 +249,23 @@ def save_draft(
     return draft
 
 
-def throw_draft_away(draft: Draft) -> None:
-    """Throw a draft away; its text and secrets are gone. Raises NotEditable while it is sent."""
+def throw_draft_away(draft: Draft, seen: Typed | None = None) -> None:
+    """Throw a draft away; its text and secrets are gone.
+
+    `seen` says which version somebody had before them. Raises NotEditable while it is sent, and
+    when somebody else has saved it since.
+    """
     with transaction.atomic():
         draft = locked_draft(draft)
         if draft.state == Draft.State.THROWN_AWAY:
             return
         refuse_unless_open(draft)
+        is_older = seen is not None and seen.version not in (0, draft.version)
+        if is_older and seen and not (seen.tab and draft.data.get("tab") == seen.tab):
+            raise NotEditable(
+                "This draft was saved again since your page was opened; it is still here. Look at "
+                "what stands in it now."
+            )
         draft.state, draft.data = Draft.State.THROWN_AWAY, {}
         draft.version += 1
         draft.save(update_fields=["state", "data", "version", "updated_at"])

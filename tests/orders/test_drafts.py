@@ -335,6 +335,25 @@ def test_drafts_of_mine_are_offered_and_those_of_others_are_not(desk, make_agent
     assert "Harborview Dental LLC" not in html
 
 
+def test_an_older_page_does_not_throw_away_what_was_saved_since(desk):
+    desk.post({"name": "First"}, "save")
+    url = desk.draft.get_absolute_url()
+    desk.open(url)
+    form = desk.html[desk.html.index('id="throw-away"') :]
+    seen = {n: re.search(rf'name="{n}" value="(\w+)"', form)[1] for n in ("version", "tab")}
+    other = Desk(desk.client)
+    other.open(url)
+    other.post({"name": "Second"}, "save")
+    answer = desk.client.post(url, seen | {"action": "throw_away"}, follow=True)
+    assert "was saved again since your page was opened" in answer.content.decode()
+    assert desk.draft.field("name") == "Second"
+    # What this very page has saved since is its own.
+    desk.post({"name": "Third"}, f"overwrite:{desk.draft.version}")
+    own = seen | {"tab": desk.draft.field("tab")}
+    assert desk.client.post(url, own | {"action": "throw_away"}).status_code == 302
+    assert desk.draft.state == PortInDraft.State.THROWN_AWAY
+
+
 def test_a_draft_is_thrown_away_with_its_secrets(desk):
     desk.post({"name": "Pike", "pin": PIN}, "save")
     pk = desk.draft.pk
