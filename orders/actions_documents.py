@@ -45,22 +45,26 @@ def upload_documents(
     by: User,
     key: str = "",
 ) -> list[Operation]:
-    """Keep documents and send them to Sinch, all or none; the same `key` never sends them again.
+    """Keep documents and send them to Sinch, all or none; the same `key` sends each of them once.
 
     Raises NotSendable for a document, NotPossible for the order.
     """
     if description:
         refuse_secrets(order, description)
-    marker = key or new_key()
+    marker = f"{order.target}:document:{key or new_key()}"
+    # Others of a page that has sent some, as after going back, are sent as well.
+    wanted = {f"{marker}:{_print_of(document)}": document for document in documents}
     with transaction.atomic():
         order = locked(order)
         if why := why_no_message(order):
             raise NotPossible(why)
-        markers = [f"{order.target}:document:{marker}:{at}" for at in range(len(documents))]
-        known = Operation.objects.filter(marker__in=markers).defer("payload")
-        if sent := list(known.order_by("pk")):
+        known = Operation.objects.filter(marker__in=wanted).defer("payload")
+        sent = list(known.order_by("pk"))
+        for one in sent:
+            del wanted[str(one.marker)]
+        if not wanted:
             return sent
-        _refuse_too_many(order, len(documents))
+        _refuse_too_many(order, len(wanted))
         added = [
             _add(
                 order,
@@ -71,11 +75,11 @@ def upload_documents(
                 marker=one,
                 by=by,
             )
-            for document, one in zip(documents, markers, strict=True)
+            for one, document in wanted.items()
         ]
         # What is on its way is not asked for once more.
         standing.recompute(order)
-    return added
+    return [*sent, *added]
 
 
 def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: str) -> Operation:
@@ -112,6 +116,11 @@ def attach_letter(order: PortInOrder, part: int, seen: str, *, by: User, key: st
         )
         standing.recompute(order)
     return operation
+
+
+def _print_of(document: CheckedDocument) -> str:
+    """Return a key of a document's name and content."""
+    return hashlib.sha256(document.name.encode() + document.content).hexdigest()[:24]
 
 
 def _refuse_too_many(order: PortInOrder, more: int) -> None:

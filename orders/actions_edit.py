@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from orders import bodies, comparing, edit_words, standing, sync, wire
 from orders.actions_order import SECRETS, why_no_change
-from orders.conflicts import Merge, Unit, merge, units_of
+from orders.conflicts import Merge, Unit, key_of, merge, units_of
 from orders.details import SECRET_FIELDS
 from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, fields_of_edit, packed
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
@@ -29,7 +29,7 @@ from portal.work import items
 from portal.work.drafts import NotEditable, NotSendable
 from portal.work.models import TimelineEntry
 
-UPDATE = "port_in.update"
+UPDATE, CANCEL = "port_in.update", "port_in.cancel"
 _MOST_AUTHORS = 5  # changes by colleagues that are looked through for who changed what
 
 
@@ -54,7 +54,11 @@ def why_no_edit(order: PortInOrder) -> str:
     """Return why an order cannot be edited now; "" when it can."""
     if why := why_no_change(order):
         return why
-    if running := _update_of(order, Operation.UNDER_WAY):
+    under_way = Operation.objects.filter(target=order.target, state__in=Operation.UNDER_WAY)
+    others = under_way.filter(kind__in=(CANCEL, UPDATE)).select_related("by").defer("payload")
+    if running := others.order_by("kind", "-pk").first():  # a cancelation before a change
+        if running.kind == CANCEL:
+            return "Canceling is under way."
         who = f"{running.by.short_name} changed it" if running.by else "Somebody changed it"
         return f"{who} a moment ago, and the change is on its way to Sinch; wait until it arrived."
     return ""
@@ -65,18 +69,11 @@ def refused_update(order: PortInOrder) -> Operation | None:
 
     None as well where no key decrypts what it was: there is nothing to go on with.
     """
-    last = _update_of(order)
+    updates = Operation.objects.filter(target=order.target, kind=UPDATE).select_related("by")
+    last: Any = updates.order_by("-pk").defer("payload").annotate(sends=heard.SENDS).first()
     ended = (Operation.State.REFUSED, Operation.State.DEAD)
     is_open = last and last.state in ended and last.seen_at is None
     return last if is_open and last.sends is not None else None
-
-
-def _update_of(order: PortInOrder, states: Sequence[str] | None = None) -> Any:
-    """Return the last change of an order, with `sends`, its payload; None without one."""
-    found = Operation.objects.filter(target=order.target, kind=UPDATE).select_related("by")
-    if states is not None:
-        found = found.filter(state__in=states)
-    return found.order_by("-pk").defer("payload").annotate(sends=heard.SENDS).first()
 
 
 # --- How fresh Sinch's copy is -------------------------------------------------------------------
@@ -384,11 +381,13 @@ def submit_update(
 ) -> Operation:
     """Send a change of an order on its way to Sinch and return the operation.
 
-    `seen` is the digest of the copy the check page compared with, `key` names the page: sent
-    twice it changes once. `clears` says that PINs which nobody here knows may be cleared. Raises
+    `seen` is the digest of the copy the check page compared with, `key` names the page: the same
+    sent twice changes once. `clears` says that PINs which nobody here knows may be cleared. Raises
     NotEditable, ChangedAtSinch, Unsettled, WouldClear, and NotSendable with what is open.
     """
-    marker = f"{order.target}:update:{key}"
+    # Another change on a page that has sent one, as after going back, is another one.
+    what = key_of(key, seen, work.typed, work.choices, clears)
+    marker = f"{order.target}:update:{what}"
     with transaction.atomic():
         order = (
             PortInOrder.objects.select_for_update(of=("self",))

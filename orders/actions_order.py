@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import standing
+from orders.marks import digest
 from orders.models import OrderNote, PortInOrder
 from portal import words
 from portal.accounts.models import User
@@ -124,7 +125,7 @@ def check_note(order: PortInOrder, text: str) -> str:
 
 
 def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Operation:
-    """Send a note to Sinch. The same `key` never sends a second one.
+    """Send a note to Sinch. The same `key` never sends the same text twice.
 
     Raises NotSendable for the text, NotPossible for the order.
     """
@@ -146,7 +147,8 @@ def add_note(order: PortInOrder, text: str, *, by: User, key: str = "") -> Opera
             payload={"text": text, "alike_of_others": alike},
             by=by,
             subject=f"Your note “{short}”",
-            marker=f"{order.target}:note:{key or new_key()}",
+            # Another text of a page that has sent one, as after going back, is another note.
+            marker=f"{order.target}:note:{key or new_key()}:{digest([text])}",
         )
         if new:
             shown = text if len(text) <= 300 else f"{text[:300].rstrip()}…"

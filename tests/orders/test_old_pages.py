@@ -1,0 +1,81 @@
+"""Old pages and stopped writes of an order: nothing goes twice, over others, or unsaid nowhere."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from orders.models import PortInOrder
+from portal.operations.models import Operation
+from portal.sandbox import Sandbox
+from tests.orders.test_documents import a_pdf
+from tests.orders.test_edit import EditPage, order, page
+
+__all__ = ["order", "page"]  # fixtures
+
+pytestmark = pytest.mark.django_db
+Run = Callable[[], None]
+
+
+def post(client: Client, name: str, order: PortInOrder, **fields: Any) -> Any:
+    return client.post(reverse(f"orders:{name}", args=[order.pk]), fields)
+
+
+def stop(kind: str, *, may_have_arrived: bool = True) -> Operation:
+    """Have the last write of a kind stop, as one that nobody could ask about."""
+    operation = Operation.objects.filter(kind=kind).latest("pk")
+    since = timezone.now() if may_have_arrived else None
+    stopped = {"state": "dead", "uncertain_since": since, "finished_at": timezone.now()}
+    Operation.objects.filter(pk=operation.pk).update(**stopped, next_try_at=None)
+    return operation
+
+
+# --- A used page --------------------------------------------------------------------------------
+
+
+def test_another_note_of_a_page_that_has_sent_one_is_sent_too(
+    agent_client: Client, order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    for text in ("The bill is attached.", "The bill is attached.", "The LOA is attached too."):
+        post(agent_client, "note", order, note=text, key="k1", sure="yes")
+        settle()
+    assert sandbox.state.calls["addOrderNote"] == 2
+
+
+@pytest.mark.parametrize("place", ["", "list"])
+def test_other_documents_of_a_page_that_has_sent_some_are_sent_too(
+    agent_client: Client, order: PortInOrder, sandbox: Sandbox, settle: Run, place: str
+) -> None:
+    bill, letter = a_pdf(), a_pdf()
+    for files in ([("bill.pdf", bill)], [("bill.pdf", bill), ("loa.pdf", letter)]):
+        chosen = [SimpleUploadedFile(name, content) for name, content in files]
+        told = {"document": chosen, "kind": "other", "key": "k1", "place": place}
+        assert post(agent_client, "document", order, **told).status_code == 302
+        settle()
+    assert list(order.documents.order_by("pk").values_list("name", flat=True)) == [
+        "bill.pdf",
+        "loa.pdf",
+    ]
+    assert sandbox.state.calls["addOrderDocuments"] == 2
+
+
+def test_another_change_of_a_page_that_has_sent_one_is_sent_too(
+    page: EditPage, order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    page.post("check", zip="98102")
+    checked = page.fields()
+    page.post("send")
+    settle()
+    # Back, and the browser posts what it had posted: the page comes again with its key.
+    page.html = page.client.post(page.url, checked | {"action": "edit"}).content.decode()
+    page.post("check", zip="98103")
+    page.post("check")  # looked at beside what Sinch has by now
+    page.post("send")
+    settle()
+    assert sandbox.state.calls["updatePortInOrder"] == 2
+    order.refresh_from_db()
+    assert {n["endUser"]["zipCode"] for n in order.payload["phoneNumbers"]} == {"98103"}
