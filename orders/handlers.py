@@ -198,6 +198,16 @@ class CancelHandler(OrderHandler):
             raise Refused(f"The order is {label} by now and cannot be canceled any more.")
         return None
 
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse to cancel what somebody has gone on with since: they want it to live."""
+        if order := self._order_or_none(operation):
+            self._lock(order)
+            since = Operation.objects.filter(target=operation.target, pk__gt=operation.pk)
+            went_on = (*Operation.UNDER_WAY, Operation.State.SUCCEEDED)
+            if since.filter(kind="port_in.update", state__in=went_on).exists():
+                raise Refused("The order has been changed since.")
+        super().taken_up(operation)
+
 
 # --- Note ---------------------------------------------------------------------------------------
 
@@ -232,17 +242,32 @@ class NoteHandler(OrderHandler):
         stored = OrderNote.objects.filter(order=order, operation__state=Operation.State.DEAD)
         there = Q(state=Operation.State.SUCCEEDED) | Q(pk__in=stored.values("operation"))
         ours = _others_like(operation).filter(there).defer("payload").annotate(sends=SENDS)
-        twins = sum(
-            wire.collapsed(str((twin.sends or {}).get("text", ""))) == wire.collapsed(note)
-            for twin in ours
-        )
+        twins = sum(_says(twin, note) for twin in ours)
         return Found({}) if seen > operation.payload.get("alike_of_others", 0) + twins else None
+
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse to send what has been sent anew since."""
+        later = _sent_since(operation).defer("payload").annotate(sends=SENDS)
+        if any(_says(other, operation.payload["text"]) for other in later):
+            raise Refused("This has been sent anew since.")
+        super().taken_up(operation)
+
+
+def _says(note: Any, text: str) -> bool:
+    """Tell whether a note, an operation with `sends`, has this text but for its spaces."""
+    return wire.collapsed(str((note.sends or {}).get("text", ""))) == wire.collapsed(text)
 
 
 def _others_like(operation: Operation) -> QuerySet[Operation]:
     """Return our other writes of this kind about the same order."""
     same = Operation.objects.filter(kind=operation.kind, target=operation.target)
     return same.exclude(pk=operation.pk)
+
+
+def _sent_since(operation: Operation) -> QuerySet[Operation]:
+    """Return our later writes of this kind about the same order that arrived, or may yet."""
+    went_on = (*Operation.UNDER_WAY, Operation.State.SUCCEEDED)
+    return _others_like(operation).filter(pk__gt=operation.pk, state__in=went_on)
 
 
 # --- Document -----------------------------------------------------------------------------------
@@ -319,6 +344,14 @@ class DocumentHandler(OrderHandler):
         if operation.answer.get("status"):
             OrderDocument.objects.filter(pk=operation.payload["document_pk"]).update(sinch_id="")
         super().failed(operation)
+
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse to send what has been sent anew since."""
+        later = OrderDocument.objects.filter(operation__in=_sent_since(operation))
+        for row in OrderDocument.objects.filter(operation=operation):
+            if any(it.content == row.content for it in later.filter(name=row.name, size=row.size)):
+                raise Refused("This has been sent anew since.")
+        super().taken_up(operation)
 
     @staticmethod
     def _row(operation: Operation) -> OrderDocument:

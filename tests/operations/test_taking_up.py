@@ -96,7 +96,8 @@ def test_one_that_no_key_decrypts_is_not_taken_up_and_its_page_opens(stopped, ag
 def test_notes_and_documents_do_not_take_each_others_place(write):
     for kind in ("port_in.note", "port_in.document"):
         first = write(kind=kind, target="port_in:1")
-        Operation.objects.filter(pk=first.pk).update(state=Operation.State.DEAD)
+        stopped = {"state": Operation.State.DEAD, "payload": {"text": "Another one"}}
+        Operation.objects.filter(pk=first.pk).update(**stopped)
         write(kind=kind, target="port_in:1")
         assert runner.try_again(first)
 

@@ -9,7 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from orders import actions_order
 from orders.models import PortInOrder
+from portal.accounts.models import User
+from portal.operations import runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
 from tests.orders.test_documents import a_pdf
@@ -79,3 +82,61 @@ def test_another_change_of_a_page_that_has_sent_one_is_sent_too(
     assert sandbox.state.calls["updatePortInOrder"] == 2
     order.refresh_from_db()
     assert {n["endUser"]["zipCode"] for n in order.payload["phoneNumbers"]} == {"98103"}
+
+
+# --- Taken up after others ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["succeeded", "queued", "refused"])
+def test_a_stopped_cancelation_is_not_sent_after_the_order_was_changed(
+    page: EditPage,
+    order: PortInOrder,
+    agent: User,
+    sandbox: Sandbox,
+    settle: Run,
+    state: str,
+) -> None:
+    actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    stopped = stop("port_in.cancel")
+    page.post("check", zip="98102")
+    page.post("send")
+    if state != "queued":
+        settle()
+    Operation.objects.filter(kind="port_in.update").update(state=state)
+    answer = page.client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    is_overtaken = state != "refused"
+    assert ("It cannot be tried again" in answer.content.decode()) == is_overtaken
+    for _ in range(6):
+        Operation.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
+        settle()
+    assert sandbox.state.calls["deleteOrder"] == (not is_overtaken)
+
+
+@pytest.mark.parametrize("kind", ["note", "document"])
+def test_what_was_sent_anew_is_not_sent_once_more_when_the_stopped_one_is_tried_again(
+    agent_client: Client, order: PortInOrder, sandbox: Sandbox, settle: Run, kind: str
+) -> None:
+    content = a_pdf()
+    for key in ("k1", "k2"):
+        if kind == "note":
+            post(agent_client, "note", order, note="Any news?", key=key, sure="yes")
+        else:
+            file = SimpleUploadedFile("bill.pdf", content)
+            post(agent_client, "document", order, document=[file], kind="bill", key=key)
+        if key == "k1":
+            stopped = stop(f"port_in.{kind}")
+    settle()
+    assert not runner.try_again(stopped)
+    settle()
+    assert sandbox.state.calls["addOrderNote"] + sandbox.state.calls["addOrderDocuments"] == 1
+
+
+def test_an_order_whose_cancelation_is_under_way_is_not_changed_beside_it(
+    page: EditPage, order: PortInOrder, agent: User
+) -> None:
+    page.post("check", zip="98102")
+    actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    answer = page.post("send")
+    assert answer.status_code == 409
+    assert "Canceling is under way" in answer.content.decode()
+    assert not Operation.objects.filter(kind="port_in.update").exists()
