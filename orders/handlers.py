@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders import buckets, standing, sync, wire
-from orders.actions_activation import today_there
+from orders.actions_activation import activations, taken_groups, today_there
 from orders.models import OrderDocument, OrderNote, PortInOrder
 from portal import words
 from portal.operations import clients, readings, runner
@@ -453,6 +453,27 @@ class ActivateHandler(OrderHandler):
         keys = {group.key for group in groups}
         still = [group for group in offered if not keys or group.key in keys]
         return None if still else Found({"groups": []})
+
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse to activate anything but what was chosen, or what may be activated already.
+
+        One that may have left is looked up first, and that looks for the same.
+        """
+        order = self._order_or_none(operation)
+        if order is not None and operation.uncertain_since is None:
+            order = self._lock(order)
+            others = [it for it in activations([order.target])[order.target] if it != operation]
+            taken = taken_groups(order, others)
+            offered = {
+                str(group["key"]): {*(group.get("numbers") or ())}
+                for group in order.offered_groups
+                if str(group["key"]) not in taken
+            }
+            chosen = self._groups(operation)
+            are_there = all(offered.get(group.key) == {*group.numbers} for group in chosen)
+            if not (offered and are_there and (chosen or not others)):
+                raise Refused("Sinch does not offer what was chosen any more.")
+        super().taken_up(operation)
 
     @staticmethod
     def _groups(operation: Operation) -> list[ActivationGroup]:

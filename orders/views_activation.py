@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import actions_activation as actions
 from orders import page, page_activation, page_numbers
 from orders.actions_order import NotPossible, NotSendable
+from orders.marks import digest
 from orders.views_order import is_unchanged, order_row
 from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.accounts.models import User
@@ -64,14 +65,16 @@ def activate(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         if not user.has_perm(MAY_SEND):
             return render(request, "403.html", {"exception": NO_SENDING}, status=403)
-        key = read_key(request.POST.get("key", ""))
+        key = read_key(request.POST.get("key", "")) or new_key()
+        chosen = request.POST.getlist("group")
         try:
             if not request.POST.get("expected"):
                 unticked = "Tick that the customer expects it now."
             elif request.POST.get("whole"):
-                actions.activate_whole(order_row(pk), by=user, key=key)
+                actions.activate_whole(order_row(pk), by=user, key=f"{key}:whole")
             else:
-                chosen = request.POST.getlist("group")
+                # Other groups of a page that has activated some are another activation.
+                key = f"{key}:{digest(chosen)}"
                 actions.activate_groups(order_row(pk), chosen, by=user, key=key)
         except (NotSendable, NotPossible) as wrong:
             problem = str(wrong)

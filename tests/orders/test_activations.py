@@ -135,6 +135,29 @@ def test_an_order_goes_live_as_a_whole_or_group_by_group(
     assert f"{4 if whole else 2} of {4 if whole else 2} live." in html
 
 
+@pytest.mark.parametrize("other", ["group", "whole"])
+def test_what_is_chosen_on_a_page_that_has_activated_a_group_is_activated_or_refused(
+    agent_client: Client,
+    two_groups: PortInOrder,
+    sandbox: Sandbox,
+    settle_now: Run,
+    other: str,
+) -> None:
+    url = reverse("orders:activate", args=[two_groups.pk])
+    first, second = (str(group["key"]) for group in two_groups.offered_groups)
+    form = {"key": "k", "expected": "yes"}
+    for _ in range(2):
+        assert agent_client.post(url, form | {"group": first}).status_code == 302
+        settle_now()
+    assert sandbox.state.calls["activatePortIn"] == 1
+    # Back in the browser, where the page still has its key.
+    more = {"whole": "yes"} if other == "whole" else {"group": second}
+    answer = agent_client.post(url, form | more)
+    settle_now()
+    assert answer.status_code == (422 if other == "whole" else 302)
+    assert sandbox.state.calls["activatePortIn"] == (1 if other == "whole" else 2)
+
+
 def test_an_activation_that_no_key_reads_does_not_keep_its_order_from_being_stored(
     agent_client: Client,
     two_groups: PortInOrder,

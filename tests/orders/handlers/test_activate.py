@@ -227,6 +227,42 @@ def test_an_activation_is_not_sent_again_for_numbers_that_joined_its_group_meanw
     assert count(sandbox, "activatePortIn") == 1
 
 
+@pytest.mark.parametrize("since", ["", "other numbers", "not offered", "perhaps done"])
+def test_a_stopped_activation_that_never_left_goes_on_only_for_the_group_it_was_meant_for(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run, since: str
+) -> None:
+    (group,) = offered.offered_groups
+    stopped = actions_activation.activate_groups(offered, [group["key"]], by=agent)
+    dead = Operation.objects.filter(pk=stopped.pk)
+    dead.update(state=State.DEAD, next_try_at=None, finished_at=timezone.now())
+    if since == "other numbers":
+        changed = [group | {"numbers": group["numbers"][:1]}]
+        PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=changed)
+    elif since == "not offered":
+        PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=[])
+    elif since == "perhaps done":
+        later = actions_activation.activate_groups(offered, [group["key"]], by=agent)
+        lost = {"state": State.DEAD, "uncertain_since": timezone.now(), "next_try_at": None}
+        Operation.objects.filter(pk=later.pk).update(**lost)
+    assert runner.try_again(stopped) == (not since)
+    settle()
+    assert count(sandbox, "activatePortIn") == (not since)
+
+
+def test_a_stopped_activation_of_a_whole_order_goes_on_while_something_is_offered(
+    offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
+) -> None:
+    groups = offered.offered_groups
+    stopped = actions_activation.activate_whole(offered, by=agent)
+    Operation.objects.filter(pk=stopped.pk).update(state=State.DEAD, next_try_at=None)
+    PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=[])
+    assert not runner.try_again(stopped)
+    PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=groups)
+    assert runner.try_again(stopped)
+    settle()
+    assert count(sandbox, "activatePortIn") == 1
+
+
 def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     offered: PortInOrder, agent: User, sandbox: Sandbox, settle: Run
 ) -> None:
