@@ -95,7 +95,8 @@ def _send_as_one(found: Review, by: User) -> Operation:
     draft = found.draft
     reference = found.form.cleaned_data["reference"] or made_reference(draft)
     data = _as_sent(draft.data, attempt_of(draft), reference, found.count, found.carriers)
-    payload: dict[str, Any] = {"draft": str(draft.pk), "reference": reference}
+    draft.version += 1
+    payload = _payload_of(draft, reference)
     if found.rows is None:
         payload["body"] = create_body(found, reference)
     else:
@@ -118,10 +119,14 @@ def _send_as_one(found: Review, by: User) -> Operation:
     )
     draft.state = PortInDraft.State.SENDING
     draft.operation = operation
-    draft.version += 1
     draft.data = data
     draft.save(update_fields=["state", "operation", "version", "data", "updated_at"])
     return operation
+
+
+def _payload_of(draft: PortInDraft, reference: str) -> dict[str, Any]:
+    """Return what is sent of a draft but for its body; a later version of it is another order."""
+    return {"draft": str(draft.pk), "reference": reference, "version": draft.version}
 
 
 def _as_sent(
@@ -145,7 +150,7 @@ def _send_apart(plan: Plan, by: User) -> list[Operation]:
         keys = rows_by_part(plan, found.rows.going())
     operations, events = [], []
     for part, child in zip(parts, children, strict=True):
-        payload: dict[str, Any] = {"draft": str(child.pk), "reference": part.reference}
+        payload = _payload_of(child, part.reference)
         if found.rows is None:
             payload["body"] = create_body(review(child, complete=True), part.reference)
         operation, _ = submit(

@@ -9,7 +9,9 @@ from django.utils import timezone
 from orders import parts, portability, standing, sync, wire
 from orders.handlers import REFUSALS, came_through
 from orders.models import PortInDraft, PortInNumber, PortInOrder
+from orders.places import reference_owner, taken_numbers
 from portal import words
+from portal.accounts.models import SinchProject
 from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
@@ -91,6 +93,26 @@ class CreateHandler(drafts.CreateHandler):
             return self.taken_without_id(operation)
         remember(operation, order, at)
         return {"id": order["id"]}
+
+    def hold(self, operation: Operation) -> None:
+        """Lock the project before the draft, as who sends another order, when it is taken up."""
+        if operation.state == Operation.State.DEAD:
+            SinchProject.objects.select_for_update(no_key=True).get(pk=operation.project_id)
+        super().hold(operation)
+
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse one that never left when its numbers or its reference are in another order.
+
+        One that may have left has kept them from others, and is looked up first.
+        """
+        super().taken_up(operation)
+        if operation.uncertain_since is not None:
+            return
+        draft = PortInDraft.objects.select_related("project").get(pk=operation.payload["draft"])
+        reference, numbers = self._reference(operation), wire.numbers_of(self._body(operation))
+        taken, _ = taken_numbers(draft.project, sorted(numbers), but=draft)
+        if taken or (reference and reference_owner(draft.project, reference, but=draft)):
+            raise Refused("Its numbers or its reference are in another order by now.")
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for an order with our reference and exactly our numbers."""

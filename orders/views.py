@@ -360,9 +360,9 @@ def _typed_into(request: HtmxHttpRequest, pk: uuid.UUID, project: SinchProject) 
     verb, _, what = post.get("action", "").partition(":")
     if verb == "throw_away":
         return _throw_away(request, pk)
-    if verb == "send" and (gone := _sent_already(pk, post.get("attempt", ""))):
-        return redirect(gone)
     typed = typed_of(post, actions.unsealed(post.get("sealed", ""), by))
+    if verb == "send" and (gone := _sent_already(pk, post.get("attempt", ""), typed)):
+        return redirect(gone)
     try:
         draft = actions.save_draft(pk, project, typed, by=by)
         draft = actions.correct_lines(draft, _corrections(post))
@@ -498,10 +498,15 @@ def _refused(request: HtmxHttpRequest, draft: PortInDraft, reasons: list[Reason]
     return _draft_page(request, draft, status=422, notice=notice)
 
 
-def _sent_already(pk: uuid.UUID, attempt: str) -> PortInDraft | None:
-    """Return the draft when this page's attempt to send it has been made before."""
+def _sent_already(pk: uuid.UUID, attempt: str, typed: Typed) -> PortInDraft | None:
+    """Return the draft when this page's attempt to send it has been made before.
+
+    None for one that is open again and says something else: what was corrected is not lost.
+    """
     draft = PortInDraft.objects.filter(pk=pk).first()
     if draft is None or not _count(attempt):
+        return None
+    if draft.state == PortInDraft.State.OPEN and typed.merged(draft.data) != draft.data:
         return None
     marker = actions.create_marker(draft, _count(attempt))
     is_sent = Operation.objects.filter(marker=marker).exists() or draft.parts.exists()

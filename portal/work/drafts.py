@@ -346,16 +346,14 @@ class CreateHandler(Handler):
     def taken_up(self, operation: Operation) -> None:
         """Lock the draft again, so that it cannot be sent beside the order that goes on.
 
-        Raises Refused for a draft that was sent, also anew, or thrown away meanwhile.
+        Raises Refused for a draft that was sent, also anew, changed or thrown away meanwhile.
         """
         states = (Draft.State.OPEN, Draft.State.SENDING)
-        locked = (
-            self._draft(operation)
-            .filter(state__in=states, operation=operation)
-            .update(state=Draft.State.SENDING, updated_at=timezone.now())
-        )
-        if not locked:
-            raise Refused("The draft was sent or thrown away meanwhile.")
+        rows = self._draft(operation).filter(state__in=states, operation=operation)
+        if (version := operation.payload.get("version")) is not None:
+            rows = rows.filter(version=version)
+        if not rows.update(state=Draft.State.SENDING, updated_at=timezone.now()):
+            raise Refused("The draft was sent, changed or thrown away meanwhile.")
 
     def uncertain(self, operation: Operation) -> None:
         """Tell that the answer was lost; told again only when it was sent again."""

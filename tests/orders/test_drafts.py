@@ -1063,6 +1063,68 @@ def test_a_stopped_try_that_did_nothing_makes_way_for_a_new_one(checked):
     assert not runner.try_again(first)
 
 
+def stopped_unsent(desk: Desk) -> Operation:
+    """Send the draft, and have that stop as what never left does; the draft is open again."""
+    desk.post({}, "send")
+    operation = Operation.objects.filter(kind="port_in.create").latest("pk")
+    Operation.objects.filter(pk=operation.pk).update(
+        state=Operation.State.DEAD, next_try_at=None, finished_at=timezone.now()
+    )
+    draft = PortInDraft.objects.get(operation=operation)
+    PortInDraft.objects.filter(pk=draft.pk).update(state=PortInDraft.State.OPEN)
+    desk.open(draft.get_absolute_url())
+    return operation
+
+
+def test_a_stopped_try_is_not_sent_once_the_draft_says_something_else(checked, sandbox, settle):
+    stopped = stopped_unsent(checked)
+    checked.post({"zip": "98102"}, "save")
+    again = f"{stopped.get_absolute_url()}again/"
+    answer = checked.client.post(again, follow=True)
+    assert "It cannot be tried again" in answer.content.decode()
+    checked.open(checked.draft.get_absolute_url())
+    checked.post({}, "send")
+    settle()
+    assert sandbox.state.calls["orderPortIn"] == 1
+    sent = PortInOrder.objects.get().payload["phoneNumbers"]
+    assert {entry["endUser"]["zipCode"] for entry in sent} == {"98102"}
+
+
+@pytest.mark.parametrize("taken", ["", "numbers", "reference"])
+def test_a_stopped_try_is_not_sent_beside_an_order_of_its_numbers_or_reference(
+    checked, sandbox, settle, taken
+):
+    stopped = stopped_unsent(checked)
+    if taken:
+        other = Desk(checked.client)
+        other.open()
+        lines = "206 555 0142" if taken == "numbers" else "206 555 0149"
+        own = "PSB-2026-003" if taken == "reference" else "PSB-2026-004"
+        other.post({"numbers": lines} | details(reference=own, btn="+1 206 555 0142"))
+        other.post({}, "check")
+        settle()
+        other.post({}, "send")
+        settle()
+        assert PortInOrder.objects.count() == 1
+    assert runner.try_again(stopped) == (not taken)
+    settle()
+    assert sandbox.state.calls["orderPortIn"] == 1
+
+
+def test_what_is_corrected_on_an_old_page_of_a_refused_order_is_kept(checked, sandbox):
+    page = checked.hidden()
+    sandbox.control.faults.add("402", "orderPortIn")
+    checked.client.post(CREATE, page | {"action": "send"})
+    runner.run_one()
+    corrected = page | {"zip": "98102"}
+    answer = checked.client.post(CREATE, corrected | {"action": "send"})
+    assert answer.status_code == 409
+    assert 'value="98102"' in answer.content.decode()
+    assert checked.client.post(CREATE, corrected | {"action": "overwrite"}).status_code == 302
+    assert checked.draft.data["zip"] == "98102"
+    assert Operation.objects.filter(kind="port_in.create").count() == 1
+
+
 def test_the_page_of_a_draft_costs_no_more_statements_for_500_numbers(desk):
     def cost(text: str) -> int:
         desk.post({"numbers": text} | details(), "save")
