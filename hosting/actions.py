@@ -170,12 +170,12 @@ def send(draft: HostingDraft, zone: str, *, by: User, attempt: str = "") -> list
             raise NotSendable(found.reasons)
         parts = found.parts
         operations = []
+        draft.version += 1
         for part in parts:
             one = draft if len(parts) == 1 else _part_of(draft, part.place, part.numbers, part.name)
             operations.append(_submit(one, found, part, by=by))
         draft.data = draft.data | {"attempt": attempt}
         draft.state = State.SENDING if len(parts) == 1 else State.SENT
-        draft.version += 1
         draft.save(update_fields=["state", "version", "data", "operation", "updated_at"])
     return operations
 
@@ -232,7 +232,8 @@ def _submit(draft: HostingDraft, found: Review, part: Any, *, by: User) -> Opera
         draft.project,
         CREATES[Kind(draft.kind), draft.is_qualified],
         target=draft.target,
-        payload={"draft": str(draft.pk), "body": body},
+        # A later version of the draft is another order.
+        payload={"draft": str(draft.pk), "body": body, "version": draft.version},
         by=by,
         subject=f"The order “{part.name}”",
         marker=f"{draft.target}:create:{tries + 1}",

@@ -286,6 +286,22 @@ def test_a_draft_sent_anew_while_its_stopped_create_is_tried_again_makes_one_ord
     assert len(sandbox.hosting.orders()) == 1
 
 
+@pytest.mark.usefixtures("hosting_client")
+@pytest.mark.parametrize("name", ["Harborview Dental", "Harborview Dental LLC"])
+def test_a_stopped_order_is_not_sent_once_its_draft_says_something_else(agent_client, typed, name):
+    fields = typed(display_name="Harborview Dental")
+    send(agent_client, fields)
+    stopped = Operation.objects.get()
+    Operation.objects.update(state="dead", next_try_at=None)
+    HostingDraft.objects.update(state=HostingDraft.State.OPEN)
+    draft = HostingDraft.objects.get()
+    saved = {"draft": str(draft.pk), "version": draft.version, "display_name": name}
+    agent_client.post(reverse("hosting:create", args=["text-enable"]), fields | saved)
+    draft.refresh_from_db()
+    assert draft.data["display_name"] == name
+    assert runner.try_again(stopped) == (name == "Harborview Dental")
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("hosting_client")
 def test_numbers_whose_order_arrives_while_another_with_them_is_sent_are_ordered_once(
