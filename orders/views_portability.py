@@ -58,7 +58,8 @@ def _start(request: HtmxHttpRequest) -> HttpResponse:
         form.found.numbers,
         by=person_of(request),
         title=form.cleaned_data["title"],
-        pk=read_id(request.POST.get("key", "")),
+        # Other numbers of a page that has had some checked are another check.
+        pk=uuid.uuid5(read_id(request.POST.get("key", "")), ",".join(form.found.numbers)),
     )
     return go_to(request, "orders:portability_run", run.pk)
 

@@ -156,6 +156,17 @@ def test_a_click_that_arrives_twice_starts_one_check(
     assert start(agent_client, "206 555 0142", key=key[1]).pk == first.pk
 
 
+def test_other_numbers_of_a_page_that_has_had_some_checked_are_checked_too(
+    agent_client: Client, porting_client: Any
+) -> None:
+    key = re.search(r'name="key" value="([^"]+)"', page(agent_client, HOME))
+    assert key
+    start(agent_client, "206 555 0142", key=key[1])
+    other = start(agent_client, "206 555 0142, 206 555 0143", key=key[1])
+    assert sorted(other.numbers) == ["+12065550142", "+12065550143"]
+    assert start(agent_client, "206 555 0142, 206 555 0143", key=key[1]).pk == other.pk
+
+
 # --- Files --------------------------------------------------------------------------------------
 
 
