@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from orders import parts, portability, standing, sync, wire
 from orders.handlers import REFUSALS, came_through
-from orders.models import PortInDraft, PortInNumber, PortInOrder
+from orders.models import ListRow, PortInDraft, PortInNumber, PortInOrder
 from orders.places import reference_owner, taken_numbers
 from portal import words
 from portal.accounts.models import SinchProject
@@ -101,7 +101,7 @@ class CreateHandler(drafts.CreateHandler):
         super().hold(operation)
 
     def taken_up(self, operation: Operation) -> None:
-        """Refuse one that never left when its numbers or its reference are in another order.
+        """Refuse one that never left when its rows, or the orders beside it, have changed.
 
         One that may have left has kept them from others, and is looked up first.
         """
@@ -109,7 +109,10 @@ class CreateHandler(drafts.CreateHandler):
         if operation.uncertain_since is not None:
             return
         draft = PortInDraft.objects.select_related("project").get(pk=operation.payload["draft"])
-        reference, numbers = self._reference(operation), wire.numbers_of(self._body(operation))
+        body, reference = self._body(operation), self._reference(operation)
+        if ListRow.objects.filter(part=draft).exists() and parts.body_of(draft) != body:
+            raise Refused("The rows of its list have been changed.")
+        numbers = wire.numbers_of(body)
         taken, _ = taken_numbers(draft.project, sorted(numbers), but=draft)
         if taken or (reference and reference_owner(draft.project, reference, but=draft)):
             raise Refused("Its numbers or its reference are in another order by now.")

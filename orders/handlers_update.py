@@ -13,6 +13,7 @@ from orders.edit_work import unpacked
 from orders.forms import listed
 from orders.handlers import REFUSALS, OrderHandler, came_through
 from orders.models import PortInNumber, PortInOrder
+from orders.places import taken_numbers
 from portal import words
 from portal.operations import clients, runner
 from portal.operations.heard import Heard, recall, remember
@@ -128,6 +129,20 @@ class UpdateHandler(OrderHandler):
         went_on = Q(phone_number__in=pending) & (was_refused | since)
         went_on |= Q(phone_number__in=further) & (was_refused | since & ~Q(refused_before=[]))
         return PortInNumber.objects.filter(went_on, order=order).exists()
+
+    def taken_up(self, operation: Operation) -> None:
+        """Refuse it beside a cancelation, and with a new number that is in another order by now."""
+        if order := self._order_or_none(operation):
+            order = self._lock(order)
+            beside = Operation.objects.filter(target=operation.target, kind="port_in.cancel")
+            if beside.filter(state__in=Operation.UNDER_WAY).exists():
+                raise Refused("The order is being canceled.")
+            known = order.numbers.values_list("phone_number", flat=True)
+            added = wire.numbers_of(operation.payload["body"]).difference(known)
+            # One that may have left is looked up first: the number may be in this order as well.
+            if operation.uncertain_since is None and taken_numbers(order.project, [*added])[0]:
+                raise Refused("A number that it adds is in another order by now.")
+        super().taken_up(operation)
 
     def failed(self, operation: Operation) -> None:
         """Store what was read at Sinch, so that the edit shows it at once; then tell."""

@@ -10,12 +10,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orders import bodies, chosen
+from orders import actions_order, bodies, chosen
 from orders.models import PortabilityResult, PortInDraft, PortInOrder
 from orders.verdicts import CHECK_HOLDS
 from portal.accounts.models import SinchProject, User
-from portal.operations import readings
+from portal.operations import readings, runner
 from portal.operations.actions import submit
+from portal.operations.models import Operation
 from portal.sandbox import Sandbox
 from tests.orders.test_drafts import ACCOUNT, PIN, in_days
 from tests.orders.test_edit import FIRST, SECOND, THIRD, EditPage
@@ -252,6 +253,31 @@ def test_a_number_that_is_added_gets_the_details_of_the_others(
     assert order.secrets[NEW]["accountNum"] == ACCOUNT
     assert list(order.numbers.values_list("phone_number", flat=True)) == [FIRST, SECOND, THIRD, NEW]
     assert not sandbox.violations
+
+
+@pytest.mark.parametrize("since", ["", "ordered elsewhere", "canceling"])
+def test_a_stopped_change_is_not_sent_once_its_new_number_is_elsewhere_or_the_order_is_canceled(
+    agent_client: Client,
+    agent: User,
+    order: PortInOrder,
+    project: SinchProject,
+    sandbox: Sandbox,
+    since: str,
+) -> None:
+    page = EditPage(agent_client, order)
+    page.post("check", added=NEW)
+    page.post("send")
+    stopped = Operation.objects.filter(kind="port_in.update").get()
+    Operation.objects.filter(pk=stopped.pk).update(state="dead", next_try_at=None)
+    if since == "ordered elsewhere":
+        made = sandbox.control.create_order([NEW])
+        readings.want_one(project, "port_in_order", str(made.id), "staff")
+        work_off()
+    elif since == "canceling":
+        actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    assert runner.try_again(stopped) == (not since)
+    work_off()
+    assert sandbox.control.calls().get("updatePortInOrder", 0) == (not since)
 
 
 def test_a_number_that_cannot_be_added_is_told_with_its_reason(

@@ -119,3 +119,31 @@ def test_1240_rows_with_three_carriers_become_the_right_orders(
     children = PortInDraft.objects.filter(parent=draft)
     assert {child.state for child in children} == {PortInDraft.State.SENT}
     assert review(children[0]).count in {500, 300, 114}
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_stopped_order_of_a_list_is_not_sent_once_a_row_has_been_left_out(
+    agent_client, project, agent, sandbox, porting_client, settle, changes
+):
+    draft = typed(project, agent, [], name="", pin="", account="")
+    rows = ListDesk(agent_client, draft)
+    rows.added(book([TITLES, *(own_row(number) for number in LUMEN[:3])]))
+    desk = Desk(agent_client)
+    desk.open(draft.get_absolute_url())
+    desk.post({}, "check")
+    while portability.run_one():
+        pass
+    desk.open(draft.get_absolute_url())
+    desk.post({}, "send")
+    sandbox.control.faults.add("429", "orderPortIn")
+    Operation.objects.update(attempts=runner.MOST_SENDS)
+    assert runner.run_one()
+    stopped = Operation.objects.get(kind="port_in.create")
+    assert stopped.state == "dead"
+    calls = sandbox.state.calls["orderPortIn"]
+    if changes:
+        rows.press("leave_out:3")
+        assert ListRow.objects.going().count() == 2
+    assert runner.try_again(stopped) != changes
+    settle()
+    assert sandbox.state.calls["orderPortIn"] - calls == (not changes)
