@@ -183,8 +183,8 @@ def save_checks(
 ) -> None:
     """Keep what somebody saw on a document: what it is, its date, and what agrees with the order.
 
-    `parts` are the letters, counted from 1, that an LOA is for; `seen` is `seen_of` what the
-    order said on the page. Raises NotPossible when it says something else by now, NotSendable.
+    `parts` are the letters, counted from 1, that an LOA is for; `seen` is `seen_of` what stood on
+    the page. Raises NotPossible when order or document say something else by now, NotSendable.
     """
     with transaction.atomic():
         order = locked(document.order)
@@ -196,8 +196,6 @@ def save_checks(
         if papers.MADE in row.ticks:
             raise NotPossible("This one was made here to be signed; check the signed one.")
         found = letters.letters_of_order(order)
-        if seen != seen_of(found):
-            raise NotPossible(CHANGED)
         if dated_on and dated_on > today_there(order):
             raise NotSendable("Lies in the future. Today or earlier.")
         about = [letter for at, letter in enumerate(found, 1) if at in parts] or found
@@ -205,6 +203,14 @@ def save_checks(
         kept = {name: _tick(row, name, about, by) for name in wanted}
         if (kind, dated_on, kept) == (row.kind, row.dated_on, row.ticks):
             return
+        now = seen_of(found, row)
+        if seen.partition(".")[0] != now.partition(".")[0]:
+            raise NotPossible(CHANGED)
+        if seen != now:
+            raise NotPossible(
+                f"Somebody saved this since you opened it: {_told(row, list(row.ticks))}. "
+                "Tick what should stand, and save again."
+            )
         was_kind = row.kind
         row.kind, row.dated_on, row.ticks = kind, dated_on, kept
         row.save(update_fields=["kind", "dated_on", "ticks"])
@@ -248,10 +254,11 @@ def _told(row: OrderDocument, ticks: Sequence[str]) -> str:
     return f"{row.get_kind_display()} “{row.name}” looked at: {found}{dated}"
 
 
-def seen_of(found: Sequence[loa.Letter]) -> str:
-    """Return a key of what the order's letters say, for a page to hand back."""
+def seen_of(found: Sequence[loa.Letter], row: OrderDocument) -> str:
+    """Return keys of what the order's letters and a document say, for a page to hand back."""
     prints = ".".join(letters.print_of(letter) for letter in found)
-    return hashlib.sha256(prints.encode()).hexdigest()[:24]
+    kept = repr((row.kind, row.dated_on, sorted(row.ticks)))
+    return ".".join(hashlib.sha256(it.encode()).hexdigest()[:24] for it in (prints, kept))
 
 
 def tell_look(order: PortInOrder, what: str, *, by: User) -> None:

@@ -123,7 +123,7 @@ class PaperForm(forms.Form):
         choices=[(name, name) for kind in papers.EYES.values() for name in kind],
     )
     part = forms.TypedMultipleChoiceField(required=False, coerce=int)
-    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=32)
+    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
 
     def __init__(self, *args: Any, parts: int, **kwargs: Any) -> None:
         """Bind the form; `parts` is how many letters the order needs."""

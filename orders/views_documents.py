@@ -166,7 +166,7 @@ def paper(request: HtmxHttpRequest, pk: int, document_pk: int) -> HttpResponse:
         "dated_on": row.dated_on,
         "tick": [choice.name for choice in choices if choice.is_ticked],
         "part": page_documents.parts_of(its_paper, found),
-        "seen": actions.seen_of(found),
+        "seen": actions.seen_of(found, row),
     }
     if request.method == "POST":
         return _save_paper(request, row, PaperForm(request.POST, parts=len(found)))
@@ -210,7 +210,7 @@ def _paper_page(request: HtmxHttpRequest, row: Any, form: PaperForm, status: int
             for at, letter in enumerate(found, 1)
         ],
         "chosen_parts": {int(at) for at in form["part"].value() or () if str(at).isdigit()},
-        "seen": actions.seen_of(found),
+        "seen": actions.seen_of(found, row),
         "age": page_documents.age_of(row.order, its_paper, found),
     }
     return render(request, "orders/paper.html", context, status=status)

@@ -644,6 +644,27 @@ def test_what_was_ticked_on_an_old_page_is_not_taken_for_the_new_order(
     assert row.ticks == {}
 
 
+def test_what_a_colleague_ticked_meanwhile_is_not_unticked_unseen(
+    agent_client, sender_client, agent, make_order
+):
+    order = make_order()
+    row = added(order, agent)
+    seen = hidden(agent_client.get(at("paper", order, row.pk)), "seen")
+    ticks(sender_client, row, tick=["signed", "signer"])
+    mine = {"kind": "loa", "seen": seen, "tick": ["numbers"]}
+    answer = agent_client.post(at("paper", order, row.pk), mine)
+    assert answer.status_code == 422
+    assert "Somebody saved this since you opened it" in text_of(answer)
+    assert "looked at: signed, its signer" in text_of(answer)
+    row.refresh_from_db()
+    assert set(row.ticks) == {"signed", "signer"}
+    now = {"seen": hidden(answer, "seen"), "tick": ["signed", "signer", "numbers"]}
+    for _ in range(2):
+        assert agent_client.post(at("paper", order, row.pk), mine | now).status_code == 302
+    row.refresh_from_db()
+    assert set(row.ticks) == {"signed", "signer", "numbers"}
+
+
 def test_a_bill_is_ticked_for_its_account(agent_client, agent, make_order):
     order = make_order()
     row = added(order, agent, name="scan.pdf", kind="other")

@@ -265,6 +265,7 @@ def test_an_order_is_sent_once_more_unchanged_when_the_trouble_was_outside(
     after = sandbox.control.order(order.sinch_id)
     assert [dict(number.details) for number in after.numbers] == details, "nothing has changed"
     assert "P3" not in codes(found)
+    assert press(agent_client, found, "resubmit:P3", html).status_code == 409, "an old page"
     assert TimelineEntry.objects.filter(text__startswith="Order sent once more").count() == 1
 
 
