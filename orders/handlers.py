@@ -265,9 +265,9 @@ def _others_like(operation: Operation) -> QuerySet[Operation]:
 
 
 def _sent_since(operation: Operation) -> QuerySet[Operation]:
-    """Return our later writes of this kind about the same order that arrived, or may yet."""
-    went_on = (*Operation.UNDER_WAY, Operation.State.SUCCEEDED)
-    return _others_like(operation).filter(pk__gt=operation.pk, state__in=went_on)
+    """Return our writes of this kind about the same order that arrived later, or may yet."""
+    arrived = Q(state=Operation.State.SUCCEEDED, pk__gt=operation.pk)
+    return _others_like(operation).filter(arrived | Q(state__in=Operation.UNDER_WAY))
 
 
 # --- Document -----------------------------------------------------------------------------------
@@ -400,6 +400,7 @@ class ActivateHandler(OrderHandler):
     """Activates carrier groups of an on-demand order; never sent twice for one group."""
 
     kind = "port_in.activate"
+    stands_alone = True  # groups go live each by itself; `taken_up` looks for others of the same
     what = "Activation"
     how_found_out = (
         "What Sinch offers is read: a group that is no longer offered, or whose numbers are "
@@ -455,23 +456,25 @@ class ActivateHandler(OrderHandler):
         return None if still else Found({"groups": []})
 
     def taken_up(self, operation: Operation) -> None:
-        """Refuse to activate anything but what was chosen, or what may be activated already.
+        """Refuse to activate anything but what was chosen, or what was activated anew since.
 
         One that may have left is looked up first, and that looks for the same.
         """
         order = self._order_or_none(operation)
-        if order is not None and operation.uncertain_since is None:
-            order = self._lock(order)
-            others = [it for it in activations([order.target])[order.target] if it != operation]
+        if order is not None:
+            order, chosen = self._lock(order), self._groups(operation)
+            others = [*_sent_since(operation).defer("payload").annotate(sends=SENDS)]
+            if operation.uncertain_since is None:
+                others += activations([order.target])[order.target]
+            others = [other for other in others if other != operation]
             taken = taken_groups(order, others)
+            if not taken.isdisjoint(group.key for group in chosen) or (others and not chosen):
+                raise Refused("It has been activated anew since, or may have been.")
             offered = {
-                str(group["key"]): {*(group.get("numbers") or ())}
-                for group in order.offered_groups
-                if str(group["key"]) not in taken
+                str(group["key"]): {*(group.get("numbers") or ())} for group in order.offered_groups
             }
-            chosen = self._groups(operation)
             are_there = all(offered.get(group.key) == {*group.numbers} for group in chosen)
-            if not (offered and are_there and (chosen or not others)):
+            if operation.uncertain_since is None and not (offered and are_there):
                 raise Refused("Sinch does not offer what was chosen any more.")
         super().taken_up(operation)
 

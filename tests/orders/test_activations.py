@@ -158,6 +158,32 @@ def test_what_is_chosen_on_a_page_that_has_activated_a_group_is_activated_or_ref
     assert sandbox.state.calls["activatePortIn"] == (1 if other == "whole" else 2)
 
 
+@pytest.mark.parametrize(("came_through", "anew"), [(True, False), (False, False), (False, True)])
+def test_a_stopped_activation_is_looked_up_beside_a_later_one_of_another_group(
+    agent: User,
+    two_groups: PortInOrder,
+    sandbox: Sandbox,
+    settle_now: Run,
+    came_through: bool,
+    anew: bool,
+) -> None:
+    first, second = (str(group["key"]) for group in two_groups.offered_groups)
+    sandbox.faults.add("drop_after" if came_through else "drop_before", "activatePortIn")
+    stopped = actions.activate_groups(two_groups, [first], by=agent)
+    assert runner.run_one()
+    dead = {"state": "dead", "next_try_at": None, "seen_at": timezone.now() if anew else None}
+    Operation.objects.filter(pk=stopped.pk).update(**dead)
+    actions.activate_groups(two_groups, [first if anew else second], by=agent)
+    assert not anew or not runner.try_again(stopped), "one of the same group is on its way"
+    settle_now()
+    assert runner.try_again(stopped) != anew
+    settle_now()
+    stopped.refresh_from_db()
+    assert stopped.state == ("dead" if anew else "succeeded"), stopped.staff_message
+    sent = 2 if anew or came_through else 3
+    assert sandbox.state.calls["activatePortIn"] == sent
+
+
 def test_an_activation_that_no_key_reads_does_not_keep_its_order_from_being_stored(
     agent_client: Client,
     two_groups: PortInOrder,
