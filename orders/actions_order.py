@@ -7,6 +7,7 @@ one transaction. What cannot be done is raised as NotPossible, with the reason i
 import re
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from orders import standing
@@ -167,7 +168,7 @@ def add_team_note(order: PortInOrder, text: str, *, by: User) -> TeamNote:
 
 
 def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
-    """Ask Sinch to cancel the whole order; a second click while it is under way adds nothing.
+    """Ask Sinch to cancel the whole order; a second click adds nothing.
 
     Raises NotPossible when the order is not pending, NotSendable for the reason given.
     """
@@ -177,11 +178,13 @@ def cancel_order(order: PortInOrder, *, why: str, by: User) -> Operation:
     refuse_secrets(order, why)
     with transaction.atomic():
         order = locked(order)
+        # One that Sinch has taken counts until the order has been read after it.
+        taken = Q(state=Operation.State.SUCCEEDED, finished_at__gte=order.fetched_at)
         canceling = Operation.objects.filter(
-            target=order.target, kind="port_in.cancel", state__in=Operation.UNDER_WAY
+            taken | Q(state__in=Operation.UNDER_WAY), target=order.target, kind="port_in.cancel"
         )
-        if under_way := canceling.defer("payload").first():
-            return under_way
+        if asked_for := canceling.defer("payload").first():
+            return asked_for
         if reason := why_no_change(order):
             raise NotPossible(reason)
         operation, _ = submit(

@@ -41,10 +41,13 @@ def clone(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask what to copy of an order; on POST, make the draft and go to it."""
     order = get_object_or_404(PortInOrder.objects.select_related("item", "project"), pk=pk)
     if request.method == "POST":
+        with_numbers = request.POST.get("what") == "numbers"
+        key = read_id(request.POST.get("key", ""))
         draft = actions_reuse.copy_order(
             order,
-            with_numbers=request.POST.get("what") == "numbers",
-            pk=read_id(request.POST.get("key", "")),
+            with_numbers=with_numbers,
+            # The page that has made a copy without the numbers can make one with them.
+            pk=uuid.uuid5(key, "numbers") if with_numbers else key,
             by=person_of(request),
         )
         return go_to(request, draft)

@@ -1,5 +1,6 @@
 """Old pages and stopped writes of an order: nothing goes twice, over others, or unsaid nowhere."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,28 @@ def test_another_change_of_a_page_that_has_sent_one_is_sent_too(
     assert sandbox.state.calls["updatePortInOrder"] == 2
     order.refresh_from_db()
     assert {n["endUser"]["zipCode"] for n in order.payload["phoneNumbers"]} == {"98103"}
+
+
+def test_a_page_that_has_copied_the_details_of_an_order_can_copy_its_numbers_too(
+    agent_client: Client, order: PortInOrder
+) -> None:
+    key = str(uuid.uuid4())
+    first, second, third = (
+        post(agent_client, "clone", order, key=key, what=what)["Location"]
+        for what in ("details", "numbers", "numbers")
+    )
+    assert first != second
+    assert second == third
+
+
+def test_an_order_is_canceled_once_though_it_was_not_read_since(
+    agent_client: Client, order: PortInOrder, sandbox: Sandbox, settle: Run
+) -> None:
+    for _ in range(2):
+        post(agent_client, "cancel", order, why="The customer stays.")
+        while runner.run_one():
+            pass
+    assert sandbox.state.calls["deleteOrder"] == 1
 
 
 # --- Taken up after others ----------------------------------------------------------------------
