@@ -194,7 +194,7 @@ class ConfigureHandler(runner.Handler):
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the configuration where there is none, else replace it. Raises SinchError."""
         wanted = _wanted(operation)
-        if not _is_valid_here(operation.project, wanted.get("webhookUrl") or ""):
+        if _has_ended(operation.project, wanted.get("webhookUrl") or ""):
             raise runner.Refused(
                 "The address in it has ended: what is sent to it would be turned away. Register "
                 "this desk’s present address."
@@ -239,11 +239,11 @@ def _wanted(operation: Operation) -> dict[str, Any]:
     return wanted
 
 
-def _is_valid_here(project: SinchProject, address: str) -> bool:
-    """Tell whether this desk takes what is sent to an address; "" for none is no trouble."""
-    shown, token_hash = without_token(address)
-    valid = valid_tokens(project).filter(token_hash=token_hash)
-    return not address or (shown == webhook_address(HIDDEN) and valid.exists())
+def _has_ended(project: SinchProject, address: str) -> bool:
+    """Tell whether an address holds a token of ours that is valid no more."""
+    _, token_hash = without_token(address)
+    is_valid = valid_tokens(project).filter(token_hash=token_hash).exists()
+    return not is_valid and project.tokens.filter(token_hash=token_hash).exists()
 
 
 def _whole(
