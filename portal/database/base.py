@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, whose pool looks at a session without asking the server.
+"""Django's PostgreSQL backend, with sessions of its pool that are not asked whether they live.
 
 And whose commits need not wait for the disk where what they say is done again anyway.
 """
@@ -61,7 +61,7 @@ def soon_on_disk() -> Iterator[None]:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's own, but for how the pool checks a session that it hands out."""
+    """Django's own, but for how its pool checks a session, and which it does not take back."""
 
     # The session whose commits return before they are on disk.
     hasty: psycopg.Connection | None = None
