@@ -373,6 +373,24 @@ def test_news_are_those_of_others_since_the_last_look(agent_client, agent, busy)
     assert "last Lumen number confirmed" in get(agent_client), "a reload forgets nothing"
 
 
+def test_news_of_another_day_stand_beneath_that_day(agent_client, agent, busy):
+    now = timezone.now()
+    earlier = now - timedelta(days=3)
+    get(agent_client)
+    cache.set(f"looked:{agent.pk}", (now - timedelta(days=4), now), 60)
+    told = [
+        items.Event(text="one number rejected", fact=("x",), at=now),
+        items.Event(text="another number confirmed", fact=("y",), at=earlier),
+    ]
+    items.tell(busy["rejected"], told)
+    news = get(agent_client).split("Since you last looked")[1]
+    new, day, old = news.partition(f'<li class="day">{words.day_text(timezone.localdate(earlier))}')
+    assert day
+    assert "one number rejected" in new
+    assert "another number confirmed" in old
+    assert news.count('class="day"') == 1, "today needs no name"
+
+
 def test_many_orders_found_at_once_are_one_line_of_the_news(agent_client, make_item):
     now = timezone.now()
     for number in range(6):
