@@ -277,7 +277,11 @@ def _address_to_keep(project: SinchProject, there: Mapping[str, Any]) -> str:
     said = str(there.get("webhookUrl") or "")
     bare = said.rstrip("/").rpartition("//")[2]
     if not bare:
-        return ""
+        # Shown by nobody, it may still be there, and what is left out may be cleared.
+        written, _ = last_written(project)
+        _, token_hash = without_token(str(written.get("webhookUrl") or ""))
+        is_ours = valid_tokens(project).filter(token_hash=token_hash).exists()
+        return own_address(project) if is_ours else ""
     if "/" in bare:
         return said if "//" in said else f"https://{said}"
     ours = own_address(project)

@@ -489,6 +489,32 @@ def test_our_address_shown_as_a_host_only_is_sent_back_whole(
     assert told()["webhookUrl"] == ours
 
 
+def test_our_address_that_is_not_shown_at_all_is_sent_again(
+    supervisor_client, project, token, porting_client, settings, read, work_off, monkeypatch
+):
+    settings.PUBLIC_URL = "https://desk.alder.example"
+    porting_client.create_configuration(OLD)
+    told = porting_client.get_configuration
+    monkeypatch.setattr(
+        type(porting_client),
+        "get_configuration",
+        lambda _: {name: value for name, value in told().items() if name != "webhookUrl"},
+    )
+    read()
+    html = get(supervisor_client)
+    supervisor_client.post(url("configure", project), FIELDS | form_of(html, "defaults"))
+    work_off()
+    # Nobody here knows of one that was registered elsewhere.
+    assert not told().get("webhookUrl")
+    supervisor_client.post(url("register", project), form_of(get(supervisor_client), "register"))
+    work_off()
+    values = FIELDS | {"email": "other@alder.example"} | form_of(get(supervisor_client), "defaults")
+    supervisor_client.post(url("configure", project), values)
+    work_off()
+    assert told()["contact"]["email"] == "other@alder.example"
+    assert told()["webhookUrl"] == configuration.webhook_address(token.token)
+
+
 def test_a_strangers_address_shown_as_a_host_only_is_not_cut_to_it(
     supervisor_client, project, token, porting_client, read, work_off, monkeypatch
 ):
