@@ -1,6 +1,7 @@
 """The home page: what now, what goes live, what changed, did it leave; and the frame around it."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.cache import cache
@@ -256,13 +257,14 @@ def test_today_is_the_day_it_is_where_orders_go_live(agent_client, agent, projec
     User.objects.filter(pk=agent.pk).update(time_zone="Pacific/Kiritimati")
     project.porting_configuration = {"defaultPortTimeZone": "Pacific/Pago_Pago"}
     project.save()
-    there = first_open_day(timezone.now())
+    now = timezone.now()
+    there, here = first_open_day(now), timezone.localdate(now, ZoneInfo("Pacific/Kiritimati"))
     make_item(bucket="ready", rank=100, foc_date=there, end_user="Pinecrest Clinic")
     page = get(agent_client)
     assert "1 goes live today and 0 tomorrow." in page
     assert "<span>FOC today</span>" in page
     first, second = page.partition("Going live")[2].split("Tomorrow")
-    assert f"{words.day_text(there)} in Pago Pago" in first
+    assert f"{words.day_text(there, here)} in Pago Pago" in first
     assert "Pinecrest Clinic" in first
     assert "Pinecrest Clinic" not in second.partition("Since you last looked")[0]
 
