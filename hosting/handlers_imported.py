@@ -1,5 +1,6 @@
 """How each write about an imported number is sent, looked up after a lost answer, and settled."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -161,6 +162,10 @@ class UnlinkHandler(NumberHandler):
         moves.stopped(operation)
         super().failed(operation)
 
+    def overtaken(self) -> Sequence[tuple[Any, str]]:
+        """Send nothing of it after a later move."""
+        return moves.overtaken()
+
     def taken_up(self, operation: Operation) -> None:
         """Let the move go on."""
         moves.taken_up(operation)
@@ -210,6 +215,10 @@ class LinkHandler(NumberHandler):
         """Stop the move."""
         moves.stopped(operation)
         super().failed(operation)
+
+    def overtaken(self) -> Sequence[tuple[Any, str]]:
+        """Send nothing of it after a later move."""
+        return moves.overtaken()
 
     def taken_up(self, operation: Operation) -> None:
         """Let the move go on."""

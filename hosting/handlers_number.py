@@ -13,7 +13,7 @@ from portal.accounts.models import SinchProject
 from portal.operations import clients, readings
 from portal.operations.heard import recall
 from portal.operations.models import Operation
-from portal.operations.runner import Found, Handler, Refused
+from portal.operations.runner import Found, Handler
 from portal.sinch.errors import SinchNotFound
 from portal.sinch.hosting import HostingClient
 from portal.work.actions import NotPossible
@@ -94,15 +94,22 @@ class Deletes(AboutNumber):
         refuse_in_order(number)
 
     def taken_up(self, operation: Operation) -> None:
-        """Refuse to delete what was made anew, or began to go somewhere, since it was asked for."""
+        """Lock the number, so that it does not begin to go somewhere beside this."""
+        if (row := self.row(operation)) is not None:
+            type(row)._default_manager.select_for_update().get(pk=row.pk)
+        super().taken_up(operation)
+
+    def why_not_again(self, operation: Operation) -> str:
+        """Delete nothing that was made anew, or began to go somewhere, since it was asked for."""
         if (row := self.row(operation)) is not None:
             try:
-                self.refuse(type(row)._default_manager.select_for_update().get(pk=row.pk))
+                self.refuse(row)
             except NotPossible as reason:
-                raise Refused(str(reason)) from None
+                return str(reason)
         # One that may have left is looked up first, and that looks for the same.
         if operation.uncertain_since is None and self._is_another(operation, operation.created_at):
-            raise Refused("The number was made anew at Sinch since.")
+            return "The number was made anew at Sinch since. Delete it anew, if it is to go."
+        return ""
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look whether it is gone, or was: what is there after that was made anew."""

@@ -8,12 +8,13 @@ operation ends, in the same transaction. A worker that dies in between loses not
 is sent twice. Source: Imported Numbers and Hosting Orders API, "Update imported number".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from hosting import clocks, failures, sync, sync_numbers, wire
@@ -32,6 +33,7 @@ from portal.work.office import Calendar, countries_of, zone_named
 UNLINK, LINK = "imported.unlink", "imported.link"
 State = NumberMove.State
 GONE = "Sinch does not know this number any more."
+MOVED_SINCE = "This number has been moved again since. Move it anew, if it is to be elsewhere."
 NOT_UNLINKED = "Sinch could not unlink it."
 NOT_SAID = (
     "Sinch shows no link any more, and has not said for an hour that the unlinking is finished. "
@@ -443,13 +445,22 @@ def _locked_move(operation: Operation, *states: str) -> tuple[NumberMove, Import
     return None if move is None else (move, number)
 
 
+def overtaken() -> Sequence[tuple[Any, str]]:
+    """Send nothing of a stopped move after a later one.
+
+    One that is over counts as well: the write was meant for the links before it.
+    """
+    of_it = Q(unlink_operation=OuterRef("pk")) | Q(link_operation=OuterRef("pk"))
+    later = NumberMove.objects.filter(of_it, state=State.STOPPED, number__moves__pk__gt=F("pk"))
+    return [(Exists(later), MOVED_SINCE)]
+
+
 def taken_up(operation: Operation) -> None:
     """Note that a stopped write goes on. Raises Refused when there is a later move."""
     if found := _locked_move(operation, State.STOPPED):
         move, number = found
-        # One that is over counts as well: this write was meant for the links before it.
         if number.moves.filter(pk__gt=move.pk).exists():
-            raise Refused("This number has been moved again since.")
+            raise Refused(MOVED_SINCE)
         _be(move, State.UNLINKING if operation.kind == UNLINK else State.LINKING)
 
 

@@ -24,6 +24,7 @@ from portal.accounts.guards import MAY_SEND, NO_RIGHT, agents_only
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import new_key, read_id, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.operations import runner
 from portal.operations.models import Operation
 from portal.work.blame import POSTED, names, shown_by
 from portal.work.drafts import (
@@ -181,6 +182,8 @@ def _sending(draft: Any) -> dict[str, Any]:
         .order_by("part")
     )
     rows = parts or [draft]
+    if not parts:
+        runner.with_obstacle(draft.operation)
     open_ones = [row for row in rows if row.operation is not None and row.operation.is_under_way]
     return {
         "draft": draft,
@@ -217,6 +220,7 @@ def _page(
     refused = operation is not None and operation.state == Operation.State.REFUSED
     if refused and operation is not None:
         found.form.add_refusal(operation)
+    runner.with_obstacle(operation)
     pairs = known_pairs(draft.project)
     is_new = draft.version == 0
     context = {

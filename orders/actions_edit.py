@@ -22,7 +22,7 @@ from orders.verdicts import gone_results
 from portal import words
 from portal.accounts.models import User
 from portal.numbers import numbers_of, read_numbers
-from portal.operations import heard, readings
+from portal.operations import heard, readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
 from portal.work import items
@@ -70,7 +70,8 @@ def refused_update(order: PortInOrder) -> Operation | None:
     None as well where no key decrypts what it was: there is nothing to go on with.
     """
     updates = Operation.objects.filter(target=order.target, kind=UPDATE).select_related("by")
-    last: Any = updates.order_by("-pk").defer("payload").annotate(sends=heard.SENDS).first()
+    asked = {"sends": heard.SENDS, "obstacle": runner.obstacle()}
+    last: Any = updates.order_by("-pk").defer("payload").annotate(**asked).first()
     ended = (Operation.State.REFUSED, Operation.State.DEAD)
     is_open = last and last.state in ended and last.seen_at is None
     return last if is_open and last.sends is not None else None

@@ -6,7 +6,7 @@ HTTP happens in `send` and `find_out` only, never inside a transaction.
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from orders import buckets, standing, sync, wire
@@ -124,7 +124,11 @@ class OrderHandler(Handler):
 
     def taken_up(self, operation: Operation) -> None:
         """Work out the bucket anew: the stopped write is on its way again."""
-        if order := self._order_or_none(operation):
+        order = self._order_or_none(operation)
+        if order is not None:
+            order = self._lock(order)
+        self.refuse_to_go_on(operation)
+        if order is not None:
             standing.recompute(order)
 
     def seen(self, operation: Operation) -> None:
@@ -198,15 +202,16 @@ class CancelHandler(OrderHandler):
             raise Refused(f"The order is {label} by now and cannot be canceled any more.")
         return None
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse to cancel what somebody has gone on with since: they want it to live."""
-        if order := self._order_or_none(operation):
-            self._lock(order)
-            since = Operation.objects.filter(target=operation.target, pk__gt=operation.pk)
-            went_on = (*Operation.UNDER_WAY, Operation.State.SUCCEEDED)
-            if since.filter(kind="port_in.update", state__in=went_on).exists():
-                raise Refused("The order has been changed since.")
-        super().taken_up(operation)
+    def overtaken(self) -> Sequence[tuple[Any, str]]:
+        """Cancel nothing that somebody has gone on with since: they want it to live."""
+        went_on = Operation.objects.filter(
+            target=OuterRef("target"),
+            pk__gt=OuterRef("pk"),
+            kind="port_in.update",
+            state__in=(*Operation.UNDER_WAY, Operation.State.SUCCEEDED),
+        )
+        why = "The order has been changed since. Cancel it anew, if it is still to end."
+        return [(Exists(went_on), why)]
 
 
 # --- Note ---------------------------------------------------------------------------------------
@@ -245,12 +250,12 @@ class NoteHandler(OrderHandler):
         twins = sum(_says(twin, note) for twin in ours)
         return Found({}) if seen > operation.payload.get("alike_of_others", 0) + twins else None
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse to send what has been sent anew since."""
+    def why_not_again(self, operation: Operation) -> str:
+        """Send nothing that has been sent anew since."""
         later = _sent_since(operation).defer("payload").annotate(sends=SENDS)
         if any(_says(other, operation.payload["text"]) for other in later):
-            raise Refused("This has been sent anew since.")
-        super().taken_up(operation)
+            return "This note has been sent anew since. Close this one."
+        return ""
 
 
 def _says(note: Any, text: str) -> bool:
@@ -345,13 +350,13 @@ class DocumentHandler(OrderHandler):
             OrderDocument.objects.filter(pk=operation.payload["document_pk"]).update(sinch_id="")
         super().failed(operation)
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse to send what has been sent anew since."""
+    def why_not_again(self, operation: Operation) -> str:
+        """Send nothing that has been sent anew since."""
         later = OrderDocument.objects.filter(operation__in=_sent_since(operation))
         for row in OrderDocument.objects.filter(operation=operation):
             if any(it.content == row.content for it in later.filter(name=row.name, size=row.size)):
-                raise Refused("This has been sent anew since.")
-        super().taken_up(operation)
+                return "This document has been sent anew since. Close this one."
+        return ""
 
     @staticmethod
     def _row(operation: Operation) -> OrderDocument:
@@ -455,28 +460,34 @@ class ActivateHandler(OrderHandler):
         still = [group for group in offered if not keys or group.key in keys]
         return None if still else Found({"groups": []})
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse to activate anything but what was chosen, or what was activated anew since.
+    def why_not_again(self, operation: Operation) -> str:
+        """Activate nothing but what was chosen, and nothing that was activated anew since.
 
         One that may have left is looked up first, and that looks for the same.
         """
         order = self._order_or_none(operation)
-        if order is not None:
-            order, chosen = self._lock(order), self._groups(operation)
-            others = [*_sent_since(operation).defer("payload").annotate(sends=SENDS)]
-            if operation.uncertain_since is None:
-                others += activations([order.target])[order.target]
-            others = [other for other in others if other != operation]
-            taken = taken_groups(order, others)
-            if not taken.isdisjoint(group.key for group in chosen) or (others and not chosen):
-                raise Refused("It has been activated anew since, or may have been.")
-            offered = {
-                str(group["key"]): {*(group.get("numbers") or ())} for group in order.offered_groups
-            }
-            are_there = all(offered.get(group.key) == {*group.numbers} for group in chosen)
-            if operation.uncertain_since is None and not (offered and are_there):
-                raise Refused("Sinch does not offer what was chosen any more.")
-        super().taken_up(operation)
+        if order is None:
+            return ""
+        chosen = self._groups(operation)
+        others = [*_sent_since(operation).defer("payload").annotate(sends=SENDS)]
+        if operation.uncertain_since is None:
+            others += activations([order.target])[order.target]
+        others = [other for other in others if other != operation]
+        taken = taken_groups(order, others)
+        if not taken.isdisjoint(group.key for group in chosen) or (others and not chosen):
+            return (
+                "It has been activated anew since, or may have been. Look at what became of that."
+            )
+        offered = {
+            str(group["key"]): {*(group.get("numbers") or ())} for group in order.offered_groups
+        }
+        are_there = all(offered.get(group.key) == {*group.numbers} for group in chosen)
+        if operation.uncertain_since is None and not (offered and are_there):
+            return (
+                "Sinch does not offer what was chosen any more. Look at what the order offers, and "
+                "choose anew."
+            )
+        return ""
 
     @staticmethod
     def _groups(operation: Operation) -> list[ActivationGroup]:

@@ -100,22 +100,29 @@ class CreateHandler(drafts.CreateHandler):
             SinchProject.objects.select_for_update(no_key=True).get(pk=operation.project_id)
         super().hold(operation)
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse one that never left when its rows, or the orders beside it, have changed.
+    def why_not_again(self, operation: Operation) -> str:
+        """Send none that never left when its rows, or the orders beside it, have changed.
 
         One that may have left has kept them from others, and is looked up first.
         """
-        super().taken_up(operation)
-        if operation.uncertain_since is not None:
-            return
+        why = super().why_not_again(operation)
+        if why or operation.uncertain_since is not None:
+            return why
         draft = PortInDraft.objects.select_related("project").get(pk=operation.payload["draft"])
-        body, reference = self._body(operation), self._reference(operation)
+        # What would be sent, without keeping it: pages ask this too.
+        body = operation.payload.get("body") or parts.body_of(draft)
+        reference = self._reference(operation)
         if ListRow.objects.filter(part=draft).exists() and parts.body_of(draft) != body:
-            raise Refused("The rows of its list have been changed.")
+            return (
+                "The rows of its list have been changed since. Open the draft and send them anew."
+            )
         numbers = wire.numbers_of(body)
         taken, _ = taken_numbers(draft.project, sorted(numbers), but=draft)
-        if taken or (reference and reference_owner(draft.project, reference, but=draft)):
-            raise Refused("Its numbers or its reference are in another order by now.")
+        if taken:
+            return "Another order has some of its numbers by now. Open the draft: it names them."
+        if reference and reference_owner(draft.project, reference, but=draft):
+            return "Another order has its reference by now. Open the draft and choose another one."
+        return ""
 
     def find_out(self, operation: Operation) -> Found | None:
         """Look for an order with our reference and exactly our numbers."""

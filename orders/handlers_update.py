@@ -1,10 +1,10 @@
 """How a change of a port-in order is sent: never over what somebody else changed meanwhile."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from orders import bodies, comparing, conflicts, sync, wire
@@ -130,19 +130,25 @@ class UpdateHandler(OrderHandler):
         went_on |= Q(phone_number__in=further) & (was_refused | since & ~Q(refused_before=[]))
         return PortInNumber.objects.filter(went_on, order=order).exists()
 
-    def taken_up(self, operation: Operation) -> None:
-        """Refuse it beside a cancelation, and with a new number that is in another order by now."""
-        if order := self._order_or_none(operation):
-            order = self._lock(order)
-            beside = Operation.objects.filter(target=operation.target, kind="port_in.cancel")
-            if beside.filter(state__in=Operation.UNDER_WAY).exists():
-                raise Refused("The order is being canceled.")
-            known = order.numbers.values_list("phone_number", flat=True)
-            added = wire.numbers_of(operation.payload["body"]).difference(known)
-            # One that may have left is looked up first: the number may be in this order as well.
-            if operation.uncertain_since is None and taken_numbers(order.project, [*added])[0]:
-                raise Refused("A number that it adds is in another order by now.")
-        super().taken_up(operation)
+    def overtaken(self) -> Sequence[tuple[Any, str]]:
+        """Change nothing beside a cancelation."""
+        canceling = Operation.objects.filter(
+            target=OuterRef("target"), kind="port_in.cancel", state__in=Operation.UNDER_WAY
+        )
+        why = "The order is being canceled. Wait for what becomes of that."
+        return [(Exists(canceling), why)]
+
+    def why_not_again(self, operation: Operation) -> str:
+        """Add no number that is in another order by now."""
+        order = self._order_or_none(operation)
+        # One that may have left is looked up first: the number may be in this order as well.
+        if order is None or operation.uncertain_since is not None:
+            return ""
+        known = order.numbers.values_list("phone_number", flat=True)
+        added = wire.numbers_of(operation.payload["body"]).difference(known)
+        taken, _ = taken_numbers(order.project, [*added])
+        why = "Another order has a number that this adds by now. Open the edit and leave it out."
+        return why if taken else ""
 
     def failed(self, operation: Operation) -> None:
         """Store what was read at Sinch, so that the edit shows it at once; then tell."""

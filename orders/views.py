@@ -29,6 +29,7 @@ from portal.accounts.models import SinchProject, User
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.operations import runner
 from portal.operations.models import Operation
 from portal.work.blame import POSTED, names, shown_by
 from portal.work.drafts import (
@@ -201,6 +202,7 @@ def _sending_context(draft: PortInDraft) -> dict[str, Any]:
             "sent": sent,
             "under_way": sent.under_way > 0,
         }
+    runner.with_obstacle(draft.operation)
     return context | {
         "sending_template": "orders/_draft_sending.html",
         "operation": draft.operation,
@@ -234,6 +236,7 @@ def _draft_context(
     if refused:
         found.form.add_refusal(refused, lambda name: _as_sent(draft, name))
     stopped = draft.operation if draft.operation and not draft.operation.is_under_way else None
+    runner.with_obstacle(stopped)
     blamed = found.blame(shown_by(request.POST.get(POSTED, "")))
     return {
         "draft": draft,

@@ -76,13 +76,14 @@ class OperationAdmin(ReadOnlyAdmin):
     def try_again(self, request: HttpRequest, chosen: QuerySet[Operation]) -> None:
         """Take up stopped writes once more; any other is left as it is."""
         # The newest first: of several about one thing only one can go on.
-        done = [runner.try_again(operation) for operation in chosen.order_by("-pk")]
-        if any(done):
-            self.message_user(request, f"{sum(done)} taken up again.", messages.SUCCESS)
-        if not all(done):
-            left = len(done) - sum(done)
-            why = "not stopped, replaced by a newer one, or about something made anew"
-            self.message_user(request, f"{left} left alone: {why}.", messages.WARNING)
+        whys = [runner.take_up(operation) for operation in chosen.order_by("-pk")]
+        left = [why for why in whys if why]
+        if len(left) < len(whys):
+            taken_up = f"{len(whys) - len(left)} taken up again."
+            self.message_user(request, taken_up, messages.SUCCESS)
+        if left:
+            said = " ".join(dict.fromkeys(left))
+            self.message_user(request, f"{len(left)} left alone. {said}", messages.WARNING)
 
 
 @admin.register(Reading)

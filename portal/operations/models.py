@@ -58,6 +58,9 @@ class Operation(LeasedRow):
     staff_message = models.CharField(max_length=500, blank=True)
     seen_at = models.DateTimeField(null=True)
 
+    # No column: why a stopped one cannot be tried again, where whoever read it asked that as well.
+    obstacle = ""
+
     class Meta:
         indexes = [
             # The queue itself: only rows with work left are in it.

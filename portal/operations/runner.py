@@ -7,13 +7,14 @@ An operation found in `sending` by a claim belonged to a worker that died: uncer
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from portal.operations import doorbell, heard
@@ -31,6 +32,9 @@ PATIENCE = timedelta(minutes=15)
 OUT_OF_USE = (
     "This Sinch project is out of use; nothing was sent. An administrator can put it back into use."
 )
+ILLEGIBLE = "No key of this desk decrypts what it sends. Make it anew, then close this one."
+ANOTHER = "Another one is on its way. Wait for what becomes of it."
+NEWER = "A newer one has arrived since. Close this one."
 MOST_SENDS = 30  # attempts that certainly did nothing before the desk stops trying by itself
 
 
@@ -89,11 +93,28 @@ class Handler(ABC):
         Whoever sends the same anew locks that first, and the operations behind it afterwards.
         """
 
+    def overtaken(self) -> Sequence[tuple[Any, str]]:
+        """Return what keeps a stopped one from going on: conditions on its row, and what to say.
+
+        Pages ask them with the row. Each sentence says why, and what to do instead.
+        """
+        return ()
+
+    def why_not_again(self, operation: Operation) -> str:
+        """Return such a sentence for what no condition can tell; "" when it may go on."""
+        return ""
+
     def taken_up(self, operation: Operation) -> None:
         """Undo what `failed` settled: a stopped operation goes on. In the transaction of that.
 
         Raises Refused when it must not go on any more.
         """
+        self.refuse_to_go_on(operation)
+
+    def refuse_to_go_on(self, operation: Operation) -> None:
+        """Raise Refused with why a stopped one must not go on; call with what decides locked."""
+        if why := _why_overtaken(operation) or self.why_not_again(operation):
+            raise Refused(why)
 
     def uncertain(self, operation: Operation) -> None:
         """Tell that the outcome is being looked up, in the transaction that notes it."""
@@ -378,21 +399,61 @@ def _settle(
         handler.failed(operation)
 
 
-def may_be_tried_again(operation: Operation) -> bool:
-    """Tell whether a stopped operation may be taken up: no newer one has taken its place.
+def why_not_again(operation: Operation) -> str:
+    """Return why an operation cannot be taken up, and what to do instead; "" when it can.
 
-    Nor is an older one under way again: nobody knows which of the two would arrive first. A draft
-    that was sent anew after its create had stopped must not be sent a second time. What no key
-    decrypts can neither be sent nor looked up.
+    What no key decrypts can neither be sent nor looked up.
     """
-    if operation.state != Operation.State.DEAD or not _is_legible(operation):
-        return False
+    if operation.is_under_way:
+        return "It is on its way already. Wait for what becomes of it."
+    if operation.state != Operation.State.DEAD:
+        return "It has ended by now. Its page says what became of it."
+    if not _is_legible(operation):
+        return ILLEGIBLE
     handler = _handlers.get(operation.kind)
-    if handler is not None and handler.stands_alone:
-        return True
-    others = Operation.objects.filter(target=operation.target, kind=operation.kind)
-    in_its_place = Q(pk__gt=operation.pk, state=Operation.State.SUCCEEDED)
-    return not others.filter(in_its_place | Q(state__in=Operation.UNDER_WAY)).exists()
+    why = _why_overtaken(operation)
+    return why or (handler.why_not_again(operation) if handler is not None else "")
+
+
+def obstacle() -> Case:
+    """Return why a stopped operation cannot be taken up, as a column, as far as rows can tell."""
+    return Case(When(state=Operation.State.DEAD, then=_overtaken()), default=Value(""))
+
+
+def with_obstacle(operation: Operation | None) -> None:
+    """Ask for `obstacle` of an operation that somebody may want to try again; all that is known."""
+    if operation is not None and operation.state == Operation.State.DEAD:
+        operation.obstacle = why_not_again(operation)
+
+
+def _overtaken() -> Case:
+    """Return why an operation may not go on beside others, "" when it may.
+
+    No newer one may have taken its place, nor an older one be under way again: nobody knows which
+    of the two would arrive first. A draft that was sent anew after its create had stopped must not
+    be sent a second time.
+    """
+    others = Operation.objects.filter(target=OuterRef("target"), kind=OuterRef("kind")).exclude(
+        pk=OuterRef("pk")
+    )
+    alone = ~Q(kind__in=[one.kind for one in _handlers.values() if one.stands_alone])
+    newer = others.filter(pk__gt=OuterRef("pk"), state=Operation.State.SUCCEEDED)
+    return Case(
+        When(alone & Exists(others.filter(state__in=Operation.UNDER_WAY)), then=Value(ANOTHER)),
+        When(alone & Exists(newer), then=Value(NEWER)),
+        *(
+            When(Q(kind=handler.kind) & condition, then=Value(why))
+            for handler in _handlers.values()
+            for condition, why in handler.overtaken()
+        ),
+        default=Value(""),
+        output_field=CharField(),
+    )
+
+
+def _why_overtaken(operation: Operation) -> str:
+    rows = Operation.objects.filter(pk=operation.pk)
+    return rows.values_list(_overtaken(), flat=True).first() or ""
 
 
 def _is_legible(operation: Operation) -> bool:
@@ -409,20 +470,25 @@ def mark_seen(operation: Operation) -> None:
 
 
 def try_again(operation: Operation) -> bool:
+    """Take up a stopped operation once more; False when it cannot be, see `take_up`."""
+    return not take_up(operation)
+
+
+def take_up(operation: Operation) -> str:
     """Take up a stopped operation once more: look it up if it may have been done, else send it.
 
-    False when it is not stopped (any more) or a newer one has taken its place.
+    Returns why it cannot be, and what to do instead; "" when it was.
     """
     state = Operation.State
     handler = _handlers.get(operation.kind)
     with transaction.atomic():
         if not _is_legible(operation):
-            return False
+            return ILLEGIBLE
         if handler is not None:
             handler.hold(operation)
         row = Operation.objects.select_for_update(no_key=True).defer("payload").get(pk=operation.pk)
-        if not may_be_tried_again(row):
-            return False
+        if why := why_not_again(row):
+            return why
         asked_before = row.uncertain_since is not None
         row.state = state.UNCERTAIN if asked_before else state.QUEUED
         row.uncertain_since = timezone.now() if asked_before else None
@@ -445,8 +511,8 @@ def try_again(operation: Operation) -> bool:
         if handler is not None:
             try:
                 handler.taken_up(row)
-            except Refused:
+            except Refused as refusal:
                 transaction.set_rollback(True)
-                return False
+                return str(refusal)
         doorbell.ring_on_commit(doorbell.OPERATIONS)
-    return True
+    return ""

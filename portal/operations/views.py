@@ -96,12 +96,8 @@ def _close(request: HttpRequest, operations: Iterable[Operation]) -> None:
 def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Take up a stopped write once more: looked up if it may have been done, else sent."""
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
-    if not runner.try_again(operation):
+    if text := runner.take_up(operation):
         title = "It cannot be tried again"
-        text = (
-            "It is under way or finished, a newer one has taken its place, no key decrypts what it "
-            "sends, or what it is about was made anew or has gone on since. Nothing was sent."
-        )
         if wants_fragment(request):
             answer = render(
                 request, "components/_error.html", {"title": title, "text": text}, status=409
@@ -127,6 +123,7 @@ def _token(key: UUID) -> Any:
 
 def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
     place = panels.place_of(operation)
+    runner.with_obstacle(operation)
     may_send = request.user.has_perm(MAY_SEND)
     return {
         "operation": operation,
@@ -139,7 +136,6 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
         "token": f"{operation.state}-{operation.attempts}-{operation.looks}",
         "may_close": may_send or operation.by_id == request.user.pk,
         "may_send": may_send,
-        "may_be_tried_again": runner.may_be_tried_again(operation),
         "how_found_out": _how_found_out(operation),
     }
 

@@ -164,13 +164,24 @@ class CallbackConfigureHandler(runner.Handler):
     kind = CONFIGURE
     how_found_out = "The secret at Sinch is read and compared with ours; setting it again is safe."
 
+    def why_not_again(self, operation: Operation) -> str:
+        """Set none that is not to sign any more; one that may have left is looked up first."""
+        return "" if operation.uncertain_since else self._why_not(self._secret_or_none(operation))
+
+    @staticmethod
+    def _why_not(secret: CallbackSecret | None) -> str:
+        if secret is None:
+            return "This secret is not in the desk any more. Make a new one."
+        if secret.secret is None:
+            return "This secret cannot be read any more. Make a new one."
+        has_ended = secret.retired_at is not None and secret.retired_at <= timezone.now()
+        return "This secret has ended. Make a new one." if has_ended else ""
+
     def send(self, operation: Operation) -> dict[str, Any]:
         """Set it. Raises SinchError, and Refused for one that is not to sign any more."""
         secret = self._secret(operation)
-        if secret.secret is None:
-            raise runner.Refused("This secret cannot be read any more. Make a new one.")
-        if secret.retired_at is not None and secret.retired_at <= timezone.now():
-            raise runner.Refused("This secret has ended. Make a new one.")
+        if why := self._why_not(secret):
+            raise runner.Refused(why)
         newer = Operation.objects.filter(
             target=operation.target,
             kind=CONFIGURE,
@@ -203,10 +214,13 @@ class CallbackConfigureHandler(runner.Handler):
         ask(operation.project)
 
     @staticmethod
-    def _secret(operation: Operation) -> CallbackSecret:
-        found = CallbackSecret.objects.filter(pk=operation.payload.get("secret")).first()
+    def _secret_or_none(operation: Operation) -> CallbackSecret | None:
+        return CallbackSecret.objects.filter(pk=operation.payload.get("secret")).first()
+
+    def _secret(self, operation: Operation) -> CallbackSecret:
+        found = self._secret_or_none(operation)
         if found is None:
-            raise runner.Refused("This secret is not in the desk any more.")
+            raise runner.Refused(self._why_not(None))
         return found
 
 

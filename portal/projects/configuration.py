@@ -176,6 +176,12 @@ def digest(configuration: Any) -> str:
 # --- Writing ---------------------------------------------------------------------------------
 
 
+ADDRESS_ENDED = (
+    "The address in it has ended: what is sent to it would be turned away. Register this desk’s "
+    "present address."
+)
+
+
 class ConfigureHandler(runner.Handler):
     """Writes a project's porting configuration, all four keys of it.
 
@@ -191,14 +197,17 @@ class ConfigureHandler(runner.Handler):
         rows = SinchProject.objects.filter(pk=operation.project_id).select_for_update(no_key=True)
         rows.values_list("pk").first()
 
+    def why_not_again(self, operation: Operation) -> str:
+        """Register no address whose token has ended; one that may have left is looked up first."""
+        address = _wanted(operation).get("webhookUrl") or ""
+        is_over = operation.uncertain_since is None and _has_ended(operation.project, address)
+        return ADDRESS_ENDED if is_over else ""
+
     def send(self, operation: Operation) -> dict[str, Any]:
         """Create the configuration where there is none, else replace it. Raises SinchError."""
         wanted = _wanted(operation)
         if _has_ended(operation.project, wanted.get("webhookUrl") or ""):
-            raise runner.Refused(
-                "The address in it has ended: what is sent to it would be turned away. Register "
-                "this desk’s present address."
-            )
+            raise runner.Refused(ADDRESS_ENDED)
         client = porting_client(operation.project)
         there = client.get_configuration()
         if operation.payload.get("base", digest(there)) != digest(there):

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
+from portal.operations import runner
 from portal.operations.models import Operation, Reading
 from portal.projects import actions_callbacks, callbacks, configuration
 
@@ -54,6 +55,7 @@ def context(
         .order_by("-pk")
         .first()
     )
+    runner.with_obstacle(operation)
     reading = Reading.objects.filter(project=project, kind=callbacks.KIND).first()
     asking = bool(
         reading

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
-from portal.operations import heard
+from portal.operations import heard, runner
 from portal.operations.models import Operation, Reading
 from portal.projects import actions, configuration, page_callbacks
 from portal.projects.forms import AccountForm, ConfigurationForm, DayOffForm
@@ -134,6 +134,7 @@ def _sinch(project: SinchProject) -> dict[str, Any]:
         .order_by("-pk")
         .first()
     )
+    runner.with_obstacle(operation)
     asking = (
         reading is not None
         and not reading.last_error

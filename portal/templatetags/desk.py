@@ -475,6 +475,7 @@ def operation(
         "op": op,
         "panel": words.operation_panel(op, read_at),
         "correct_url": correct_url if op.state == "refused" else "",
+        "why_not": op.obstacle,
         "here": here,
         "csrf_token": context.get("csrf_token"),
     }

@@ -348,12 +348,21 @@ class CreateHandler(Handler):
 
         Raises Refused for a draft that was sent, also anew, changed or thrown away meanwhile.
         """
-        states = (Draft.State.OPEN, Draft.State.SENDING)
-        rows = self._draft(operation).filter(state__in=states, operation=operation)
-        if (version := operation.payload.get("version")) is not None:
-            rows = rows.filter(version=version)
-        if not rows.update(state=Draft.State.SENDING, updated_at=timezone.now()):
-            raise Refused("The draft was sent, changed or thrown away meanwhile.")
+        self.refuse_to_go_on(operation)
+        self._draft(operation).update(state=Draft.State.SENDING, updated_at=timezone.now())
+
+    def why_not_again(self, operation: Operation) -> str:
+        """Send no draft that was sent, also anew, changed or thrown away meanwhile."""
+        draft = self._draft(operation).first()
+        if draft is None or draft.state == Draft.State.THROWN_AWAY:
+            return "Its draft was thrown away. Begin a new one, if the order is still wanted."
+        if draft.state == Draft.State.SENT:
+            return "Its draft has become an order since. Close this one."
+        if draft.operation_id != operation.pk:
+            return "Its draft was sent anew since. Close this one."
+        if operation.payload.get("version", draft.version) not in (None, draft.version):
+            return "Its draft was changed since. Open the draft and send it as it is now."
+        return ""
 
     def uncertain(self, operation: Operation) -> None:
         """Tell that the answer was lost; told again only when it was sent again."""

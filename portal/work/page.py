@@ -24,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat, JSONObject
 
 from portal.crypto import LegibleJSONField
+from portal.operations import runner
 from portal.operations.models import Operation, Reading
 from portal.prepared import Prepared
 from portal.values import stored_moment
@@ -120,6 +121,7 @@ def operations_of(mark: dict[str, Any], said_by: str = "") -> list[Operation]:
     keys = [row["pk"] for row in mark.get("unseen") or ()]
     if not keys:
         return []
+    also: dict[str, Any] = {"obstacle": runner.obstacle()}
     return list(
         Operation.objects.filter(pk__in=keys)
         .select_related("by")
@@ -128,7 +130,8 @@ def operations_of(mark: dict[str, Any], said_by: str = "") -> list[Operation]:
             said=Case(
                 When(kind=said_by, state__in=Operation.UNDER_WAY, then=F("payload")),
                 output_field=LegibleJSONField(),
-            )
+            ),
+            **also,
         )
         .order_by("-pk")[:MOST_PANELS]
     )

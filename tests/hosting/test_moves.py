@@ -257,8 +257,13 @@ def test_a_stopped_unlinking_is_not_sent_after_a_later_move_has_linked_the_numbe
     moves.start(step(), plan="plan-c", campaign="", by=agent)
     assert step().moves.first().state == "done"
     stopped = Operation.objects.get(pk=first.unlink_operation_id)
-    answer = agent_client.post(reverse("operations:again", args=[stopped.key]), follow=True)
-    assert "It cannot be tried again" in answer.content.decode()
+    again = reverse("operations:again", args=[stopped.key])
+    html = agent_client.get(imported.get_absolute_url()).content.decode()
+    assert f'action="{again}"' not in html
+    why = "This number has been moved again since. Move it anew, if it is to be elsewhere."
+    assert why in html
+    answer = agent_client.post(again, follow=True)
+    assert why in answer.content.decode()
     settle()
     assert (sandbox.hosting.link(PHONE)[0].id, writes(sandbox)) == ("plan-c", 2)
 

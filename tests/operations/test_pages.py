@@ -193,7 +193,7 @@ def test_what_cannot_be_tried_again_says_so(agent_client, write, desk):
     operation = stopped(write, desk, target="draft:1")
     newer = write(target="draft:1")
     page = agent_client.get(url(operation)).content.decode()
-    assert "A newer one has taken its place." in page
+    assert "Another one is on its way. Wait for what becomes of it." in page
     answer = agent_client.post(url(operation, "again"), headers=FRAGMENT)
     assert answer.status_code == 409
     assert answer.headers["HX-Retarget"] == "#messages"

@@ -1080,8 +1080,12 @@ def test_a_stopped_try_is_not_sent_once_the_draft_says_something_else(checked, s
     stopped = stopped_unsent(checked)
     checked.post({"zip": "98102"}, "save")
     again = f"{stopped.get_absolute_url()}again/"
+    why = "Its draft was changed since. Open the draft and send it as it is now."
+    html = checked.client.get(checked.draft.get_absolute_url()).content.decode()
+    assert f'action="{again}"' not in html
+    assert why in html
     answer = checked.client.post(again, follow=True)
-    assert "It cannot be tried again" in answer.content.decode()
+    assert why in answer.content.decode()
     checked.open(checked.draft.get_absolute_url())
     checked.post({}, "send")
     settle()
@@ -1106,7 +1110,10 @@ def test_a_stopped_try_is_not_sent_beside_an_order_of_its_numbers_or_reference(
         other.post({}, "send")
         settle()
         assert PortInOrder.objects.count() == 1
-    assert runner.try_again(stopped) == (not taken)
+    what = {"numbers": "some of its numbers", "reference": "its reference"}.get(taken, "")
+    assert runner.take_up(stopped).startswith(f"Another order has {what} by now." if taken else "")
+    stopped.refresh_from_db()
+    assert stopped.is_under_way == (not taken)
     settle()
     assert sandbox.state.calls["orderPortIn"] == 1
 

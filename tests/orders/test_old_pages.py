@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -126,13 +128,41 @@ def test_a_stopped_cancelation_is_not_sent_after_the_order_was_changed(
     if state != "queued":
         settle()
     Operation.objects.filter(kind="port_in.update").update(state=state)
-    answer = page.client.post(reverse("operations:again", args=[stopped.key]), follow=True)
+    again = reverse("operations:again", args=[stopped.key])
     is_overtaken = state != "refused"
+    why = "The order has been changed since. Cancel it anew, if it is still to end."
+    for shows in (order.get_absolute_url(), stopped.get_absolute_url()):
+        html = page.client.get(shows).content.decode()
+        assert (f'action="{again}"' in html) != is_overtaken, shows
+        assert (why in html) == is_overtaken, shows
+    answer = page.client.post(again, follow=True)
     assert ("It cannot be tried again" in answer.content.decode()) == is_overtaken
+    assert (why in answer.content.decode()) == is_overtaken
     for _ in range(6):
         Operation.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
         settle()
     assert sandbox.state.calls["deleteOrder"] == (not is_overtaken)
+
+
+def test_what_is_told_of_stopped_writes_costs_the_order_page_no_statement(
+    agent_client: Client, order: PortInOrder, agent: User
+) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            agent_client.get(order.get_absolute_url())
+        return len(queries)
+
+    actions_order.add_note(order, "Any news?", by=agent)
+    statements()  # what the desk keeps in its cache is asked for once
+    before = statements()
+    stop("port_in.note")
+    actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    stop("port_in.cancel")
+    assert statements() == before
+
+
+def page_of(client: Client, operation: Operation) -> str:
+    return client.get(operation.get_absolute_url()).content.decode()
 
 
 @pytest.mark.parametrize("kind", ["note", "document"])
@@ -149,7 +179,8 @@ def test_what_was_sent_anew_is_not_sent_once_more_when_the_stopped_one_is_tried_
         if key == "k1":
             stopped = stop(f"port_in.{kind}")
     settle()
-    assert not runner.try_again(stopped)
+    assert runner.take_up(stopped) == f"This {kind} has been sent anew since. Close this one."
+    assert "has been sent anew since" in page_of(agent_client, stopped)
     settle()
     assert sandbox.state.calls["addOrderNote"] + sandbox.state.calls["addOrderDocuments"] == 1
 
