@@ -102,9 +102,9 @@ def test_a_refused_cancelation_has_the_order_read_at_once(
     """Sinch may know more of it than the mirror."""
     sandbox.control.faults.add("status", "deleteOrder", status=422)
     operation = send("cancel", {"why": "The customer stays."})
-    asked = count(sandbox, "getOrderDetails")
     assert runner.run_one()
     assert state_of(operation) == State.REFUSED
+    asked = count(sandbox, "getOrderDetails")
     assert readings.run_one()
     assert count(sandbox, "getOrderDetails") == asked + 1
 
@@ -122,6 +122,39 @@ def test_a_cancelation_that_got_through_after_it_was_looked_for_is_ours_and_no_r
     settle()
     assert state_of(operation) == State.SUCCEEDED
     assert not any("refused" in text for text in timeline(order))
+
+
+@pytest.mark.parametrize("way", ["two_steps", "straight"])
+def test_a_second_cancelation_of_an_order_that_a_stopped_one_had_reached_is_done(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, agent: User, way: str
+) -> None:
+    sandbox.control.personality(cancelation=way)
+    sandbox.control.faults.add("drop_after", "deleteOrder")
+    first = send("cancel", {"why": "The customer stays."})
+    assert runner.run_one()
+    Operation.objects.filter(pk=first.pk).update(state=State.DEAD, next_try_at=None)
+    second = actions_order.cancel_order(order, why="The customer stays.", by=agent)
+    assert second != first
+    assert runner.run_one()
+    assert state_of(second) == State.SUCCEEDED
+    order.refresh_from_db()
+    assert order.status == ("PENDING_CANCELATION" if way == "two_steps" else "CANCELED")
+    assert not any("refused" in text for text in timeline(order))
+
+
+@pytest.mark.parametrize("says", ["confirmed", "nothing"])
+def test_a_cancelation_that_sinch_refuses_stays_refused_unless_the_order_is_canceled(
+    order: PortInOrder, send: Callable[..., Operation], sandbox: Sandbox, says: str
+) -> None:
+    operation = send("cancel", {"why": "The customer stays."})
+    if says == "confirmed":
+        sandbox.control.confirm(order.sinch_id)
+    else:  # nobody can be asked what became of the order
+        sandbox.control.faults.add("status", "deleteOrder", status=422)
+        sandbox.control.faults.add("status", "getOrderDetails", status=503, times=None)
+    assert runner.run_one()
+    assert state_of(operation) == State.REFUSED
+    assert operation.answer["status"]
 
 
 def test_a_refused_cancelation_asks_nothing_more_once_the_order_is_canceled(
