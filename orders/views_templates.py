@@ -14,8 +14,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from orders.forms_templates import TemplateForm
 from orders.models import NoteTemplate
 from orders.notes import GAPS, OFFERED
+from portal.accounts.guards import MAY_MANAGE, NO_MANAGING
 from portal.accounts.models import SinchProject
-from portal.projects.views import MANAGE, WHY_NOT, manages_project
+from portal.projects.views import manages_project
 
 
 def _project(request: HttpRequest) -> SinchProject | None:
@@ -40,8 +41,8 @@ def _page(
         "form": form,
         "edited": form.template if form else None,
         "gaps": list(GAPS.items()),
-        "manages": request.user.has_perm(MANAGE),
-        "why_not": WHY_NOT,
+        "manages": request.user.has_perm(MAY_MANAGE),
+        "why_not": NO_MANAGING,
     }
     status = 422 if form is not None and form.is_bound else 200
     return render(request, "orders/templates.html", context, status=status)
@@ -67,8 +68,8 @@ def templates(request: HttpRequest) -> HttpResponse:
     project = _project(request)
     if request.method == "GET":
         return _page(request, project, TemplateForm(project=project) if project else None)
-    if not request.user.has_perm(MANAGE):
-        raise PermissionDenied(WHY_NOT)
+    if not request.user.has_perm(MAY_MANAGE):
+        raise PermissionDenied(NO_MANAGING)
     if project is None:
         return _page(request, None, None)
     form = TemplateForm(request.POST, project=project)

@@ -11,9 +11,11 @@ from django.http import HttpResponse
 from portal.htmx import HtmxHttpRequest
 
 MAY_SEND: Final = "accounts.send_to_sinch"
+MAY_MANAGE: Final = "accounts.manage_project"
 NO_RIGHT: Final = "Making and changing orders needs the agent role. Your administrator can give it."
 NO_ADMIN: Final = "This is for those who look after the desk. Your administrator can open it."
 NO_SENDING: Final = "Sending to Sinch needs the agent role. Your administrator can give it."
+NO_MANAGING: Final = "Changing a Sinch project needs the supervisor role. Ask your administrator."
 
 View = Callable[..., HttpResponse]
 

@@ -76,7 +76,10 @@ class OperationAdmin(ReadOnlyAdmin):
     def try_again(self, request: HttpRequest, chosen: QuerySet[Operation]) -> None:
         """Take up stopped writes once more; any other is left as it is."""
         # The newest first: of several about one thing only one can go on.
-        whys = [runner.take_up(operation) for operation in chosen.order_by("-pk")]
+        whys = [
+            runner.why_may_not(request.user, operation) or runner.take_up(operation)
+            for operation in chosen.order_by("-pk")
+        ]
         left = [why for why in whys if why]
         if len(left) < len(whys):
             taken_up = f"{len(whys) - len(left)} taken up again."

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
+from portal.accounts.guards import MAY_SEND, NO_SENDING
 from portal.operations import doorbell, heard
 from portal.operations.leases import LEASE_SECONDS, held, pause_after
 from portal.operations.models import Operation
@@ -66,6 +67,9 @@ class Handler(ABC):
     # Whether several about one thing may be meant at once, as with notes; otherwise a newer one
     # takes the place of one that has stopped.
     stands_alone: ClassVar[bool] = False
+    # What it takes to try a stopped one again, the same as to ask for one, and what to say without.
+    permission: ClassVar[str] = MAY_SEND
+    no_right: ClassVar[str] = NO_SENDING
     # How long its write may take, time-outs included. When its worker is gone without a word it
     # is looked for at once, and not sent again for so long.
     flight_seconds: ClassVar[float] = FLIGHT_SECONDS
@@ -413,6 +417,12 @@ def why_not_again(operation: Operation) -> str:
     handler = _handlers.get(operation.kind)
     why = _why_overtaken(operation)
     return why or (handler.why_not_again(operation) if handler is not None else "")
+
+
+def why_may_not(person: Any, operation: Operation) -> str:
+    """Return why somebody may not try an operation again, stopped or not; "" when they may."""
+    handler = _handlers.get(operation.kind, Handler)
+    return "" if person.has_perm(handler.permission) else handler.no_right
 
 
 def obstacle() -> Case:

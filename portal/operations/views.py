@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Subquery, Value
@@ -91,11 +91,12 @@ def _close(request: HttpRequest, operations: Iterable[Operation]) -> None:
 
 
 @login_required
-@permission_required(MAY_SEND, raise_exception=True)
 @require_POST
 def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Take up a stopped write once more: looked up if it may have been done, else sent."""
     operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
+    if why := runner.why_may_not(request.user, operation):
+        raise PermissionDenied(why)
     if text := runner.take_up(operation):
         title = "It cannot be tried again"
         if wants_fragment(request):
@@ -135,7 +136,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
         ),
         "token": f"{operation.state}-{operation.attempts}-{operation.looks}",
         "may_close": may_send or operation.by_id == request.user.pk,
-        "may_send": may_send,
+        "why_not_again": runner.why_may_not(request.user, operation) or operation.obstacle,
         "how_found_out": _how_found_out(operation),
     }
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from portal.accounts.guards import MAY_MANAGE, NO_MANAGING
 from portal.accounts.models import CallbackSecret, SinchProject, WebhookToken
 from portal.operations import readings, runner
 from portal.operations.actions import submit
@@ -163,6 +164,7 @@ class CallbackConfigureHandler(runner.Handler):
 
     kind = CONFIGURE
     how_found_out = "The secret at Sinch is read and compared with ours; setting it again is safe."
+    permission, no_right = MAY_MANAGE, NO_MANAGING
 
     def why_not_again(self, operation: Operation) -> str:
         """Set none that is not to sign any more; one that may have left is looked up first."""

@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from portal.accounts.guards import MAY_MANAGE, NO_MANAGING
 from portal.accounts.models import SinchProject, WebhookToken
 from portal.operations import heard, readings, runner
 from portal.operations.clients import porting_client
@@ -191,6 +192,7 @@ class ConfigureHandler(runner.Handler):
 
     kind = CONFIGURE
     how_found_out = "The configuration at Sinch is read and compared with what was sent."
+    permission, no_right = MAY_MANAGE, NO_MANAGING
 
     def hold(self, operation: Operation) -> None:
         """Lock the project: whoever sends a change anew at this moment comes first, or waits."""

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import words
+from portal.accounts.guards import MAY_MANAGE, NO_MANAGING
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
 from portal.operations import heard, runner
@@ -28,8 +29,6 @@ from portal.projects.forms import AccountForm, ConfigurationForm, DayOffForm
 
 THEMES = ("light", "dark")
 COOKIE_AGE = 365 * 24 * 3600
-MANAGE = "accounts.manage_project"
-WHY_NOT = "Changing a Sinch project needs the supervisor role. Ask your administrator."
 INCOMPLETE = "The form was not complete. Nothing was sent; try again."
 
 View = Callable[..., HttpResponse]
@@ -41,8 +40,8 @@ def manages_project(view: View) -> View:
     @login_required
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.has_perm(MANAGE):
-            raise PermissionDenied(WHY_NOT)
+        if not request.user.has_perm(MAY_MANAGE):
+            raise PermissionDenied(NO_MANAGING)
         return view(request, *args, **kwargs)
 
     return guarded
@@ -78,12 +77,12 @@ def page_of(
 
     `callback_secrets` are secrets to show in full, by key; `typed` is what was refused.
     """
-    manages = request.user.has_perm(MANAGE)
+    manages = request.user.has_perm(MAY_MANAGE)
     context: dict[str, Any] = {
         "project": project,
         "projects": projects or list(SinchProject.objects.filter(is_active=True)),
         "manages": manages,
-        "why_not": WHY_NOT,
+        "why_not": NO_MANAGING,
         "account_form": account_form or AccountForm.of(person_of(request)),
         "theme": request.COOKIES.get("theme", ""),
         "themes": [("", "As the system"), ("light", "Light"), ("dark", "Dark")],
@@ -244,8 +243,8 @@ def connection_live(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     context = _sinch(project) | {
         "project": project,
-        "manages": request.user.has_perm(MANAGE),
-        "why_not": WHY_NOT,
+        "manages": request.user.has_perm(MAY_MANAGE),
+        "why_not": NO_MANAGING,
         "rate": settings.SINCH_REQUESTS_PER_SECOND,
         "may_replace_key": request.user.is_staff
         and request.user.has_perm("accounts.change_sinchproject"),

@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from portal.accounts.guards import MAY_MANAGE, NO_MANAGING
 from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
 from portal.projects import actions, actions_callbacks, callbacks, page_callbacks
-from portal.projects.views import MANAGE, WHY_NOT, back_to, manages_project, page_of
+from portal.projects.views import back_to, manages_project, page_of
 
 
 @require_safe
@@ -22,8 +23,8 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     context = page_callbacks.context(project) | {
         "project": project,
-        "manages": request.user.has_perm(MANAGE),
-        "why_not": WHY_NOT,
+        "manages": request.user.has_perm(MAY_MANAGE),
+        "why_not": NO_MANAGING,
     }
     return render(request, "projects/_callbacks.html", context)
 

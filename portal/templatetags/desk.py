@@ -17,6 +17,7 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from portal import words
+from portal.operations import runner
 
 register = template.Library()
 
@@ -475,10 +476,16 @@ def operation(
         "op": op,
         "panel": words.operation_panel(op, read_at),
         "correct_url": correct_url if op.state == "refused" else "",
-        "why_not": op.obstacle,
+        "why_not": _why_not_again(context, op) if op.state == "dead" else "",
         "here": here,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+def _why_not_again(context: Context, op: Any) -> str:
+    person = getattr(context.get("request"), "user", None)
+    may_not = runner.why_may_not(person, op) if person is not None else ""
+    return may_not or op.obstacle
 
 
 @register.inclusion_tag("components/_operations.html", takes_context=True)

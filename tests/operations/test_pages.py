@@ -209,7 +209,7 @@ def test_who_may_not_send_sees_the_button_and_why_it_does_nothing(make_agent, wr
     client.force_login(make_agent("rea"), backend="portal.accounts.backends.EmailOrUsernameBackend")
     page = client.get(url(operation)).content.decode()
     assert 'aria-disabled="true"' in page
-    assert "Your role may not send to Sinch." in page
+    assert "Sending to Sinch needs the agent role." in page
     assert url(operation, "again") not in page
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from portal.accounts.models import SinchProject, User, WebhookToken
+from portal.accounts.models import CallbackSecret, SinchProject, User, WebhookToken
 from portal.operations import clients, readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation, Reading
@@ -430,6 +430,31 @@ def test_an_address_that_has_ended_meanwhile_is_not_given_to_sinch(
         assert write.state == "refused"
         assert "has ended" in write.staff_message
     assert porting_client.get_configuration() == OLD
+
+
+@pytest.mark.parametrize("kind", [configuration.CONFIGURE, callbacks.CONFIGURE])
+def test_a_stopped_settings_write_is_tried_again_by_whoever_may_make_it_only(
+    kind, agent_client, make_agent, project, token
+):
+    if kind == callbacks.CONFIGURE:
+        payload = {"secret": CallbackSecret.make(project).pk}
+    else:
+        payload = {"configuration": {"defaultPortTime": "09:00:00"}}
+    target = f"project:{project.pk}"
+    operation, _ = submit(project, kind, target=target, payload=payload, by=None)
+    Operation.objects.update(state="dead", next_try_at=None, finished_at=timezone.now())
+    again = reverse("operations:again", args=[operation.key])
+    manager = Client()
+    manager.force_login(make_agent("mara", "manage_project"), backend=BACKEND)
+    for client, may in ((agent_client, False), (manager, True)):
+        for page in (reverse("projects:settings"), operation.get_absolute_url()):
+            html = client.get(page).content.decode()
+            assert (f'action="{again}"' in html) == may
+            assert ('aria-disabled="true" tabindex="0">Try again</span>' in html) != may
+            assert ("needs the supervisor role" in html) != may
+        assert client.post(again).status_code == (302 if may else 403)
+        operation.refresh_from_db()
+        assert operation.is_under_way == may
 
 
 def test_what_is_typed_into_a_form_that_was_sent_before_is_not_dropped(
