@@ -471,6 +471,16 @@ def _is_legible(operation: Operation) -> bool:
     return sends.first() is not None
 
 
+def unanswered() -> QuerySet[Operation]:
+    """Return the writes under way for which Sinch could not be reached twice or more often.
+
+    The second time is most often the question what became of the first; one failed call says
+    nothing of Sinch.
+    """
+    tried = Operation.objects.filter(state__in=Operation.UNDER_WAY, attempts__gte=2)
+    return tried.filter(last_error__startswith=SinchUnavailable().question_message)
+
+
 def mark_seen(operation: Operation) -> None:
     """Note that somebody has looked at the outcome; one still under way stays open."""
     with transaction.atomic():

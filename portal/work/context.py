@@ -22,7 +22,7 @@ from django.utils.functional import SimpleLazyObject
 
 from portal import words
 from portal.accounts.models import SinchProject, User
-from portal.operations import readings
+from portal.operations import readings, runner
 from portal.operations.models import Operation
 from portal.prepared import A_KEY, A_MOMENT, Prepared
 from portal.projects import configuration
@@ -169,6 +169,7 @@ def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any
     stuck = under_way.filter(created_at__lt=before)
     stopped = Operation.objects.filter(state=Operation.State.DEAD, seen_at=None)
     silent = readings.unanswered()
+    unanswered = runner.unanswered().filter(next_try_at__isnull=False).order_by()
     # The rooms above are named by their dotted path only.
     deliveries = apps.get_model("webhooks.Delivery")._default_manager
     drafts = apps.get_model("orders.PortInDraft")._default_manager.filter(by=person, state="open")
@@ -199,6 +200,7 @@ def _counted(person: int, before: datetime, *, supervises: bool) -> QuerySet[Any
         stuck=queue.capped(stuck),
         stopped=queue.capped(stopped),
         silent=queue.capped(silent),
+        unanswered=queue.capped(unanswered),
         trouble=Subquery(silent.order_by("-attempts").values("last_error")[:1]),
         late_deliveries=queue.capped(waiting),
         last_delivery=Subquery(newest),
@@ -224,11 +226,13 @@ def health_of(counts: dict[str, Any]) -> Health:
         _sweep_part(counts, now),
         _writes_part(counts),
     ]
-    if counts["silent"]:
+    # An older process beside this one, as in an update, keeps counts without the latter.
+    is_silent = counts["silent"] or counts.get("unanswered")
+    if is_silent:
         parts.append(("bad", counts["trouble"] or "Sinch does not answer"))
     if not counts["projects"]:
         return Health("us", "No Sinch project", (("us", "No Sinch project is connected"),))
-    if counts["silent"]:
+    if is_silent:
         return Health("bad", "Sinch does not answer", tuple(parts))
     if counts["stopped"]:
         return Health("bad", _stopped_text(counts), tuple(parts))

@@ -21,10 +21,11 @@ from django.utils import timezone
 
 from portal import health
 from portal.accounts.models import CallbackSecret, SinchProject
-from portal.operations import calls, clients, loops, retention, tasks
+from portal.operations import calls, clients, loops, retention, runner, tasks
 from portal.operations.models import Loop, Operation, Reading, SinchCall
 from portal.sinch.errors import SinchHeldBack, SinchUnavailable
 from portal.sinch.parts import CallRecord
+from portal.work import context
 from tests.tools import lose
 from webhooks.models import Delivery
 
@@ -429,3 +430,39 @@ def test_a_row_that_somebody_holds_is_passed_over_without_waiting(project, setti
     finally:
         other.rollback()
         other.close()
+
+
+def test_the_bar_says_that_sinch_does_not_answer_once_a_write_cannot_be_looked_up_either(
+    write, desk, agent, project
+):
+    def bar() -> str:
+        context.forget(agent)
+        return context.health_of(context.counts_of(agent)).word
+
+    def step() -> None:
+        Operation.objects.update(next_try_at=timezone.now())
+        assert runner.run_one()
+
+    SinchProject.objects.update(discovered_at=timezone.now())
+    desk.after = SinchUnavailable(status=503, outcome_unknown=True)
+    desk.finding = SinchUnavailable(status=503)
+    write()
+    assert bar() == "In step with Sinch"
+    step()
+    assert bar() == "In step with Sinch", "one call that failed says nothing of Sinch"
+    step()
+    assert bar() == "Sinch does not answer"
+    desk.finding = None
+    step()
+    assert bar() == "In step with Sinch"
+
+
+def test_the_bar_says_so_of_a_write_that_could_not_leave_twice(write, desk, agent, project):
+    SinchProject.objects.update(discovered_at=timezone.now())
+    desk.before = SinchUnavailable("connection refused")
+    write()
+    for word in ("In step with Sinch", "Sinch does not answer"):
+        Operation.objects.update(next_try_at=timezone.now())
+        assert runner.run_one()
+        context.forget(agent)
+        assert context.health_of(context.counts_of(agent)).word == word
