@@ -94,9 +94,12 @@ def _close(request: HttpRequest, operations: Iterable[Operation]) -> None:
 @require_POST
 def again(request: HtmxHttpRequest, key: UUID) -> HttpResponse:
     """Take up a stopped write once more: looked up if it may have been done, else sent."""
-    operation = get_object_or_404(Operation.objects.defer("payload"), key=key)
-    if why := runner.why_may_not(request.user, operation):
+    operation = Operation.objects.filter(key=key).defer("payload").first()
+    # Whoever may send nothing does not hear either what there is.
+    if why := runner.why_may_not(request.user, operation or Operation()):
         raise PermissionDenied(why)
+    if operation is None:
+        raise Http404
     if text := runner.take_up(operation):
         title = "It cannot be tried again"
         if wants_fragment(request):
