@@ -17,6 +17,7 @@ from orders.edit_work import Json, Payload, Work, copy_of, fields_of_body, field
 from orders.edits import Edit, fields_by_number, override_forms, validated_by_number
 from orders.forms import MAX_NUMBERS, DetailsForm, listed
 from orders.models import PortInOrder
+from orders.places import one_at_a_time
 from orders.review import Reason, places_of, reference_owner
 from orders.verdicts import gone_results
 from portal import words
@@ -221,9 +222,10 @@ def why_not_so_many(numbers: Sequence[str]) -> str:
 
 
 def _why_not_added(order: PortInOrder, numbers: Sequence[str]) -> list[str]:
-    places = places_of(order.project, numbers)
+    places = places_of(order.project, numbers, order=order)
     found = [
-        f"{words.phone_text(number)} is on its way already: {place.text.lower()} {place.title}."
+        f"{words.phone_text(number)} is on its way already: {place.text.lower()} {place.title}. "
+        f"{place.hint}".strip()
         for number, place in places.items()
         if place.blocks
     ]
@@ -390,6 +392,8 @@ def submit_update(
     what = key_of(key, seen, work.typed, work.choices, clears)
     marker = f"{order.target}:update:{what}"
     with transaction.atomic():
+        # Nobody else orders a number that it adds while it is looked for.
+        one_at_a_time(order.project_id)
         order = (
             PortInOrder.objects.select_for_update(of=("self",))
             .select_related("item", "project")

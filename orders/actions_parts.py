@@ -22,9 +22,10 @@ from orders.details import SECRET_FIELDS
 from orders.list_rows import FROM_LIST, hand_over
 from orders.models import ListRow, PortInDraft
 from orders.parts import ONE, Part, Plan, create_body, made_reference, rows_by_part
+from orders.places import one_at_a_time
 from orders.review import Reason, Review, review
 from portal import words
-from portal.accounts.models import SinchProject, User
+from portal.accounts.models import User
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.work import items
@@ -44,9 +45,7 @@ def submit_orders(draft: PortInDraft, *, attempt: int, by: User) -> list[Operati
     open, NumberInLiveOrder when that is a number on its way elsewhere, NotEditable.
     """
     with transaction.atomic():
-        # One at a time in a project: two drafts must not take one reference or one number. Rows
-        # that refer to the project are not held up by this lock.
-        SinchProject.objects.select_for_update(no_key=True).get(pk=draft.project_id)
+        one_at_a_time(draft.project_id)
         draft = locked_draft(draft)
         marker = create_marker(draft, attempt)
         if done := Operation.objects.filter(marker=marker).defer("payload").first():

@@ -9,9 +9,8 @@ from django.utils import timezone
 from orders import parts, portability, standing, sync, wire
 from orders.handlers import REFUSALS, came_through
 from orders.models import ListRow, PortInDraft, PortInNumber, PortInOrder
-from orders.places import reference_owner, taken_numbers
+from orders.places import one_at_a_time, reference_owner, taken_numbers
 from portal import words
-from portal.accounts.models import SinchProject
 from portal.operations import clients, readings, runner
 from portal.operations.heard import after_sending, recall, remember
 from portal.operations.models import Operation
@@ -97,7 +96,7 @@ class CreateHandler(drafts.CreateHandler):
     def hold(self, operation: Operation) -> None:
         """Lock the project before the draft, as who sends another order, when it is taken up."""
         if operation.state == Operation.State.DEAD:
-            SinchProject.objects.select_for_update(no_key=True).get(pk=operation.project_id)
+            one_at_a_time(operation.project_id)
         super().hold(operation)
 
     def why_not_again(self, operation: Operation) -> str:

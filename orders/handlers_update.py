@@ -13,7 +13,7 @@ from orders.edit_work import unpacked
 from orders.forms import listed
 from orders.handlers import REFUSALS, OrderHandler, came_through
 from orders.models import PortInNumber, PortInOrder
-from orders.places import taken_numbers
+from orders.places import one_at_a_time, taken_numbers
 from portal import words
 from portal.operations import clients, runner
 from portal.operations.heard import Heard, recall, remember
@@ -130,6 +130,11 @@ class UpdateHandler(OrderHandler):
         went_on |= Q(phone_number__in=further) & (was_refused | since & ~Q(refused_before=[]))
         return PortInNumber.objects.filter(went_on, order=order).exists()
 
+    def hold(self, operation: Operation) -> None:
+        """Lock the project, as who sends another order, when it is taken up."""
+        if operation.state == Operation.State.DEAD:
+            one_at_a_time(operation.project_id)
+
     def overtaken(self) -> Sequence[tuple[Any, str]]:
         """Change nothing beside a cancelation."""
         canceling = Operation.objects.filter(
@@ -146,7 +151,7 @@ class UpdateHandler(OrderHandler):
             return ""
         known = order.numbers.values_list("phone_number", flat=True)
         added = wire.numbers_of(operation.payload["body"]).difference(known)
-        taken, _ = taken_numbers(order.project, [*added])
+        taken, _ = taken_numbers(order.project, [*added], order=order)
         why = "Another order has a number that this adds by now. Open the edit and leave it out."
         return why if taken else ""
 

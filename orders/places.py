@@ -1,4 +1,6 @@
-"""Where else a number stands: orders of ours that still live, and drafts on their way to Sinch.
+"""Where else a number stands: orders of ours that still live, and what is on its way to Sinch.
+
+On its way are drafts that are being sent, and changes that add numbers to an order.
 
 Numbers come as a list, or as a query over rows of a file: then nothing is fetched to be asked
 about, and 20,000 of them cost what ten do.
@@ -8,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Cast, Substr
 from django.urls import reverse
 
 from orders.models import ListRow, ListRows, PortInDraft, PortInNumber, PortInOrder
 from portal.accounts.models import SinchProject
 from portal.numbers import numbers_of, read_numbers
+from portal.operations.heard import SENDS
+from portal.operations.models import Operation
 from portal.work.drafts import being_sent
 from portal.work.models import WorkItem
 
@@ -25,12 +30,16 @@ MOST_NAMED: Final = 50  # numbers of a file that are named one by one
 
 @dataclass(frozen=True)
 class Place:
-    """Where else a number stands: an order of ours that still lives, or a draft being sent."""
+    """Where else a number stands: a living order of ours, a draft being sent, a change of an order.
+
+    `hint` says what can be done about it, where that is not plain.
+    """
 
     text: str
     title: str
     url: str
     blocks: bool
+    hint: str = ""
 
 
 _STANDS: Final[dict[str, str]] = {
@@ -49,15 +58,30 @@ _TAKEN: Final[dict[str, set[str]]] = {
 }
 
 
+def one_at_a_time(project_pk: int) -> None:
+    """Have all who mean to order numbers of a project wait for each other; in a transaction.
+
+    Two must not take one number or one reference. Rows that refer to the project are not held up.
+    """
+    SinchProject.objects.select_for_update(no_key=True).get(pk=project_pk)
+
+
 def places_of(
-    project: SinchProject, numbers: Numbers, *, but: PortInDraft | None = None
+    project: SinchProject,
+    numbers: Numbers,
+    *,
+    but: PortInDraft | None = None,
+    order: PortInOrder | None = None,
 ) -> dict[str, Place]:
-    """Return where else numbers stand, by number: living orders, and drafts being sent."""
+    """Return where else numbers stand, by number: living orders, and what is on its way.
+
+    A draft is not told of itself, and the changes of an order are not told of each other.
+    """
     found: dict[str, Place] = {}
     if isinstance(numbers, Sequence) and not numbers:
         return found
     # First what is on its way, then what has arrived: what arrives meanwhile is in both.
-    sent = _on_their_way(project, numbers, but)
+    sent = _being_added(project, numbers, order) | _on_their_way(project, numbers, but)
     for number, place in _in_orders(_living(project).filter(phone_number__in=numbers)):
         if number not in found or place.blocks:
             found[number] = place
@@ -65,19 +89,28 @@ def places_of(
 
 
 def taken_numbers(
-    project: SinchProject, numbers: Numbers, *, but: PortInDraft | None = None
+    project: SinchProject,
+    numbers: Numbers,
+    *,
+    but: PortInDraft | None = None,
+    order: PortInOrder | None = None,
 ) -> tuple[int, dict[str, Place]]:
     """Return how many numbers stand where they cannot be ordered again, and the first of them."""
-    sent = _on_their_way(project, numbers, but)  # before what has arrived, as above
+    # Before what has arrived, as above.
+    added = _being_added(project, numbers, order)
+    sent = _on_their_way(project, numbers, but)
     more = len(sent)
     if more >= MOST_NAMED:
         more = _rows_being_sent(project, numbers, but).count()
+    more += len(added)
     rows = _living(project).filter(_blocking(), phone_number__in=numbers)
+    # One that has just arrived is counted where it was.
+    rows = rows.exclude(phone_number__in=list(added))
     named = _in_orders(rows.order_by("phone_number")[:MOST_NAMED])
     count = len(dict(named))
     if len(named) == MOST_NAMED:
         count = rows.values("phone_number").distinct().count()
-    return count + more, dict(named) | sent
+    return count + more, dict(named) | added | sent
 
 
 def blocked_numbers(project: SinchProject) -> QuerySet[PortInNumber, Any]:
@@ -118,6 +151,32 @@ def _in_orders(rows: QuerySet[PortInNumber]) -> list[tuple[str, Place]]:
             "order__item__end_user",
         )
     ]
+
+
+def _being_added(
+    project: SinchProject, numbers: Numbers, order: PortInOrder | None
+) -> dict[str, Place]:
+    """Return the numbers that changes on their way to Sinch add to orders."""
+    # The key of an order stands at the end of `port_in:17`.
+    pk = Cast(Substr(OuterRef("target"), len("port_in:") + 1), BigIntegerField())
+    rows = Operation.objects.filter(
+        project=project, kind="port_in.update", state__in=Operation.UNDER_WAY
+    )
+    if order is not None:
+        rows = rows.exclude(target=order.target)
+    sinch_id = Subquery(PortInOrder.objects.filter(pk=pk).values("sinch_id")[:1])
+    found: dict[str, Place] = {}
+    for change in rows.defer("payload").annotate(sends=SENDS, sinch_id=sinch_id):
+        form = (change.sends or {}).get("form") or {}
+        for number in _both(numbers, str(form.get("added") or "").split()):
+            found[number] = Place(
+                "Already in",
+                f"a change of order {change.sinch_id or ''} on its way to Sinch",
+                reverse("orders:detail", args=[change.target.removeprefix("port_in:")]),
+                blocks=True,
+                hint="Leave it out, or wait: it is free again if Sinch refuses that change.",
+            )
+    return found
 
 
 def _on_their_way(

@@ -423,7 +423,7 @@ class Review:
             yield Reason(text, "taken", is_open=False, brief=brief, numbers=named)
             return
         for number, place in self.taken.items():
-            text = f"{words.phone_text(number)} is in {place.title} already."
+            text = f"{words.phone_text(number)} is in {place.title} already. {place.hint}".strip()
             about = frozenset([number])
             yield Reason(text, "taken", is_open=False, brief=brief, numbers=about)
 

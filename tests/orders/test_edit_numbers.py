@@ -1,27 +1,31 @@
 """Fields for chosen numbers of an order, numbers that come and numbers that go."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orders import actions_order, bodies, chosen
+from orders import actions, actions_order, actions_parts, bodies, chosen, places
 from orders.models import PortabilityResult, PortInDraft, PortInOrder
+from orders.review import review
 from orders.verdicts import CHECK_HOLDS
 from portal.accounts.models import SinchProject, User
 from portal.operations import readings, runner
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
-from tests.orders.test_drafts import ACCOUNT, PIN, in_days
+from tests.orders.lists import ListDesk, csv_text
+from tests.orders.test_drafts import ACCOUNT, PIN, Desk, details, in_days
 from tests.orders.test_edit import FIRST, SECOND, THIRD, EditPage
 from tests.orders.test_edit import order as order
 from tests.orders.test_edit_conflicts import at_sinch, updates, work_off
+from tests.tools import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db
 NEW = "+12065550145"
@@ -255,7 +259,7 @@ def test_a_number_that_is_added_gets_the_details_of_the_others(
     assert not sandbox.violations
 
 
-@pytest.mark.parametrize("since", ["", "ordered elsewhere", "canceling"])
+@pytest.mark.parametrize("since", ["", "ordered elsewhere", "added elsewhere", "canceling"])
 def test_a_stopped_change_is_not_sent_once_its_new_number_is_elsewhere_or_the_order_is_canceled(
     agent_client: Client,
     agent: User,
@@ -273,11 +277,123 @@ def test_a_stopped_change_is_not_sent_once_its_new_number_is_elsewhere_or_the_or
         made = sandbox.control.create_order([NEW])
         readings.want_one(project, "port_in_order", str(made.id), "staff")
         work_off()
+    elif since == "added elsewhere":
+        form = {"added": NEW}
+        submit(project, "port_in.update", target="port_in:0", payload={"form": form}, by=agent)
     elif since == "canceling":
         actions_order.cancel_order(order, why="The customer stays.", by=agent)
     assert runner.try_again(stopped) == (not since)
     work_off()
     assert sandbox.control.calls().get("updatePortInOrder", 0) == (not since)
+
+
+@pytest.fixture
+def change(agent_client: Client, order: PortInOrder) -> Operation:
+    """A change on its way to Sinch that adds a number to the order."""
+    page = EditPage(agent_client, order)
+    page.post("check", added=NEW)
+    page.post("send")
+    return updates()[0]
+
+
+@pytest.mark.parametrize("state", ["queued", "sending", "uncertain"])
+def test_a_number_that_a_change_on_its_way_adds_is_in_no_other_order_until_sinch_refuses_it(
+    agent_client: Client, order: PortInOrder, change: Operation, state: str
+) -> None:
+    Operation.objects.filter(pk=change.pk).update(state=state)
+    where = f"a change of order {order.sinch_id} on its way to Sinch"
+    desk = Desk(agent_client)
+    desk.open()
+    desk.pk = desk.hidden()["draft"]
+    desk.post({"numbers": "206 555 0145"} | details(reference="PSB-2", btn=NEW), "check")
+    assert f'is in <a href="{order.get_absolute_url()}">{where}</a>' in desk.html
+    draft = PortInDraft.objects.get(pk=desk.pk)
+    PortabilityResult.objects.create(
+        project=order.project, phone_number=NEW, portable=True, checked_at=timezone.now()
+    )
+    PortInDraft.objects.filter(pk=desk.pk).update(check_operation=None)
+    with pytest.raises(actions.NumberInLiveOrder) as refused:
+        actions_parts.submit_orders(draft, attempt=1, by=draft.by)
+    assert [reason.text for reason in refused.value.reasons] == [
+        f"+1 206 555 0145 is in {where} already. "
+        "Leave it out, or wait: it is free again if Sinch refuses that change."
+    ]
+    Operation.objects.filter(pk=change.pk).update(state="refused")
+    assert actions_parts.submit_orders(draft, attempt=1, by=draft.by)
+
+
+def test_a_row_of_a_file_whose_number_a_change_on_its_way_adds_is_left_out(
+    agent_client: Client, agent: User, project: SinchProject, change: Operation
+) -> None:
+    draft = PortInDraft.objects.create(project=project, by=agent)
+    rows = ListDesk(agent_client, draft)
+    rows.added(csv_text("Number", "206-555-0145", "206-555-0146"))
+    assert "a change of order" in rows.page()
+    assert review(draft).taken_count == 1
+    actions.continue_without_taken(draft)
+    assert [row.number for row in rows.list.rows.going()] == ["+12065550146"]
+
+
+def test_a_number_is_not_added_to_two_orders_at_once(
+    agent_client: Client,
+    order: PortInOrder,
+    project: SinchProject,
+    sandbox: Sandbox,
+    change: Operation,
+) -> None:
+    made = sandbox.control.create_order(["+12065550146"])
+    readings.want_one(project, "port_in_order", str(made.id), "staff")
+    while readings.run_one():
+        pass
+    other = EditPage(agent_client, PortInOrder.objects.get(sinch_id=str(made.id)))
+    assert other.post("check", added=NEW).status_code == 422
+    assert f"already in a change of order {order.sinch_id} on its way to Sinch." in other.html
+
+
+def test_a_number_of_a_draft_that_is_being_sent_is_added_to_no_order(
+    agent_client: Client, agent: User, order: PortInOrder, project: SinchProject
+) -> None:
+    page = EditPage(agent_client, order)
+    page.post("check", added=NEW)
+    PortInDraft.objects.create(
+        project=project, by=agent, state="sending", title="Lakemont Cycles", data={"numbers": NEW}
+    )
+    assert page.post("send").status_code == 422
+    assert "is on its way already: already in Lakemont Cycles, being sent." in page.html
+    assert not updates()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_change_that_adds_a_number_waits_for_who_is_ordering_at_the_same_moment(
+    agent_client: Client,
+    agent: User,
+    order: PortInOrder,
+    project: SinchProject,
+    is_stopped: bool,
+) -> None:
+    page = EditPage(agent_client, order)
+    page.post("check", added=NEW)
+    if is_stopped:
+        page.post("send")
+        Operation.objects.filter(kind="port_in.update").update(state="dead", next_try_at=None)
+
+    def send() -> None:
+        try:
+            _ = runner.try_again(updates()[0]) if is_stopped else page.post("send")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as colleague:
+        with transaction.atomic():
+            places.one_at_a_time(project.pk)
+            PortInDraft.objects.create(
+                project=project, by=agent, state="sending", data={"numbers": NEW}
+            )
+            sent = colleague.submit(send)
+            wait_for(somebody_waits_for_a_lock, what="the change")
+        sent.result()
+    assert not [change for change in updates() if change.is_under_way]
 
 
 def test_a_number_that_cannot_be_added_is_told_with_its_reason(
