@@ -12,7 +12,7 @@ import pytest
 from celery.signals import task_postrun
 from django.core.cache import cache
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.models import F
 from django.db.transaction import atomic
 from django.test import Client
@@ -215,6 +215,20 @@ def test_a_round_that_failed_is_not_noted(db):
     loops._noted.clear()
     task_postrun.send(sender=tasks.beat, task=tasks.beat, state="FAILURE")
     assert loops.last_rounds()[tasks.beat.name] is None
+
+
+def test_a_round_that_cannot_be_noted_is_a_round_all_the_same(db, caplog):
+    def full(execute, sql, *question):
+        if "operations_loop" in sql:
+            raise OperationalError("no space left on device")
+        return execute(sql, *question)
+
+    loops._noted.clear()
+    with connection.execute_wrapper(full):
+        assert tasks.beat.apply().successful()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    text = f"The round of {tasks.beat.name} could not be noted (OperationalError)"
+    assert [one for one in said if one[0] in ("WARNING", "ERROR")] == [("WARNING", text)]
 
 
 def test_a_round_that_is_noted_late_hides_no_newer_one(db):
