@@ -514,6 +514,23 @@ def test_a_fault_while_settling_is_looked_into_soon_however_many_looks_came_befo
     assert operation.next_try_at < timezone.now() + timedelta(seconds=5)
 
 
+@pytest.mark.parametrize(
+    "faults", [{"after": LOST, "telling": RuntimeError("ours")}, {"settling": RuntimeError("ours")}]
+)
+def test_a_fault_of_ours_again_and_again_is_looked_into_later_and_later(write, desk, faults):
+    """Whether the lost answer cannot be noted, or what was found cannot be settled."""
+    for name, fault in faults.items():
+        setattr(desk, name, fault)
+    operation, pauses = run(write()), []
+    for minutes, attempts in ((0, 2), (3, 9)):
+        sent_at = timezone.now() - timedelta(minutes=minutes)
+        now = timezone.now()
+        run(operation, sent_at=sent_at, attempts=attempts, flies_until=None)
+        assert operation.last_error == "RuntimeError"
+        pauses.append(operation.next_try_at - now)
+    assert pauses[1] > 4 * pauses[0]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_note_may_name_an_operation_that_is_being_settled(write, desk, monkeypatch):
     # As a reading does that found our note before its answer arrived here. It holds the order,
