@@ -316,6 +316,31 @@ def test_a_change_by_somebody_else_is_never_overwritten(
     assert count(sandbox, "updatePortInOrder") == 1
 
 
+def test_a_lost_change_of_an_order_that_was_locked_meanwhile_is_not_sent_again(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    sandbox.control.faults.add("drop_before", "updatePortInOrder")
+    operation = update(NEW_STREET)
+    assert runner.run_one()
+    sandbox.control.confirm(order.sinch_id)
+    Operation.objects.filter(pk=operation.pk).update(next_try_at=timezone.now())
+    assert runner.run_one()
+    assert state_of(operation) == State.REFUSED
+    assert operation.staff_message == "The order was locked before our change arrived."
+
+
+def test_what_was_read_for_a_change_that_failed_is_in_the_mirror_at_once(
+    order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox
+) -> None:
+    operation = update(NEW_STREET)
+    for number in sandbox.control.orders()[0].numbers:
+        number.details["endUser"]["streetNum"] = "9"
+    assert runner.run_one()
+    assert state_of(operation) == State.REFUSED
+    order.refresh_from_db()
+    assert [n["endUser"]["streetNum"] for n in order.payload["phoneNumbers"]] == ["9", "9"]
+
+
 def test_a_refused_change_is_told_and_needs_us(
     order: PortInOrder, update: Callable[..., Operation], sandbox: Sandbox, settle: Run
 ) -> None:
