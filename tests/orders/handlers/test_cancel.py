@@ -1,9 +1,14 @@
 """A cancelation: ours however it is heard of, and never a success where it came too late."""
 
+import json
 from collections.abc import Callable
+from io import BytesIO
+from typing import Any
 
 import pytest
+import requests
 from django.utils import timezone
+from urllib3 import HTTPResponse
 
 from orders import actions_order
 from orders.models import PortInOrder
@@ -11,6 +16,7 @@ from portal.accounts.models import User
 from portal.operations import clients, readings, runner
 from portal.operations.models import Operation
 from portal.sandbox import Sandbox
+from portal.sandbox.adapter import SandboxAdapter
 from portal.work.models import WorkItem
 from tests.orders.handlers.tools import LateAnswers, Run, State, count, state_of, timeline
 from tests.tools import lose
@@ -70,6 +76,42 @@ def test_an_answer_to_a_cancelation_does_not_go_over_what_was_read_after_it_had_
     assert state_of(operation) == State.SUCCEEDED
     order.refresh_from_db()
     assert order.status == "CANCELED"
+
+
+class OddAnswers(SandboxAdapter):
+    """Says something else in the answer to a cancelation than Sinch does."""
+
+    def __init__(self, app: Sandbox, **odd: Any) -> None:
+        super().__init__(app)
+        self.odd = odd
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        answer = super().send(request, *args, **more)
+        if request.method == "DELETE":
+            said = json.loads(answer.raw.read()) | self.odd
+            answer.raw = HTTPResponse(BytesIO(json.dumps(said).encode()), preload_content=False)
+        return answer
+
+
+@pytest.mark.parametrize("odd", [{"id": "40999999"}, {"status": ""}])
+def test_an_answer_about_another_order_or_without_a_status_changes_no_order(
+    order: PortInOrder,
+    send: Callable[..., Operation],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    odd: dict[str, str],
+) -> None:
+    sandbox.control.personality(cancel_answer="order")
+    operation = send("cancel", {"why": "The customer stays."})
+    adapter = OddAnswers(sandbox, **odd)
+    monkeypatch.setattr(clients, "mount", lambda transport: transport.mount(adapter))
+    clients.forget_clients()
+    assert runner.run_one()
+    assert state_of(operation) == State.SUCCEEDED
+    before = order.fetched_at
+    order.refresh_from_db()
+    assert (order.status, order.fetched_at) == ("PENDING", before)
+    assert PortInOrder.objects.count() == 1
 
 
 def test_a_cancelation_whose_answer_was_lost_is_told_by_the_status(
