@@ -24,6 +24,7 @@ from portal.numbers import TOLL_FREE, area_code
 from portal.operations.actions import submit
 from portal.operations.models import Operation
 from portal.projects import callbacks
+from portal.values import whole
 from portal.work import drafts, items
 from portal.work.drafts import NotSendable, Typed, locked_draft, refuse_unless_open
 
@@ -49,14 +50,10 @@ def typed_of(post: Mapping[str, Any]) -> Typed:
     verb, _, over = str(post.get("action", "")).partition(":")
     return Typed(
         fields,
-        _version(str(post.get("version", ""))),
+        whole(str(post.get("version", ""))) or 0,
         str(post.get("tab", ""))[:40],
-        _version(over) if verb == "overwrite" else 0,
+        whole(over) or 0 if verb == "overwrite" else 0,
     )
-
-
-def _version(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
 # --- Drafts -------------------------------------------------------------------------------------

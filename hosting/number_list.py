@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.db.models import Q, QuerySet
 
 from hosting.models import NumberRecord
+from portal.values import whole
 from portal.work import search
 from portal.work.queue import MOST_COUNTED, count_text
 
@@ -89,7 +90,7 @@ def _name(row: NumberRecord) -> str:
 
 def _place(value: object) -> tuple[str, int] | None:
     """Return number and key of what `_name` wrote; None for anything else."""
-    text, _, key = str(value or "").strip().replace(" ", "+").partition(".")
+    text, _, pk = str(value or "").strip().replace(" ", "+").partition(".")
     is_phone = text[:1] == "+" and text[1:].isdigit() and len(text) <= 16
-    is_key = key.isascii() and key.isdigit() and len(key) < 19
-    return (text, int(key)) if is_phone and is_key else None
+    key = whole(pk)
+    return (text, key) if is_phone and key is not None else None

@@ -33,6 +33,7 @@ from portal.sinch.errors import (
     SinchUnexpectedReply,
 )
 from portal.sinch.hosting import HostingClient, is_number, is_usable
+from portal.values import whole
 from portal.work.queue import capped, count_text
 
 log = logging.getLogger(__name__)
@@ -304,8 +305,7 @@ def pairs_of(project: SinchProject) -> QuerySet[Any, Any]:
 
 def forget(project: SinchProject, key: str) -> bool:
     """Walk a pair no more in which there is nothing; False when there is something, or no pair."""
-    is_key = key.isascii() and key.isdigit() and len(key) < 19
-    unused = pairs_of(project).filter(is_used=False, pk=int(key) if is_key else None)
+    unused = pairs_of(project).filter(is_used=False, pk=whole(key))
     return bool(unused.delete()[0])
 
 

@@ -22,6 +22,7 @@ from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.csvfile import download
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.values import whole
 from portal.work import actions as work
 from portal.work import marks
 from portal.work import page as work_page
@@ -217,8 +218,8 @@ def mark(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             actions.settle(order, code, seen, text, by=by)
         elif verb == "ask":
             actions.ask(order, code, seen, by=by)
-        elif verb == "back" and code.isascii() and code.isdigit() and len(code) < 19:
-            actions.take_back(order, int(code), by=by)
+        elif verb == "back" and (settled := whole(code)) is not None:
+            actions.take_back(order, settled, by=by)
         else:
             raise NotPossible(actions.CHANGED)
     except NotSendable as wrong:

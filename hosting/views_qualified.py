@@ -25,6 +25,7 @@ from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations.models import Reading
 from portal.sinch import payloads_hosting
+from portal.values import whole
 from portal.work.actions import NotPossible, NotSendable
 from portal.work.clocks import Clock, clock_of
 from portal.work.drafts import project_for_new_orders
@@ -220,13 +221,10 @@ def qualify(request: HtmxHttpRequest) -> HttpResponse:
 
 def _chosen(request: HtmxHttpRequest) -> Any:
     """Return the ticked numbers of projects in use, by number."""
-    keys = [k for k in request.POST.getlist("number")[:500] if _is_key(k)]
+    found = map(whole, request.POST.getlist("number")[:500])
+    keys = [key for key in found if key is not None]
     rows = QualifiedNumber.objects.filter(pk__in=keys, project__is_active=True, gone_at=None)
     return rows.order_by("phone_number", "project_id")
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 @agents_only
@@ -262,9 +260,9 @@ def text_enable(request: HtmxHttpRequest) -> HttpResponse:
     """Begin an order of the chosen verified numbers, or of all of a project; one for each."""
     rows = _chosen(request)
     if request.POST.get("all"):
-        key = request.POST.get("project", "")
+        key = whole(request.POST.get("project", ""))
         rows = QualifiedNumber.objects.filter(project__is_active=True, gone_at=None)
-        rows = rows.filter(project=int(key)) if _is_key(key) else rows
+        rows = rows if key is None else rows.filter(project=key)
     rows = rows.filter(state=State.VERIFIED).order_by("phone_number")
     phones: dict[int, list[str]] = {}
     pairs = list(rows.values_list("project", "phone_number")[: MOST_QUALIFIED + 1])

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hosting.models import STEPS, HostingOrder, Verdict
 from portal.numbers import TOLL_FREE, area_code
 from portal.sinch import payloads_hosting as payloads
-from portal.values import mapping, phone_of, read_flag, read_status, spelled, text
+from portal.values import mapping, phone_of, read_flag, read_status, spelled, text, whole
 
 UNSPECIFIED: Final = "STATE_UNSPECIFIED"
 WAITING, IN_PROGRESS, DONE, FAILED = "WAITING", "IN_PROGRESS", "DONE", "FAILED"
@@ -172,11 +172,7 @@ def merge(stored: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any
 
 def read_report(answer: Mapping[str, Any]) -> dict[str, int]:
     """Return the counters of a report; one that is absent is 0."""
-    found = {}
-    for name in COUNTERS:
-        said = text(answer.get(name), 9)
-        found[name] = int(said) if said.isascii() and said.isdigit() else 0
-    return found
+    return {name: whole(text(answer.get(name)), 999_999_999) or 0 for name in COUNTERS}
 
 
 def list_digest(payload: Mapping[str, Any]) -> str:

@@ -38,6 +38,7 @@ from orders.forms_own import Overrides
 from portal import words
 from portal.numbers import Line, is_canadian, numbers_of
 from portal.operations.models import Operation
+from portal.values import whole
 
 MAX_NUMBERS: Final = 500
 MAX_REFERENCE: Final = 100
@@ -285,9 +286,8 @@ class DetailsForm(EndUserFields):
     def _blamed(self, path: str, sent: Sequence[Mapping[str, Any]]) -> tuple[forms.Form, str, str]:
         """Return the form, the field ("" for none) and the number that a path of Sinch's means."""
         steps = [s for s in re.split(r"[.\[\]/$]+", path) if s]
-        number = ""
-        if len(steps) > 1 and steps[1].isdigit() and int(steps[1]) < len(sent):
-            number = str(sent[int(steps[1])].get("phoneNumber", ""))
+        at = whole("".join(steps[1:2]), len(sent) - 1)
+        number = "" if at is None else str(sent[at].get("phoneNumber", ""))
         name = _field_of(steps)
         own = self.overrides.form_of(number) if number else None
         if own is not None and name in own.fields and own.has_own(name):

@@ -15,6 +15,7 @@ from orders.lists import masked, written_of
 from orders.models import ListRow, NumberList
 from orders.review import Place, places_of
 from portal import words
+from portal.values import whole
 
 PAGE: Final = 50
 CHUNK: Final = 5_000  # numbers asked about in one statement
@@ -263,8 +264,7 @@ def _page_of(rows: QuerySet[ListRow], query: Mapping[str, str], total: int) -> i
 
 def _count(query: Mapping[str, str], name: str) -> int:
     """Return a count that one of our pages has put into an address; 0 for anything else."""
-    text = query.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 8 else 0
+    return whole(query.get(name, ""), 9_999_999) or 0
 
 
 def _shown(

@@ -19,6 +19,7 @@ from orders.list_columns import LOOKED_AT, Survey, survey
 from orders.list_files import MOST_ROWS, NotReadable, Numbered, rows_of
 from orders.lists import cells_kept, is_masked, judged, read_row
 from orders.models import ListRow, NumberList, PortInDraft
+from portal.values import whole
 
 log = logging.getLogger(__name__)
 
@@ -298,8 +299,7 @@ def _put_in_place(corrections: NumberList, corrected: NumberList) -> int:
 
 def _place(text: object) -> int:
     """Return the row a corrected row names; 0 for none."""
-    digits = str(text).strip().removesuffix(".0")
-    return int(digits) if digits.isdecimal() and len(digits) < 8 else 0
+    return whole(str(text).strip().removesuffix(".0"), 9_999_999) or 0
 
 
 def _fields_of(columns: Iterable[str]) -> set[str]:

@@ -23,6 +23,7 @@ from orders.page_numbers import Group
 from portal import words
 from portal.operations import heard
 from portal.operations.models import Operation
+from portal.values import whole
 from portal.work.models import WorkItem
 
 MOST_LISTED = 100
@@ -37,8 +38,8 @@ def read_picks(texts: Iterable[str]) -> Picks:
     picks: Picks = defaultdict(list)
     for text in texts:
         pk, _, key = text.replace("\0", "").partition(":")
-        if pk.isdecimal() and len(pk) < 16 and key and key not in picks[int(pk)]:
-            picks[int(pk)].append(key)
+        if (order := whole(pk)) is not None and key and key not in picks[order]:
+            picks[order].append(key)
     return dict(picks)
 
 

@@ -20,6 +20,7 @@ from orders.models import PortInNumber, PortInOrder
 from portal import words
 from portal.numbers import is_canadian, sought, why_no_number
 from portal.prepared import Prepared
+from portal.values import whole
 
 FIRST_ROWS = 100  # as many numbers come with the page; the rest on demand
 FIRST_RUNS = 16
@@ -48,7 +49,7 @@ class Look:
         """Return what the parameters of a request ask for; what makes no sense is left out."""
         rows, view = params.get("rows", ""), params.get("view", "")
         return cls(
-            rows=rows if rows == "all" or (rows.isdecimal() and len(rows) < 5) else "",
+            rows=rows if rows == "all" or whole(rows, 9_999) is not None else "",
             view=view if view in ("runs", "rows") else "",
             status=params.get("status", "").upper()[:32],
             q=sought(params.get("q", "")),

@@ -18,6 +18,7 @@ from django.utils import timezone
 from orders.models import PortabilityRun
 from orders.review import CHECK_HOLDS
 from portal import words
+from portal.values import whole
 
 PAGE: Final = 100
 AT_ONCE: Final = 2_000  # rows of a file that are held at a time
@@ -123,7 +124,7 @@ class Filters:
             verdict=verdict if verdict in VERDICTS else "",
             carrier=query.get("carrier", "").replace("\0", "")[:120],
             q="".join(c for c in query.get("q", "") if c in "0123456789")[:15],
-            page=max(1, int(page)) if page.isdecimal() and len(page) < 6 else 1,
+            page=whole(page, 99_999) or 1,
         )
 
     @property

@@ -31,6 +31,7 @@ from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations import runner
 from portal.operations.models import Operation
+from portal.values import whole
 from portal.work.blame import POSTED, names, shown_by
 from portal.work.drafts import (
     ChangedElsewhere,
@@ -310,11 +311,6 @@ def _draft_page(
 # --- What was typed and pressed -----------------------------------------------------------------
 
 
-def _count(text: str) -> int:
-    """Return a count that a page of ours has put into a form; 0 for anything else."""
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
 def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
     fields: dict[str, Any] = {name: post[name] for name in actions.TEXT_FIELDS if name in post}
     if post.get("split") in (BY_CARRIER, ONE):
@@ -329,9 +325,9 @@ def typed_of(post: QueryDict, sealed: Mapping[str, str]) -> Typed:
         overrides=overrides,
         secrets={name: value for name, value in secrets.items() if value},
         dropped_secrets=[name for name in SECRET_FIELDS if post.get(f"{name}_remove")],
-        version=_count(post.get("version", "")),
+        version=whole(post.get("version", "")) or 0,
         tab=post.get("tab", "")[:40],
-        overwrite=_count(over) if verb == "overwrite" else 0,
+        overwrite=whole(over) or 0 if verb == "overwrite" else 0,
     )
 
 
@@ -507,17 +503,18 @@ def _sent_already(pk: uuid.UUID, attempt: str, typed: Typed) -> PortInDraft | No
     None for one that is open again and says something else: what was corrected is not lost.
     """
     draft = PortInDraft.objects.filter(pk=pk).first()
-    if draft is None or not _count(attempt):
+    number = whole(attempt)
+    if draft is None or not number:
         return None
     if draft.state == PortInDraft.State.OPEN and typed.merged(draft.data) != draft.data:
         return None
-    marker = actions.create_marker(draft, _count(attempt))
+    marker = actions.create_marker(draft, number)
     is_sent = Operation.objects.filter(marker=marker).exists() or draft.parts.exists()
     return draft if is_sent else None
 
 
 def _send(request: HtmxHttpRequest, draft: PortInDraft) -> HttpResponse:
-    attempt = _count(request.POST.get("attempt", "")) or actions.attempt_of(draft)
+    attempt = whole(request.POST.get("attempt", "")) or actions.attempt_of(draft)
     try:
         actions_parts.submit_orders(draft, attempt=attempt, by=person_of(request))
     except NotSendable as refusal:

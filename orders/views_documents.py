@@ -32,6 +32,7 @@ from orders.views_order import (
 from portal.accounts.models import User
 from portal.accounts.sessions import person_of, signed_in_user
 from portal.htmx import HtmxHttpRequest, wants_fragment
+from portal.values import whole
 from portal.work import page as work_page
 
 NO_LOOK = (
@@ -209,7 +210,7 @@ def _paper_page(request: HtmxHttpRequest, row: Any, form: PaperForm, status: int
             (at, letters.title_of(letter), page_documents.few_of(letter))
             for at, letter in enumerate(found, 1)
         ],
-        "chosen_parts": {int(at) for at in form["part"].value() or () if str(at).isdigit()},
+        "chosen_parts": {whole(str(at)) for at in form["part"].value() or ()},
         "seen": actions.seen_of(found, row),
         "age": page_documents.age_of(row.order, its_paper, found),
     }

@@ -25,6 +25,7 @@ from portal import csvfile, words
 from portal.accounts.guards import agents_only
 from portal.accounts.sessions import person_of
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
+from portal.values import whole
 from portal.work.drafts import ChangedElsewhere, NotEditable, project_for_new_orders
 
 State = NumberList.State
@@ -235,7 +236,8 @@ def _typed_corrections(
 
 
 def _positions(text: str) -> list[int]:
-    return [int(text)] if text.isdecimal() and len(text) < 8 else []
+    position = whole(text, 9_999_999)
+    return [] if position is None else [position]
 
 
 def _leave_elsewhere(draft: PortInDraft) -> str:

@@ -28,6 +28,7 @@ from portal.accounts.models import User
 from portal.accounts.sessions import person_of
 from portal.formkey import new_key, read_key
 from portal.htmx import HtmxHttpRequest
+from portal.values import whole
 
 DOTS = "••••"
 
@@ -39,7 +40,7 @@ def _masked(letter: loa.Letter) -> loa.Letter:
 
 def _part(request: HtmxHttpRequest, found: Sequence[loa.Letter]) -> int:
     asked = request.POST.get("part") or request.GET.get("part") or "1"
-    part = int(asked) if asked.isdecimal() and len(asked) < 6 else 0
+    part = whole(asked) or 0
     if found and letters.nth(found, part) is None:
         raise Http404
     return part
@@ -83,7 +84,7 @@ def _attach(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     try:
         actions.attach_letter(
             order,
-            int(part) if part.isdecimal() and len(part) < 6 else 0,
+            whole(part) or 0,
             request.POST.get("seen", ""),
             by=person_of(request),
             key=read_key(request.POST.get("key", "")),

@@ -24,6 +24,7 @@ from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of
 from portal.formkey import read_id
 from portal.htmx import HtmxHttpRequest, go_to
+from portal.values import whole
 from portal.work.drafts import NotEditable, project_for_new_orders
 
 MOST_SHOWN: Final = 200
@@ -149,9 +150,8 @@ def _source(request: HttpRequest) -> tuple[SinchProject | None, dict[str, Any], 
             raise Http404 from wrong
         return draft.project, dict(draft.data), draft.get_absolute_url()
     if order_pk:
-        if not order_pk.isdecimal() or len(order_pk) > 9:
-            raise Http404
-        order = get_object_or_404(PortInOrder.objects.select_related("project"), pk=int(order_pk))
+        orders = PortInOrder.objects.select_related("project")
+        order = get_object_or_404(orders, pk=whole(order_pk))
         return order.project, actions_reuse.end_user_of(order), order.get_absolute_url()
     return None, {}, ""
 
@@ -231,9 +231,8 @@ def draft_choices(request: HtmxHttpRequest) -> HttpResponse:
 
 
 def _project_of(request: HttpRequest) -> SinchProject | None:
-    pk = request.GET.get("project", "")
-    if pk.isdecimal() and len(pk) < 10:
-        return SinchProject.objects.filter(pk=int(pk)).first()
+    if (pk := whole(request.GET.get("project", ""))) is not None:
+        return SinchProject.objects.filter(pk=pk).first()
     return project_for_new_orders()
 
 
@@ -263,10 +262,10 @@ def draft_use(request: HtmxHttpRequest) -> HttpResponse:
         return redirect(f"{draft.get_absolute_url()}?{query}#start")
     kind = _kind_or_404(key)
     # A menu names its choice apart from its button.
-    pk = pk or post.get(f"{key}-choice", "")
-    if not pk.isdecimal() or len(pk) > 9:
+    saved = whole(pk or post.get(f"{key}-choice", ""))
+    if saved is None:
         return redirect(_place(draft, kind))
-    return _use(draft, kind, get_object_or_404(_rows(kind, draft.project), pk=int(pk)))
+    return _use(draft, kind, get_object_or_404(_rows(kind, draft.project), pk=saved))
 
 
 def _posted_draft(request: HttpRequest) -> PortInDraft:

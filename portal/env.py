@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from portal.values import whole
+
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
@@ -32,11 +34,12 @@ def flag(name: str, default: bool = False) -> bool:
 def number(name: str, default: int, minimum: int, maximum: int) -> int:
     """Return a whole number within its limits."""
     value = text(name, str(default))
-    if not value.isdigit() or not minimum <= int(value) <= maximum:
+    found = whole(value, maximum)
+    if found is None or found < minimum:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it takes a whole number from {minimum} to {maximum}."
         )
-    return int(value)
+    return found
 
 
 def words(name: str, default: str) -> list[str]:

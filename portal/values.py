@@ -1,4 +1,4 @@
-"""Single values of Sinch's JSON, whatever shape they come in. Pure."""
+"""Single values, whatever shape they come in: of Sinch's JSON, forms and addresses. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,8 @@ from portal.sinch.payloads import storable_text
 # Whatever lies outside stands for "none", and breaks whoever reckons with it.
 _YEARS: Final = range(1900, 9000)
 
+MOST: Final = 2**63 - 1  # what the database keeps as a bigint, keys among it
+
 
 def text(value: object, limit: int = 100_000) -> str:
     """Return a value as text of at most so many characters that a database takes; "" for nothing.
@@ -19,6 +21,17 @@ def text(value: object, limit: int = 100_000) -> str:
     Whoever wants another case changes it first and cuts then: ß is one letter, SS are two.
     """
     return "" if value is None else storable_text(str(value)).strip()[:limit]
+
+
+def whole(written: str, most: int = MOST) -> int | None:
+    """Return the whole number of digits 0 to 9 alone, at most so large; None for anything else.
+
+    "17" and "017" are 17. "", "-1", "+1", "1.0", " 1" and the digits of other scripts are none:
+    "²" is a digit to Python and no number, and "٣" is no digit to whoever compares text.
+    """
+    # Python refuses to read thousands of digits, with an error.
+    is_number = written.isascii() and written.isdigit() and len(written) <= len(str(MOST))
+    return number if is_number and (number := int(written)) <= most else None
 
 
 def read_date(value: object) -> date | None:

@@ -19,6 +19,7 @@ from orders.models import PortInOrder
 from portal import words
 from portal.accounts.models import SinchProject
 from portal.operations import readings
+from portal.values import whole
 from portal.work import search
 from portal.work.models import WorkItem
 from webhooks import dispatch, fates, refused
@@ -151,7 +152,7 @@ class Page:
 
 def page(filters: Filters, query: QueryDict) -> Page:
     """Return the page that the address asks for by `before` or `after` a delivery's key."""
-    before, after = _key(query.get("before")), _key(query.get("after"))
+    before, after = whole(query.get("before", "")), whole(query.get("after", ""))
     matching = filters.rows()
     if after is not None:
         found = list(matching.filter(pk__gt=after).order_by("pk")[: PAGE + 1])
@@ -172,10 +173,6 @@ def page(filters: Filters, query: QueryDict) -> Page:
         filters.link(before=found[-1].pk) if found and has_older else "",
         f"{'Newest ' if is_first else ''}{len(rows):,} of {_count(filters)}",
     )
-
-
-def _key(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _count(filters: Filters) -> str:

@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from portal import callers
 from portal.crypto import cipher
 from portal.operations import doorbell
+from portal.values import whole
 from webhooks import refused, tokens
 from webhooks.hosting import event_id_of
 from webhooks.models import Delivery
@@ -139,8 +140,8 @@ def store(
 def _why_not(request: HttpRequest) -> HttpResponse | None:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > LIMIT:
+    # A length that is no number is none we take.
+    if whole(request.META.get("CONTENT_LENGTH") or "0", LIMIT) is None:
         return HttpResponse(status=413)
     return None
 

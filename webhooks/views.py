@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
+from portal.values import whole
 from webhooks import dispatch, hosting, log
 from webhooks.models import Delivery
 from webhooks.wire import EVENTS
@@ -32,10 +33,8 @@ def log_page(request: HttpRequest) -> HttpResponse:
     known = {"porting": EVENTS, "hosting": hosting.EVENTS}.get(
         filters.kind, EVENTS | hosting.EVENTS
     )
-    opened = request.GET.get("d", "")
-    chosen = None
-    if opened.isascii() and opened.isdigit() and len(opened) < 19:
-        chosen = _unread().filter(pk=int(opened)).first()
+    opened = whole(request.GET.get("d", ""))
+    chosen = None if opened is None else _unread().filter(pk=opened).first()
     return render(
         request,
         "webhooks/log.html",

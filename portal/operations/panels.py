@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from portal import words
 from portal.operations.models import Operation, Reading
+from portal.values import whole
 
 # What a kind is called on its own page, and what stands for a subject that was not given.
 KINDS: dict[str, tuple[str, str]] = {
@@ -115,8 +116,8 @@ def place_of(operation: Operation) -> Place:
     sinch_id = str(operation.answer.get("id") or "") if what == "draft" else ""
     if what == "project":
         return Place(Link("Settings", reverse("projects:settings")))
-    if (what == "port_in" and key.isdigit()) or sinch_id:
-        by = {"target_pk": int(key)} if what == "port_in" else {"sinch_id": sinch_id}
+    if (what == "port_in" and (pk := whole(key)) is not None) or sinch_id:
+        by = {"target_pk": pk} if what == "port_in" else {"sinch_id": sinch_id}
         items = apps.get_model("work", "WorkItem").objects.filter(
             kind="port_in", project_id=operation.project_id, **by
         )
@@ -137,7 +138,7 @@ def place_of(operation: Operation) -> Place:
 
 def _hosted_place(operation: Operation, what: str, key: str) -> Place:
     """Return the page of a hosting thing; a draft that has become an order stands for it."""
-    if not (_is_uuid(key) if what == "hosting_draft" else key.isdigit()):
+    if not (_is_uuid(key) if what == "hosting_draft" else whole(key) is not None):
         return Place()
     rows = apps.get_model("hosting", _HOSTED[what])._default_manager.filter(pk=key)
     if what == "hosting_draft":

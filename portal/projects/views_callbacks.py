@@ -14,6 +14,7 @@ from portal.accounts.models import SinchProject
 from portal.accounts.sessions import person_of, poll_login_required
 from portal.projects import actions, actions_callbacks, callbacks, page_callbacks
 from portal.projects.views import back_to, manages_project, page_of
+from portal.values import whole
 
 
 @require_safe
@@ -136,9 +137,9 @@ def import_limit(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(SinchProject, pk=pk)
     typed = request.POST.get("import_limit", "").strip()[:10]
     try:
-        if not typed.isascii() or not typed.isdigit():
+        if (limit := whole(typed)) is None:
             raise actions.NotPossible("Write a number such as 5.")
-        actions_callbacks.keep_import_limit(project, int(typed), by=person_of(request))
+        actions_callbacks.keep_import_limit(project, limit, by=person_of(request))
     except actions.NotPossible as reason:
         wrong = {"import_limit": typed, "import_limit_error": str(reason)}
         return page_of(request, project, typed=wrong, status=422)

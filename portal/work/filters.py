@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal import words
+from portal.values import whole
 from portal.work import search
 from portal.work.models import WorkItem
 
@@ -80,18 +81,18 @@ class Sort:
 
     def read(self, text: str) -> tuple[Any, int] | None:
         """Return the place that was written; None for anything else."""
-        value, _, key = text.rpartition("~")
-        if not key.isascii() or not key.isdigit() or len(key) > 18:
+        value, _, pk = text.rpartition("~")
+        if (key := whole(pk)) is None:
             return None
         try:
             if not value:
-                return (None, int(key)) if self.nullable else None
+                return (None, key) if self.nullable else None
             if self.column == "urgency":
-                return (int(value), int(key)) if 0 <= int(value) < 2**31 else None
+                return (int(value), key) if 0 <= int(value) < 2**31 else None
             if self.column == "foc_date":
-                return date.fromisoformat(value), int(key)
+                return date.fromisoformat(value), key
             moment = datetime.fromisoformat(value)
-            return (moment, int(key)) if timezone.is_aware(moment) else None
+            return (moment, key) if timezone.is_aware(moment) else None
         except ValueError:
             return None
 

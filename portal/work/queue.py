@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count, IntegerField, QuerySet, Subquery, Window
 from django.http import QueryDict
 
+from portal.values import whole
 from portal.work.filters import SORTS, Filters, Sort, address
 from portal.work.models import WorkItem
 
@@ -101,7 +102,7 @@ def page(filters: Filters, given: QueryDict) -> Page:
         found.reverse()
     has_back = more if backwards else place is not None
     has_on = backwards or more
-    first = _number(given.get("n", "")) if has_back else 1
+    first = whole(given.get("n", ""), 999_999_999) or 1 if has_back else 1
     if found and place is None and not has_on:
         total = len(found)
     elif not found and place is None:
@@ -147,7 +148,3 @@ def _fetch(
         )
         items = WorkItem.objects.filter(pk__in=first.union(*others, all=True))
     return list(rows(items).order_by(*sort.ordering(backwards=backwards))[: PAGE + 1])
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 10 else 1

@@ -11,6 +11,7 @@ from django.db.models.functions import JSONObject
 from django.http import QueryDict
 from django.utils import timezone
 
+from portal.values import whole
 from portal.work import search
 from portal.work.filters import SORTS, Filters, address
 from portal.work.lines import Line, line
@@ -44,10 +45,10 @@ class Watch:
             return None
         versions: dict[int, int] = {}
         for pair in given.get("rows", "").split(",")[:PAGE]:
-            key, _, version = pair.partition(".")
-            if _is_key(key) and _is_key(version):
-                versions[int(key)] = int(version)
-        told = [int(key) for key in given.get("told", "").split(",") if _is_key(key)]
+            key, version = map(whole, pair.partition(".")[::2])
+            if key is not None and version is not None:
+                versions[key] = version
+        told = [key for key in map(whole, given.get("told", "").split(",")) if key is not None]
         return cls(
             filters=Filters.read(given, person),
             since=since,
@@ -139,10 +140,6 @@ def _any(conditions: Iterable[Q]) -> Q:
     for condition in conditions:
         found |= condition
     return found
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _moment(text: str) -> datetime | None:

@@ -353,6 +353,16 @@ def test_an_open_list_hears_of_changes_only(agent_client, agent, make_order):
     assert "Waiting to go" in text_of(answer)
 
 
+@pytest.mark.parametrize("part", ["²", "٣", "9" * 5000, "-1", "x"])
+def test_a_part_that_is_no_number_is_refused_with_what_was_typed(
+    agent_client, agent, make_order, part
+):
+    row = added(make_order(), agent)
+    answer = ticks(agent_client, row, dated_on="2026-06-01", part=["1", part])
+    assert answer.status_code == 422
+    assert 'value="2026-06-01"' in text_of(answer)
+
+
 # --- Previews -------------------------------------------------------------------------------
 
 

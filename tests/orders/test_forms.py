@@ -374,6 +374,13 @@ def test_sinchs_words_stand_beside_the_field_they_mean(path, name):
     assert list(form.errors) == [name]
 
 
+@pytest.mark.parametrize("place", ["²", "9" * 5000, "2", "-1"])
+def test_a_place_in_the_order_that_is_none_names_no_number(place):
+    form = form_of(typed())
+    form.add_refusal(refusal((f"phoneNumbers[{place}].endUser.state", "not as expected")))
+    assert said(form, "state") == "Sinch: not as expected"
+
+
 def test_a_field_nobody_knows_is_told_on_top_with_sinchs_name_for_it():
     form = form_of(typed())
     form.add_refusal(refusal(("phoneNumbers[0].features.directory.state", "unknown")))

@@ -116,6 +116,12 @@ def test_more_than_the_limit_is_refused_before_it_is_read(deliver):
     assert Delivery.objects.count() == 1
 
 
+@pytest.mark.parametrize("declared", ["²", "9" * 30, "9" * 5000])
+def test_a_length_that_cannot_be_meant_is_refused(deliver, declared):
+    assert deliver(EVENT, CONTENT_LENGTH=declared).status_code == 413
+    assert not Delivery.objects.exists()
+
+
 def test_a_body_sent_in_chunks_is_taken_and_measured(token):
     class InPieces(BytesIO):
         def read(self, size=-1):
