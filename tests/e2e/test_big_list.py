@@ -75,6 +75,7 @@ def test_a_list_of_1240_rows_becomes_three_carriers_orders(
 ):
     page.goto("/orders/new/")
     page.get_by_label("Or a list").set_input_files(workbook)
+    page.wait_for_url("**/orders/drafts/**")
     expect(page.get_by_text("pike-street-sites.xlsx").first).to_be_visible()
     draft = page.url
 
