@@ -211,17 +211,6 @@ def _locked(draft: PortInDraft, *states: str) -> NumberList:
 # --- Rows ---------------------------------------------------------------------------------------
 
 
-def _locked_rows(draft: PortInDraft) -> NumberList:
-    """Return the draft's list for rows to be changed: no older page may put another over them."""
-    number_list = _locked(draft, State.READY)
-    draft = locked_draft(draft)
-    draft.version += 1
-    # Nor the page that saved the draft last: it does not know of the rows.
-    draft.data = draft.data | {"tab": ""}
-    draft.save(update_fields=["version", "data", "updated_at"])
-    return number_list
-
-
 def correct_rows(draft: PortInDraft, corrections: Mapping[int, Mapping[str, str]]) -> int:
     """Put corrected values into rows and judge them anew; return how many are still wrong.
 
@@ -229,7 +218,7 @@ def correct_rows(draft: PortInDraft, corrections: Mapping[int, Mapping[str, str]
     keeps what is stored. Raises NotPossible, NotEditable.
     """
     with transaction.atomic():
-        number_list = _locked_rows(draft)
+        number_list = _locked(draft, State.READY)
         columns = {int(i): name for i, name in number_list.columns.items()}
         rows = list(number_list.rows.filter(position__in=corrections))
         for row in rows:
@@ -253,7 +242,7 @@ def _correct(row: ListRow, columns: Mapping[int, str], given: Mapping[str, str])
 def leave_out(draft: PortInDraft, positions: Collection[int], why: str = BY_HAND) -> int:
     """Leave rows out, saying why; return how many. Raises NotPossible, NotEditable."""
     with transaction.atomic():
-        number_list = _locked_rows(draft)
+        number_list = _locked(draft, State.READY)
         rows = number_list.rows.filter(position__in=positions, left_out="")
         count = rows.update(left_out=why)
         number_repeats(number_list)
@@ -263,7 +252,7 @@ def leave_out(draft: PortInDraft, positions: Collection[int], why: str = BY_HAND
 def leave_numbers_out(draft: PortInDraft, numbers: Collection[str], why: str) -> int:
     """Leave out the rows of these numbers, saying why; return how many. Raises as `leave_out`."""
     with transaction.atomic():
-        number_list = _locked_rows(draft)
+        number_list = _locked(draft, State.READY)
         rows = number_list.rows.filter(number__in=list(numbers), left_out="")
         count = rows.update(left_out=why)
         number_repeats(number_list)
@@ -273,7 +262,7 @@ def leave_numbers_out(draft: PortInDraft, numbers: Collection[str], why: str) ->
 def leave_wrong_out(draft: PortInDraft) -> int:
     """Leave out every row that is wrong; return how many. Raises NotPossible, NotEditable."""
     with transaction.atomic():
-        number_list = _locked_rows(draft)
+        number_list = _locked(draft, State.READY)
         count = number_list.rows.wrong().update(left_out=BY_HAND)
         number_repeats(number_list)
     return count
@@ -282,7 +271,7 @@ def leave_wrong_out(draft: PortInDraft) -> int:
 def take_back(draft: PortInDraft, positions: Collection[int]) -> int:
     """Take rows in again that were left out; return how many. Raises NotPossible, NotEditable."""
     with transaction.atomic():
-        number_list = _locked_rows(draft)
+        number_list = _locked(draft, State.READY)
         rows = number_list.rows.filter(position__in=positions).exclude(left_out="")
         count = rows.update(left_out="")
         number_repeats(number_list)

@@ -346,33 +346,6 @@ def test_a_correction_that_is_wrong_again_is_kept_as_typed_and_told(mixed):
     assert list_report.counts_of(mixed.list).wrong == 2
 
 
-@pytest.mark.parametrize("tab", ["", "old"])
-@pytest.mark.parametrize("verb", ["correct", "leave_out:3", "leave_wrong", "take_back:3"])
-@pytest.mark.parametrize("press", ["", "remove_list", "list_of_pasted"])
-def test_an_old_page_does_not_put_another_list_over_rows_corrected_since(mixed, verb, press, tab):
-    """Whoever saved last, too: the page that did so does not know of the rows either."""
-    if verb == "take_back:3":
-        mixed.press("leave_out:3")
-    draft = PortInDraft.objects.get()
-    draft.data |= {"tab": tab}
-    draft.save()
-    seen = str(draft.version)
-    if verb == "correct":
-        mixed.press("save", **{"was-3-zip": "981", "fix-3-zip": "98102"})
-    else:
-        mixed.press(verb)
-    rows = list(mixed.list.rows.values_list("pk", "left_out", "problems"))
-    file = SimpleUploadedFile("sites.csv", csv_text("Number", "206-555-0150"))
-    answer = mixed.client.post(
-        mixed.url("list_add"),
-        {"list": file, "version": seen, "tab": tab, "action": press},
-        headers={"HX-Request": "true"},
-    )
-    assert answer.status_code == 422
-    assert "This draft was changed elsewhere." in answer.content.decode()
-    assert list(mixed.list.rows.values_list("pk", "left_out", "problems")) == rows
-
-
 def test_a_corrected_number_that_stands_elsewhere_in_the_list_is_a_repeat(mixed):
     mixed.press("save", **{"was-4-number": "206-555-014", "fix-4-number": "206 555 0142"})
     assert (mixed.row(4).repeats, mixed.row(5).repeats) == (2, 2)
