@@ -425,6 +425,11 @@ def why_may_not(person: Any, operation: Operation) -> str:
     return "" if person.has_perm(handler.permission) else handler.no_right
 
 
+def may_close(person: Any, operation: Operation) -> bool:
+    """Tell whether somebody may close the panel of a write: who asked for it, or may send."""
+    return person.has_perm(MAY_SEND) or operation.by_id == person.pk
+
+
 def obstacle() -> Case:
     """Return why a stopped operation cannot be taken up, as a column, as far as rows can tell."""
     return Case(When(state=Operation.State.DEAD, then=_overtaken()), default=Value(""))

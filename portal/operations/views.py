@@ -17,7 +17,6 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from portal.accounts.guards import MAY_SEND
 from portal.accounts.sessions import signed_in_user
 from portal.htmx import HtmxHttpRequest, go_to, wants_fragment
 from portal.operations import panels, runner
@@ -83,8 +82,8 @@ def seen_together(request: HtmxHttpRequest) -> HttpResponse:
 
 
 def _close(request: HttpRequest, operations: Iterable[Operation]) -> None:
-    found, may_send = list(operations), request.user.has_perm(MAY_SEND)
-    if not may_send and any(one.by_id != request.user.pk for one in found):
+    found = list(operations)
+    if not all(runner.may_close(request.user, one) for one in found):
         raise PermissionDenied
     for one in found:
         runner.mark_seen(one)
@@ -128,7 +127,6 @@ def _token(key: UUID) -> Any:
 def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
     place = panels.place_of(operation)
     runner.with_obstacle(operation)
-    may_send = request.user.has_perm(MAY_SEND)
     return {
         "operation": operation,
         "kind": panels.kind_word(operation.kind),
@@ -138,7 +136,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, object]:
             place.read_at and operation.finished_at and place.read_at >= operation.finished_at
         ),
         "token": f"{operation.state}-{operation.attempts}-{operation.looks}",
-        "may_close": may_send or operation.by_id == request.user.pk,
+        "may_close": runner.may_close(request.user, operation),
         "why_not_again": runner.why_may_not(request.user, operation) or operation.obstacle,
         "how_found_out": _how_found_out(operation),
     }

@@ -477,15 +477,26 @@ def operation(
         "panel": words.operation_panel(op, read_at),
         "correct_url": correct_url if op.state == "refused" else "",
         "why_not": _why_not_again(context, op) if op.state == "dead" else "",
+        "may_close": _may_close(context, op),
         "here": here,
         "csrf_token": context.get("csrf_token"),
     }
 
 
+def _reader(context: Context) -> Any:
+    """Return who reads the page; a tag within a tag keeps the request, and none of its words."""
+    return getattr(getattr(context, "request", None), "user", None)
+
+
 def _why_not_again(context: Context, op: Any) -> str:
-    person = getattr(context.get("request"), "user", None)
+    person = _reader(context)
     may_not = runner.why_may_not(person, op) if person is not None else ""
     return may_not or op.obstacle
+
+
+def _may_close(context: Context, op: Any) -> bool:
+    person = _reader(context)
+    return person is None or runner.may_close(person, op)
 
 
 @register.inclusion_tag("components/_operations.html", takes_context=True)
@@ -513,6 +524,7 @@ def operations(
             read_at and op.finished_at and read_at >= op.finished_at for op in arrived
         ),
         "read_at": read_at,
+        "may_close": all(_may_close(context, op) for op in arrived),
         "here": here,
         "csrf_token": context.get("csrf_token"),
     }

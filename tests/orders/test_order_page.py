@@ -978,6 +978,32 @@ def test_a_note_and_a_document_arrive_and_come_back_with_the_next_reading(
     assert "At Sinch since" in html
 
 
+def test_who_may_only_read_is_offered_nothing_about_the_writes_of_others(
+    agent_client, make_agent, order_at_sinch
+):
+    order, reader = order_at_sinch, Client()
+    for key in ("one", "two", "three"):
+        agent_client.post(at("note", order), {"note": f"Note {key}", "key": key, "sure": "yes"})
+    work_off()
+    stopped = Operation.objects.latest("pk")
+    Operation.objects.filter(pk=stopped.pk).update(state=Operation.State.DEAD)
+    reader.force_login(make_agent("rea"), backend="portal.accounts.backends.EmailOrUsernameBackend")
+    may, may_not = (
+        client.get(order.get_absolute_url()).content.decode() for client in (agent_client, reader)
+    )
+    for html in (may, may_not):
+        assert "2 arrived at Sinch" in html
+        assert "Try again" in html
+    again, seen, together = (
+        reverse("operations:again", args=[stopped.key]),
+        reverse("operations:seen", args=[stopped.key]),
+        reverse("operations:seen_together"),
+    )
+    assert all(f'action="{url}"' in may for url in (again, seen, together))
+    assert not any(f'action="{url}"' in may_not for url in (again, seen, together))
+    assert reader.post(seen).status_code == 403
+
+
 def test_a_cancelation_reaches_sinch_and_the_page_says_so(agent_client, order_at_sinch):
     order = order_at_sinch
     agent_client.post(at("cancel", order), {"why": "Customer stays"})
