@@ -72,7 +72,9 @@ def main() -> int:
             for numbers, take in takers:
                 if wanted and not numbers & wanted:
                     continue
-                print(f"… figure {', '.join(map(str, sorted(numbers)))}", file=sys.stderr)
+                so_far = time.perf_counter() - begun
+                which = ", ".join(map(str, sorted(numbers)))
+                print(f"… figure {which}, after {so_far:.0f} s", file=sys.stderr)
                 rest.nothing_due()
                 figures += take(options.quick)
             connection.close_pool()

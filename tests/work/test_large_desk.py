@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from benchmarks import data
 from benchmarks.grown import FIRST_KEY, History, grow
-from benchmarks.scale import GROWN, grow_orders
+from benchmarks.scale import GROWN, grow_numbers, grow_orders
 from hosting import overview
 from hosting import sync as sync_hosting
 from hosting.models import Combination, HostingOrder, QualifiedNumber
@@ -38,6 +38,7 @@ def old_desk(project) -> tuple[SinchProject, User]:
     person = User.objects.create_superuser("mara", "mara@desk.example", "not a real password")
     history = History(template, person)
     grow_orders(template, 0, ORDERS)
+    grow_numbers(template, 0, ORDERS)
     history.grow(0, ORDERS)
     # Most of what needs somebody is somebody else's, and most of what is nobody's is done.
     other = User.objects.create(username="tom")
