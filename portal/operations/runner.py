@@ -494,11 +494,6 @@ def mark_seen(operation: Operation) -> None:
             handler_of(operation.kind).seen(operation)
 
 
-def try_again(operation: Operation) -> bool:
-    """Take up a stopped operation once more; False when it cannot be, see `take_up`."""
-    return not take_up(operation)
-
-
 def take_up(operation: Operation) -> str:
     """Take up a stopped operation once more: look it up if it may have been done, else send it.
 

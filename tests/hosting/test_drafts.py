@@ -272,7 +272,7 @@ def test_a_draft_sent_anew_while_its_stopped_create_is_tried_again_makes_one_ord
 
     def tries_again():
         try:
-            return runner.try_again(stopped)
+            return not runner.take_up(stopped)
         finally:
             connections.close_all()
 
@@ -299,7 +299,7 @@ def test_a_stopped_order_is_not_sent_once_its_draft_says_something_else(agent_cl
     agent_client.post(reverse("hosting:create", args=["text-enable"]), fields | saved)
     draft.refresh_from_db()
     assert draft.data["display_name"] == name
-    assert runner.try_again(stopped) == (name == "Harborview Dental")
+    assert (not runner.take_up(stopped)) == (name == "Harborview Dental")
 
 
 @pytest.mark.django_db(transaction=True)

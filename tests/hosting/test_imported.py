@@ -282,7 +282,7 @@ def test_a_number_is_not_imported_anew_before_its_deletion_has_ended(
     assert told in page.replace("\xa0", " ")
     assert 'value="plan-b"' in page
     if state == "dead":
-        assert runner.try_again(Operation.objects.get())
+        assert not runner.take_up(Operation.objects.get())
     Operation.objects.update(next_try_at=timezone.now())
     settle()
     assert agent_client.post(reverse("hosting:import_number"), typed).status_code == 302

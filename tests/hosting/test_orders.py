@@ -683,7 +683,7 @@ def test_a_lost_order_whose_numbers_are_not_shown_yet_is_waited_for(
     page = agent_client.get(draft.get_absolute_url()).content.decode()
     assert f"The order {made.id} there may be" in page
     made.numbers = numbers
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     settle()
     assert len(sandbox.hosting.orders()) == 1
     assert HostingOrder.objects.get().sinch_id == made.id

@@ -581,7 +581,7 @@ def test_a_write_that_nobody_could_look_for_is_looked_for_when_a_person_tries_ag
     assert (operation.state, operation.next_try_at) == (State.DEAD, None)
     assert operation.staff_message == "The desk itself failed on it."
     desk.after = desk.telling = None
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     run(operation)
     assert operation.state == State.SUCCEEDED
     assert desk.sent == desk.there == [operation.pk]
@@ -594,7 +594,7 @@ def test_a_write_whose_worker_died_before_noting_it_is_never_sent_unlooked_for(w
     desk.telling = ZeroDivisionError("ours")
     run(operation)
     desk.telling = None
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     run(operation)
     assert operation.state == State.SUCCEEDED
     assert desk.sent == []
@@ -612,7 +612,7 @@ def test_a_write_stops_even_when_telling_of_it_fails(write, desk, project):
     assert operation.last_error == "ZeroDivisionError"
     project.is_active, desk.telling = True, None
     project.save()
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     run(operation)
     assert operation.state == State.SUCCEEDED
 
@@ -750,7 +750,7 @@ def test_a_stopped_write_is_sent_when_a_person_says_so(
     assert operation.state == State.DEAD
     rung.clear()
     with django_capture_on_commit_callbacks(execute=True):
-        assert runner.try_again(operation)
+        assert not runner.take_up(operation)
     operation.refresh_from_db()
     assert (operation.state, operation.attempts, operation.seen_at) == (State.QUEUED, 0, None)
     assert (operation.staff_message, operation.finished_at) == ("", None)
@@ -768,7 +768,7 @@ def test_a_stopped_write_that_may_have_been_done_is_looked_up_first(write, desk)
     Operation.objects.update(uncertain_since=timezone.now() - PATIENCE * 2)
     run(operation)
     assert operation.state == State.DEAD
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     desk.finding = desk.after = None
     run(operation)
     assert operation.state == State.SUCCEEDED
@@ -782,7 +782,7 @@ def test_a_stopped_write_is_looked_for_as_patiently_as_at_first_when_it_is_tried
     while operation.state == State.UNCERTAIN:
         run(operation)
     assert operation.state == State.DEAD
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     desk.finding = AWAY
     run(operation)
     assert operation.state == State.UNCERTAIN, "Sinch may be away for a moment"
@@ -801,7 +801,7 @@ def test_a_stopped_write_that_two_try_again_is_taken_up_once(write, desk):
 
     def tries_again():
         try:
-            return runner.try_again(operation)
+            return not runner.take_up(operation)
         finally:
             connections.close_all()
 
@@ -818,20 +818,20 @@ def test_a_stopped_write_that_two_try_again_is_taken_up_once(write, desk):
 
 def test_only_a_stopped_write_can_be_tried_again(write, desk):
     operation = write()
-    assert not runner.try_again(operation)
+    assert runner.take_up(operation)
     run(operation)
-    assert not runner.try_again(operation)
+    assert runner.take_up(operation)
 
 
 def test_a_stopped_write_that_a_newer_one_replaced_is_not_sent_again(write, desk):
     stopped = write(target="draft:1")
     Operation.objects.update(state=State.DEAD, next_try_at=None)
     newer = write(target="draft:1")
-    assert not runner.try_again(stopped)
+    assert runner.take_up(stopped)
     run(newer)
-    assert not runner.try_again(stopped)
+    assert runner.take_up(stopped)
     Operation.objects.filter(pk=newer.pk).update(state=State.REFUSED)
-    assert runner.try_again(stopped)
+    assert not runner.take_up(stopped)
 
 
 def test_a_stopped_write_goes_on_beside_others_about_the_same_thing(write, desk):
@@ -839,16 +839,16 @@ def test_a_stopped_write_goes_on_beside_others_about_the_same_thing(write, desk)
     Operation.objects.update(state=State.DEAD, next_try_at=None)
     write(target="port_in:1", kind="test.other")
     write(target="port_in:2")
-    assert runner.try_again(stopped)
+    assert not runner.take_up(stopped)
 
 
 def test_two_stopped_writes_about_one_thing_do_not_go_on_side_by_side(write, desk):
     older, newer = write(target="draft:1"), write(target="draft:1")
     Operation.objects.update(state=State.DEAD, next_try_at=None)
-    assert runner.try_again(older)
-    assert not runner.try_again(newer)
+    assert not runner.take_up(older)
+    assert runner.take_up(newer)
     run(older)
-    assert runner.try_again(newer)
+    assert not runner.take_up(newer)
 
 
 def test_notes_stand_alone_and_replace_nothing(write, desk, monkeypatch):
@@ -856,7 +856,7 @@ def test_notes_stand_alone_and_replace_nothing(write, desk, monkeypatch):
     stopped = write(target="port_in:1")
     Operation.objects.update(state=State.DEAD, next_try_at=None)
     write(target="port_in:1")
-    assert runner.try_again(stopped)
+    assert not runner.take_up(stopped)
 
 
 def test_only_the_outcome_of_a_write_is_marked_as_seen(write, desk):

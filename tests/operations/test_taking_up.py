@@ -32,7 +32,7 @@ def stopped(project, agent, write):
 
 def test_the_draft_is_locked_while_its_order_goes_on(stopped):
     operation, draft = stopped
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     draft.refresh_from_db()
     assert draft.state == State.SENDING
 
@@ -41,7 +41,7 @@ def test_the_draft_is_locked_while_its_order_goes_on(stopped):
 def test_a_draft_that_is_sent_or_thrown_away_is_not_sent_again(stopped, state):
     operation, draft = stopped
     PortInDraft.objects.update(state=state)
-    assert not runner.try_again(operation)
+    assert runner.take_up(operation)
     operation.refresh_from_db()
     draft.refresh_from_db()
     assert (operation.state, draft.state) == (Operation.State.DEAD, state)
@@ -53,7 +53,7 @@ def test_a_draft_that_was_sent_anew_and_refused_goes_on_with_the_newer_write_onl
     newer = write(kind=operation.kind, target=draft.target)
     Operation.objects.filter(pk=newer.pk).update(state=Operation.State.REFUSED)
     PortInDraft.objects.update(operation=newer)
-    assert not runner.try_again(operation)
+    assert runner.take_up(operation)
     draft.refresh_from_db()
     assert draft.state == State.OPEN
 
@@ -99,7 +99,7 @@ def test_notes_and_documents_do_not_take_each_others_place(write):
         stopped = {"state": Operation.State.DEAD, "payload": {"text": "Another one"}}
         Operation.objects.filter(pk=first.pk).update(**stopped)
         write(kind=kind, target="port_in:1")
-        assert runner.try_again(first)
+        assert not runner.take_up(first)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,7 +113,7 @@ def test_who_tries_again_and_who_sends_anew_never_wait_for_each_other(project, a
 
     def tries_again():
         try:
-            return runner.try_again(stopped)
+            return not runner.take_up(stopped)
         finally:
             connections.close_all()
 

@@ -174,9 +174,9 @@ def test_a_stopped_activation_is_looked_up_beside_a_later_one_of_another_group(
     dead = {"state": "dead", "next_try_at": None, "seen_at": timezone.now() if anew else None}
     Operation.objects.filter(pk=stopped.pk).update(**dead)
     actions.activate_groups(two_groups, [first if anew else second], by=agent)
-    assert not anew or not runner.try_again(stopped), "one of the same group is on its way"
+    assert not anew or runner.take_up(stopped), "one of the same group is on its way"
     settle_now()
-    assert runner.try_again(stopped) != anew
+    assert bool(runner.take_up(stopped)) == anew
     settle_now()
     stopped.refresh_from_db()
     assert stopped.state == ("dead" if anew else "succeeded"), stopped.staff_message

@@ -1060,7 +1060,7 @@ def test_a_stopped_try_that_did_nothing_makes_way_for_a_new_one(checked):
     assert checked.post({}, "send").status_code == 302
     first = Operation.objects.filter(kind="port_in.create").earliest("pk")
     assert first.state == Operation.State.REFUSED
-    assert not runner.try_again(first)
+    assert runner.take_up(first)
 
 
 def stopped_unsent(desk: Desk) -> Operation:

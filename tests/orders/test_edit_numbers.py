@@ -282,7 +282,7 @@ def test_a_stopped_change_is_not_sent_once_its_new_number_is_elsewhere_or_the_or
         submit(project, "port_in.update", target="port_in:0", payload={"form": form}, by=agent)
     elif since == "canceling":
         actions_order.cancel_order(order, why="The customer stays.", by=agent)
-    assert runner.try_again(stopped) == (not since)
+    assert bool(runner.take_up(stopped)) == bool(since)
     work_off()
     assert sandbox.control.calls().get("updatePortInOrder", 0) == (not since)
 
@@ -380,7 +380,7 @@ def test_a_change_that_adds_a_number_waits_for_who_is_ordering_at_the_same_momen
 
     def send() -> None:
         try:
-            _ = runner.try_again(updates()[0]) if is_stopped else page.post("send")
+            _ = runner.take_up(updates()[0]) if is_stopped else page.post("send")
         finally:
             connection.close()
 

@@ -244,7 +244,7 @@ def test_a_stopped_activation_that_never_left_goes_on_only_for_the_group_it_was_
         later = actions_activation.activate_groups(offered, [group["key"]], by=agent)
         lost = {"state": State.DEAD, "uncertain_since": timezone.now(), "next_try_at": None}
         Operation.objects.filter(pk=later.pk).update(**lost)
-    assert runner.try_again(stopped) == (not since)
+    assert bool(runner.take_up(stopped)) == bool(since)
     settle()
     assert count(sandbox, "activatePortIn") == (not since)
 
@@ -256,9 +256,9 @@ def test_a_stopped_activation_of_a_whole_order_goes_on_while_something_is_offere
     stopped = actions_activation.activate_whole(offered, by=agent)
     Operation.objects.filter(pk=stopped.pk).update(state=State.DEAD, next_try_at=None)
     PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=[])
-    assert not runner.try_again(stopped)
+    assert runner.take_up(stopped)
     PortInOrder.objects.filter(pk=offered.pk).update(offered_groups=groups)
-    assert runner.try_again(stopped)
+    assert not runner.take_up(stopped)
     settle()
     assert count(sandbox, "activatePortIn") == 1
 
@@ -286,7 +286,7 @@ def test_a_group_that_may_have_been_activated_is_not_activated_beside_it(
     assert choice.why_not == "An earlier activation may have been done; try that one again."
     runner.mark_seen(stopped)  # somebody has looked, and knows
     assert not actions_activation.activations([offered.target])[offered.target]
-    assert runner.try_again(stopped)
+    assert not runner.take_up(stopped)
     settle()
     assert state_of(stopped) == State.SUCCEEDED
     assert sandbox.control.calls()["activatePortIn"] == 1

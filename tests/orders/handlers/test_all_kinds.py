@@ -159,5 +159,5 @@ def test_a_stopped_write_asks_for_somebody_until_it_is_taken_up(
     assert runner.run_one()
     assert state_of(operation) == State.DEAD
     assert "P1" in codes()
-    assert runner.try_again(operation)
+    assert not runner.take_up(operation)
     assert "P1" not in codes()

@@ -269,7 +269,7 @@ def test_a_create_that_may_have_arrived_keeps_its_draft_locked_until_it_is_looke
         assert state_of(create) == State.DEAD
         draft.refresh_from_db()
         assert draft.state == PortInDraft.State.SENDING
-        assert runner.try_again(create)
+        assert not runner.take_up(create)
     sandbox.control.faults.clear()
     settle()
     assert state_of(create) == State.SUCCEEDED
@@ -285,7 +285,7 @@ def test_a_stopped_create_that_is_taken_up_again_locks_its_draft(
 ) -> None:
     Operation.objects.filter(pk=create.pk).update(state=State.DEAD, next_try_at=None)
     PortInDraft.objects.filter(pk=draft.pk).update(state=PortInDraft.State.OPEN)
-    assert runner.try_again(create)
+    assert not runner.take_up(create)
     draft.refresh_from_db()
     assert draft.state == PortInDraft.State.SENDING
     settle()

@@ -57,7 +57,7 @@ def test_a_write_that_stops_again_is_told_again(
         assert runner.run_one()
         assert state_of(operation) == State.DEAD
         assert sum(text.startswith("Our note stopped:") for text in timeline(order)) == stops
-        assert runner.try_again(operation)
+        assert not runner.take_up(operation)
 
 
 @pytest.mark.parametrize("fault", [None, "drop_after", "drop_before"])
